@@ -1,0 +1,13 @@
+# ./dev test --sanitize=address|thread|undefined; address includes undefined.
+if(PULSEBOARD_SANITIZE STREQUAL "address")
+  add_compile_options(-fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined)
+  add_link_options(-fsanitize=address,undefined)
+elseif(PULSEBOARD_SANITIZE STREQUAL "thread")
+  add_compile_options(-fsanitize=thread -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=thread)
+elseif(PULSEBOARD_SANITIZE STREQUAL "undefined")
+  add_compile_options(-fsanitize=undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined)
+  add_link_options(-fsanitize=undefined)
+elseif(NOT PULSEBOARD_SANITIZE STREQUAL "")
+  message(FATAL_ERROR "PULSEBOARD_SANITIZE is '${PULSEBOARD_SANITIZE}'; address, thread or undefined would be accepted")
+endif()

@@ -1,0 +1,31 @@
+// The services of pulseboard.v1 as gRPC callback services. Each parses, calls one use case and maps errors; no business rules.
+// All arguments must outlive the returned service.
+#pragma once
+
+#include <memory>
+
+namespace grpc {
+class Service;
+}
+
+namespace pulseboard {
+
+class Authenticator;
+class Hub;
+class Intake;
+class QueryEngine;
+class SessionRegistry;
+class StreamRegistry;
+class UserDirectory;
+
+std::unique_ptr<grpc::Service> MakeAuthService(const Authenticator& authenticator, UserDirectory& users,
+                                               SessionRegistry& sessions);
+std::unique_ptr<grpc::Service> MakeUserService(const Authenticator& authenticator, UserDirectory& users,
+                                               SessionRegistry& sessions);
+std::unique_ptr<grpc::Service> MakeIngestService(const Authenticator& authenticator, Intake& intake,
+                                                 StreamRegistry& streams);
+std::unique_ptr<grpc::Service> MakeQueryService(const Authenticator& authenticator, QueryEngine& engine,
+                                                StreamRegistry& streams);
+std::unique_ptr<grpc::Service> MakeLiveService(const Authenticator& authenticator, Hub& hub, StreamRegistry& streams);
+
+}  // namespace pulseboard

@@ -1,0 +1,179 @@
+// Store: the durable home of series and samples on one machine. The only room that includes rocksdb/*.
+//
+// The way of a batch: Append queues it -> the committer thread writes many batches to the write-ahead log, one fsync for
+// all -> the samples enter the head (open blocks in memory) -> CommitObserver::OnCommit -> AppendDone. Everything a
+// reader or observer sees is durable. On disk format: FORMAT.md.
+//
+// Thread-safe. Callbacks are named with the thread they run on; they must not block and must not call Append's waiters.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "common/base/clock.h"
+#include "common/model/labels.h"
+#include "common/model/samples.h"
+#include "common/model/selector.h"
+
+namespace pulseboard {
+
+class Table;
+
+struct StoreOptions {
+  std::string directory;              // created when missing; one process at a time (locked)
+  const Clock* clock = &SystemClock();
+  bool fsync = true;                  // false acknowledges when the OS has the bytes (AckMode BUFFERED)
+  int64_t append_queue_bytes = 64 << 20;      // more queued than this: INGEST_BACKLOG_FULL
+  int64_t wal_segment_bytes = 64 << 20;       // preallocated size of one segment file
+  int64_t wal_retain_bytes = 256 << 20;       // replayable tail kept for resuming subscribers, beyond what recovery needs
+  int32_t block_samples = 720;                // samples per sealed block, at most
+  int64_t seal_age_ns = 600 * kNanosPerSecond;      // open samples older than this (by commit) are sealed: frees the log
+  int64_t checkpoint_interval_ns = 10 * kNanosPerSecond;
+  int64_t raw_retention_ns = 30 * kNanosPerDay;     // whole days older than this are dropped
+  int64_t block_cache_bytes = 64 << 20;
+  int64_t max_producers_per_tenant = 10'000;        // oldest are forgotten first
+};
+
+// Parallel columns; order is kept. All series belong to `tenant`.
+struct AppendBatch {
+  TenantId tenant = 0;
+  std::string producer_id;  // empty: no exactly-once tracking
+  int64_t sequence = 0;
+  std::vector<SeriesId> series;
+  std::vector<int64_t> times;  // unix nanoseconds
+  std::vector<double> values;
+  int64_t pushed_unix_nanos = 0;    // by the pusher's clock, 0 unknown
+  int64_t received_unix_nanos = 0;
+
+  size_t size() const { return series.size(); }
+};
+
+struct CommitReceipt {
+  int64_t commit_sequence = 0;  // of the batch; for a duplicate, the newest commit
+  bool duplicate = false;       // (producer_id, sequence) was committed before; nothing applied
+  bool fsynced = true;
+};
+
+// Runs on the store's completion thread, after OnCommit of the same batch; batches of one caller complete in order.
+using AppendDone = std::function<void(const absl::StatusOr<CommitReceipt>&)>;
+
+// A batch as committed. The spans live only during the callback.
+struct CommittedBatch {
+  int64_t commit_sequence = 0;  // 1, 2, 3 … without holes in one store
+  TenantId tenant = 0;
+  std::span<const SeriesId> series;
+  std::span<const int64_t> times;
+  std::span<const double> values;
+  int64_t pushed_unix_nanos = 0;
+  int64_t received_unix_nanos = 0;
+  int64_t committed_unix_nanos = 0;
+};
+
+class CommitObserver {
+ public:
+  virtual ~CommitObserver() = default;
+  // On the committer thread, in commit order, under the commit lock: be quick, never call the store's OpenView or Append.
+  // GetSeries may be called.
+  virtual void OnCommit(const CommittedBatch& batch) noexcept = 0;
+};
+
+struct ReadStats {
+  int64_t scanned_samples = 0;
+  int64_t decoded_blocks = 0;
+};
+
+// One consistent state of some series: exactly the samples of all commits up to commit_sequence(). Keeps old data alive
+// while it exists: hold it for seconds, not for hours. Thread-compatible.
+class ReadView {
+ public:
+  virtual ~ReadView() = default;
+  virtual int64_t commit_sequence() const = 0;
+  // Sorted samples of one of the view's series within `range` (which must be within the view's range).
+  // DATA_LOSS/BLOCK_CORRUPT naming series, day and block.
+  virtual absl::StatusOr<SampleColumns> Read(SeriesId series, TimeRange range) = 0;
+  virtual const ReadStats& stats() const = 0;
+};
+
+struct StoreStats {
+  int64_t commit_sequence = 0;
+  int64_t series_count = 0;
+  int64_t committed_batches = 0;
+  int64_t committed_samples = 0;
+  int64_t duplicate_batches = 0;
+  int64_t late_samples = 0;            // older than the newest of their series
+  int64_t wal_syncs = 0;
+  int64_t wal_bytes = 0;               // on disk
+  int64_t append_queue_bytes = 0;
+  int64_t head_samples = 0;            // not yet sealed
+  int64_t sealed_blocks = 0;           // since start
+  int64_t sealed_samples = 0;
+  int64_t sealed_bytes = 0;
+  int64_t fsync_p50_ns = 0;            // of recent syncs
+  int64_t fsync_p99_ns = 0;
+  int64_t recovered_samples = 0;       // replayed at start
+  int64_t truncated_wal_bytes = 0;     // torn tail cut at start
+};
+
+class Store {
+ public:
+  // Opens or creates, replays the log. FAILED_PRECONDITION when another process holds the directory or the format is newer,
+  // DATA_LOSS/BLOCK_CORRUPT naming file and offset when the log is damaged before its tail. `observer` may be null and must
+  // outlive the store; it is not called for replayed commits.
+  static absl::StatusOr<std::unique_ptr<Store>> Open(StoreOptions options, CommitObserver* observer);
+  virtual ~Store() = default;
+
+  // The series of this key, created when new (durable with the first commit that uses it). `created` may be null.
+  virtual absl::StatusOr<SeriesId> FindOrCreateSeries(TenantId tenant, const SeriesKey& key,
+                                                      const SeriesMetadata& metadata, bool* created) = 0;
+  virtual std::optional<SeriesId> FindSeries(TenantId tenant, const SeriesKey& key) const = 0;
+  // Null for an unknown id. The info never changes.
+  virtual std::shared_ptr<const SeriesInfo> GetSeries(SeriesId id) const = 0;
+  // Ascending ids of the tenant's series that match.
+  virtual std::vector<SeriesId> SelectSeries(TenantId tenant, const Selector& selector) const = 0;
+  virtual int64_t SeriesCount(TenantId tenant) const = 0;
+  virtual int64_t SeriesCount(TenantId tenant, std::string_view metric) const = 0;
+
+  // Queues a batch; `done` runs exactly once. Refused at once, without running `done`, with INGEST_BACKLOG_FULL,
+  // STORE_READ_ONLY, DISK_FULL or SHUTTING_DOWN.
+  [[nodiscard]] virtual absl::Status Append(AppendBatch batch, AppendDone done) = 0;
+  // Highest committed sequence of a producer; 0 when unknown.
+  virtual int64_t ProducerPosition(TenantId tenant, std::string_view producer_id) const = 0;
+
+  // A consistent view of `series` over `range`. `at_cut` (may be null) runs inside the commit lock at the exact cut, so that
+  // an observer can take over from the commit after it without hole or double.
+  virtual absl::StatusOr<std::unique_ptr<ReadView>> OpenView(std::span<const SeriesId> series, TimeRange range,
+                                                             const std::function<void(int64_t commit_sequence)>& at_cut) = 0;
+  // Newest sample (largest time) of a series; nothing when it has none.
+  virtual absl::StatusOr<std::optional<Sample>> Latest(SeriesId series) = 0;
+
+  // Calls `visit` for each commit in (after, up_to], ascending. OUT_OF_RANGE/RESUME_TOKEN_EXPIRED with metadata
+  // `oldestCommitSequence` when the log no longer reaches back to `after` + 1.
+  virtual absl::Status ReadCommits(int64_t after, int64_t up_to,
+                                   const std::function<absl::Status(const CommittedBatch&)>& visit) = 0;
+  // Runs `at_cut` inside the commit lock with the newest commit: for observers that attach without reading.
+  virtual void Cut(const std::function<void(int64_t commit_sequence)>& at_cut) = 0;
+  // Random, fixed at creation: tells this store's resume tokens from another's.
+  virtual const std::string& store_id() const = 0;
+
+  // A small durable key-value table (users, sessions …) in a column family of its own. `name` must be one of the fixed
+  // names in storage/families.h. Owned by the store. See table.h.
+  virtual Table& GetTable(std::string_view name) = 0;
+
+  // Seals and frees what checkpoint_interval_ns would, now. For tests and operators.
+  virtual absl::Status Checkpoint() = 0;
+  // OK, or why writes are refused (background error, disk full).
+  virtual absl::Status Health() const = 0;
+  virtual StoreStats Stats() const = 0;
+  // Refuses new appends, commits what is queued, syncs. Idempotent; the destructor does it too.
+  virtual absl::Status Close() = 0;
+};
+
+}  // namespace pulseboard
