@@ -88,13 +88,13 @@ enum class ConnectionState { Offline, Connecting, Connected, Reconnecting };
 
 struct ConnectionStatus {
   ConnectionState state = ConnectionState::Offline;
-  QString server;               // host:port
-  QString user;                 // name of the account
-  QString role;                 // word for the account's role
+  QString server;  // host:port
+  QString user;    // name of the account
+  QString role;    // word for the account's role
   bool tls = false;
-  int retry_in_ms = 0;          // when Reconnecting
+  int retry_in_ms = 0;              // when Reconnecting
   qint64 last_seen_unix_nanos = 0;  // last message from the server
-  UserError error;              // why not connected
+  UserError error;                  // why not connected
 };
 
 // From the frames' own times, over the last few thousand frames. Milliseconds; negative: not known yet.
@@ -118,12 +118,13 @@ struct Credentials {
   bool keep_logged_in = false;
 };
 
-// Asked before the first contact with a server whose certificate no authority vouches for, and when a pinned one changed.
+// Asked before the first contact with a server whose certificate no authority vouches for, and when a pinned one
+// changed.
 struct CertificateQuestion {
   QString server;
-  QString fingerprint_sha256;          // AA:BB:…
-  QString pinned_fingerprint_sha256;   // empty on first contact
-  QString pinned_on;                   // date text, empty on first contact
+  QString fingerprint_sha256;         // AA:BB:…
+  QString pinned_fingerprint_sha256;  // empty on first contact
+  QString pinned_on;                  // date text, empty on first contact
   bool changed() const { return !pinned_fingerprint_sha256.isEmpty(); }
 };
 
