@@ -1,0 +1,151 @@
+// Subscriber: one live subscription that goes on by itself through restarts, lost connections and ended tokens, without hole
+// or double: events come decoded, in order, and each carries the whole truth (a gap is said, a new beginning is said).
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "common/base/clock.h"
+#include "common/client/backoff.h"
+#include "common/model/labels.h"
+#include "common/model/samples.h"
+
+namespace grpc {
+class Channel;
+}
+
+namespace pulseboard::client {
+
+class TokenSource;
+
+struct SubscriptionQuery {
+  std::string id;        // unique in the subscription
+  std::string selector;  // PromQL-like
+  std::chrono::nanoseconds backfill{0};
+  int32_t max_points = 0;  // pixel columns for the backfill; 0 raw
+};
+
+struct SubscriberOptions {
+  std::vector<SubscriptionQuery> queries;  // 1 to 64
+  std::string resume_token;                // go on from an earlier run with the same queries
+  int64_t max_buffer_bytes = 0;            // at the server; 0: its default
+  int32_t max_frames_per_second = 0;       // 0: the server's default
+  BackoffOptions backoff;
+  // The server says something every 5 s at least; after this much silence the connection is taken for dead. Not while paused.
+  std::chrono::milliseconds silence_limit{20'000};
+  const Clock* clock = &SystemClock();
+};
+
+// Events, in the order they mean something.
+
+// A new snapshot begins: forget all samples so far. Always the first event; again when the server could not go on from the
+// resume token, or when a backfill was cut off.
+struct ResetEvent {
+  absl::Status cause;  // OK for the first one
+};
+// Series of samples to come. Sent again after a reconnect; the same id is the same series.
+struct DefinitionsEvent {
+  struct Definition {
+    SeriesInfo series;
+    std::vector<std::string> query_ids;
+  };
+  std::vector<Definition> definitions;
+};
+struct SeriesSamples {
+  SeriesId series = 0;
+  SampleColumns samples;  // sorted
+};
+// History.
+struct BackfillEvent {
+  std::vector<SeriesSamples> series;
+};
+// The history is complete; all that follows is live.
+struct BackfillDoneEvent {
+  int64_t commit_sequence = 0;
+};
+// Where the time went; unix nanoseconds, 0 unknown. `arrived` is this machine's clock.
+struct FrameTimes {
+  int64_t pushed = 0;
+  int64_t received = 0;
+  int64_t committed = 0;
+  int64_t sent = 0;
+  int64_t arrived = 0;
+};
+// New samples in commit order. One older than its series' newest is late data; one of equal time replaces it.
+struct SamplesEvent {
+  std::vector<SeriesSamples> series;
+  FrameTimes times;
+};
+// The server dropped samples of this time range (both ends inclusive) for this viewer: read it by QueryRange, or show a gap.
+struct GapEvent {
+  int64_t start_unix_nanos = 0;
+  int64_t end_unix_nanos = 0;
+  int64_t dropped_samples = 0;
+};
+// Heartbeat: all up to this commit was sent.
+struct ProgressEvent {
+  int64_t commit_sequence = 0;
+  int64_t server_unix_nanos = 0;
+  int64_t dropped_samples = 0;  // of this call
+};
+enum class SubscriberState { kConnecting, kConnected, kWaiting, kEnded };
+// The connection's state. kEnded is the last event: the server will never take this (bad selector, too broad, no right,
+// session over).
+struct StateEvent {
+  SubscriberState state = SubscriberState::kConnecting;
+  absl::Status status;                    // why, for kWaiting and kEnded
+  std::chrono::milliseconds retry_in{0};  // for kWaiting
+};
+using SubscriberEvent = std::variant<ResetEvent, DefinitionsEvent, BackfillEvent, BackfillDoneEvent, SamplesEvent, GapEvent,
+                                     ProgressEvent, StateEvent>;
+
+enum class Flow {
+  kContinue,
+  kPause,  // read no further until Resume(): the server's own bounded queue and its Gap take over
+};
+
+// What a subscription is delivered to. Called on gRPC threads, one event at a time, in order; must be quick and never block.
+class SubscriptionConsumer {
+ public:
+  virtual ~SubscriptionConsumer() = default;
+  // The event was accepted whatever is returned; kPause only stops further reading. StateEvent and ResetEvent ignore it.
+  virtual Flow OnEvent(SubscriberEvent event) = 0;
+};
+
+struct SubscriberStats {
+  int64_t connects = 0;  // streams on which the server answered
+  int64_t resets = 0;    // ResetEvents after the first
+  int64_t received_samples = 0;
+  int64_t dropped_samples = 0;  // by the server, from gaps
+  int64_t gaps = 0;
+  int64_t messages = 0;
+};
+
+// Thread-safe. Destructible while connected, also inside OnEvent; no OnEvent runs after the destructor has returned.
+class Subscriber {
+ public:
+  // Starts connecting. `consumer` must outlive this object.
+  Subscriber(std::shared_ptr<grpc::Channel> channel, std::shared_ptr<TokenSource> tokens, SubscriberOptions options,
+             SubscriptionConsumer* consumer);
+  ~Subscriber();
+  Subscriber(const Subscriber&) = delete;
+  Subscriber& operator=(const Subscriber&) = delete;
+
+  // After kPause: read on. A Resume() that comes while OnEvent still runs (on another thread) is not lost: the kPause it then
+  // returns is ignored. So decide and drain under one lock of the consumer's, and call this after draining.
+  void Resume();
+  // Position after the last event; empty before the backfill is done.
+  std::string resume_token() const;
+  SubscriberStats stats() const;
+
+ private:
+  class Core;
+  const std::shared_ptr<Core> core_;
+};
+
+}  // namespace pulseboard::client
