@@ -18,7 +18,7 @@ pkg_check_modules(tomlplusplus REQUIRED IMPORTED_TARGET tomlplusplus)
 find_program(PROTOC protoc REQUIRED)
 find_program(GRPC_CPP_PLUGIN grpc_cpp_plugin REQUIRED)  # Debian's gRPC exports no target for it
 if(PULSEBOARD_DESKTOP)
-  find_package(Qt6 REQUIRED COMPONENTS Core Gui Widgets Charts Test)
+  find_package(Qt6 REQUIRED COMPONENTS Core DBus Gui Widgets Charts Test)
   set(CMAKE_AUTOMOC OFF)  # switched on per target in client-qt
 endif()
 if(PULSEBOARD_TESTS)
