@@ -3,6 +3,7 @@
 
 #include <QPointF>
 #include <QVector>
+#include <QtGlobal>
 #include <array>
 #include <cstddef>
 #include <optional>
@@ -33,7 +34,7 @@ class SeriesStore {
   size_t lowerBound(qint64 time) const;
 
   // Median time between samples, learnt from the newest ones; 0 before the second sample.
-  qint64 interval() const;
+  qint64 interval() const { return interval_; }
   // Whether the line breaks between the samples i and i + 1: a hole of more than 3 intervals (and, where the samples
   // were reduced to pixel columns, of more than 2 columns), or a NaN on either side.
   bool breaksAfter(size_t i) const;
@@ -58,6 +59,7 @@ class SeriesStore {
   static constexpr size_t kDeltas = 32;
   std::array<qint64, kDeltas> deltas_{};  // ring of the newest times between samples
   size_t delta_count_ = 0;
+  qint64 interval_ = 0;
   TimeRange reduced_;  // where samples are pixel columns
   qint64 column_nanos_ = 0;
 };
