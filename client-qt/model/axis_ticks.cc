@@ -27,8 +27,8 @@ QVector<TimeTick> clockTicks(TimeRange range, qint64 step, const QTimeZone& zone
   for (; startOfDay(day, zone) * kNanosPerSecond < range.end; day = day.addDays(1)) {
     const qint64 midnight = startOfDay(day, zone);
     const qint64 next = startOfDay(day.addDays(1), zone);
-    const qint64 first = std::max(midnight, range.start / kNanosPerSecond);
-    const qint64 last = std::min(next, range.end / kNanosPerSecond + 1);
+    const qint64 first = std::max<qint64>(midnight, range.start / kNanosPerSecond);
+    const qint64 last = std::min<qint64>(next, range.end / kNanosPerSecond + 1);
     for (qint64 t = midnight + (first - midnight + step - 1) / step * step; t < last; t += step) {
       if (!range.Contains(t * kNanosPerSecond)) continue;
       const QDateTime local = QDateTime::fromSecsSinceEpoch(t, zone);
