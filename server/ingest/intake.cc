@@ -1,0 +1,1 @@
+#include "server/ingest/intake.h"

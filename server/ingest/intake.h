@@ -1,0 +1,198 @@
+// Intake: takes batches from pushers, judges every sample, finds its series and hands what is good to the Store.
+// One bad sample never costs the batch: it is refused by index and reason. Plain C++, no gRPC.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "common/base/clock.h"
+#include "common/base/mutex.h"
+#include "common/model/labels.h"
+#include "server/ingest/refusals.h"
+#include "server/storage/store.h"
+
+namespace pulseboard {
+
+class IntakeStream;
+
+struct IntakeOptions {
+  int64_t max_sample_age_ns = 30 * kNanosPerDay;      // ingest.max_sample_age: older samples are refused TOO_OLD
+  int64_t raw_retention_ns = 30 * kNanosPerDay;       // storage.raw_retention: the shorter of the two counts
+  int64_t max_sample_lead_ns = 600 * kNanosPerSecond;  // ingest.max_sample_lead: further ahead is refused IN_FUTURE
+  int32_t max_labels = 64;                            // ingest.max_labels: labels per series; 1 to 256
+  int64_t max_series_per_tenant = 1'000'000;          // ingest.max_series_per_tenant: new series beyond: SERIES_LIMIT
+  int64_t max_series_per_metric = 200'000;            // ingest.max_series_per_metric: the same per tenant and metric
+  int32_t max_refs_per_stream = 1'000'000;            // ingest.max_refs_per_stream: series a stream may bind; 40 B each
+  int32_t max_unacked_batches = 16;                   // ingest.max_unacked_batches: in work per stream, then no reads
+  int64_t backlog_retry_ms = 250;                     // ingest.backlog_retry: RetryInfo with INGEST_BACKLOG_FULL
+};
+
+// A series as a pusher describes it, not judged yet. The views live as long as the request.
+struct SeriesDraft {
+  std::string_view metric;
+  std::vector<std::pair<std::string_view, std::string_view>> labels;  // any order
+  MetricKind kind = MetricKind::kGauge;
+  std::string_view unit;
+  std::string_view description;
+};
+
+// One sample of a row-shaped batch.
+struct PushSample {
+  enum class TimeIs { kGiven, kReceipt, kNotRepresentable };
+
+  SeriesDraft series;
+  TimeIs time_is = TimeIs::kReceipt;
+  int64_t time_unix_nanos = 0;  // with kGiven
+  double value = 0;
+};
+
+// A row-shaped batch.
+struct PushBatch {
+  std::string_view producer_id;  // empty: no exactly-once tracking
+  int64_t sequence = 0;
+  std::vector<PushSample> samples;
+};
+
+// Binds a ref of a stream to a series.
+struct StreamDefinition {
+  uint32_t ref = 0;
+  SeriesDraft series;
+};
+
+// A column-shaped batch; the spans point into the transport's message.
+struct StreamBatch {
+  std::string_view producer_id;
+  int64_t sequence = 0;
+  std::vector<StreamDefinition> definitions;
+  int64_t base_time_unix_nanos = 0;
+  std::span<const uint32_t> refs;
+  std::span<const int64_t> time_offsets_nanos;
+  std::span<const double> values;
+  int64_t pushed_unix_nanos = 0;
+};
+
+// What became of a batch.
+struct PushReceipt {
+  int64_t sequence = 0;        // as pushed
+  int64_t accepted_count = 0;  // durable now
+  Refusals refusals;
+  bool duplicate = false;       // committed before; nothing was applied again
+  int64_t commit_sequence = 0;  // 0 when nothing was accepted
+  bool fsynced = true;
+};
+
+// Runs once: on the store's completion thread, or on the caller's when no sample was good and there is nothing to commit.
+// Must not block.
+using PushDone = std::function<void(const absl::StatusOr<PushReceipt>&)>;
+
+inline constexpr size_t kMaxPushSamples = 10'000;         // PushRequest.samples
+inline constexpr size_t kMaxStreamBatchSamples = 50'000;  // PushStreamRequest columns
+inline constexpr size_t kMaxProducerIdBytes = 128;
+inline constexpr uint32_t kMaxRef = 16'777'215;
+
+struct IntakeStats {
+  int64_t accepted_samples = 0;
+  int64_t refused_samples = 0;
+  std::array<int64_t, kRefusalReasonCount> refused_by_reason{};
+  int64_t batches = 0;
+  int64_t duplicate_batches = 0;
+  int64_t backlog_refusals = 0;
+  int64_t open_streams = 0;
+};
+
+// Thread-safe. Store and clock must outlive it and its streams.
+class Intake {
+ public:
+  Intake(Store& store, const Clock& clock, IntakeOptions options);
+
+  // Takes a batch of rows. A returned error means nothing was taken and `done` will not run: BAD_FIELD for a malformed
+  // batch, INGEST_BACKLOG_FULL with RetryInfo, STORE_READ_ONLY, DISK_FULL, SHUTTING_DOWN.
+  absl::Status Push(TenantId tenant, const PushBatch& batch, PushDone done);
+
+  // A long-lived stream of column batches of one producer.
+  std::unique_ptr<IntakeStream> OpenStream(TenantId tenant);
+
+  const IntakeOptions& options() const { return options_; }
+  IntakeStats Stats() const;
+
+ private:
+  friend class IntakeStream;
+
+  // The result of finding a series: an id, or why there is none.
+  struct Found {
+    SeriesId id = 0;
+    RefusalReason reason = RefusalReason::kUnspecified;
+    std::string message;
+  };
+  // Why the drafted series is not allowed; kUnspecified when it is. `key`, `metadata`: the series when allowed.
+  Found Judge(const SeriesDraft& draft, SeriesKey* key, SeriesMetadata* metadata) const;
+  // Finds or creates within the quotas; only a store failure is an error.
+  absl::StatusOr<Found> Resolve(TenantId tenant, const SeriesKey& key, const SeriesMetadata& metadata);
+  // Refuses times outside what is kept. True when the sample may be taken.
+  bool TimeAllowed(int64_t index, int64_t time, int64_t now, Refusals* refusals) const;
+  absl::Status Append(AppendBatch batch, Refusals refusals, PushDone done);
+  void CountReceipt(const PushReceipt& receipt);
+
+  Store& store_;
+  const Clock& clock_;
+  const IntakeOptions options_;
+  Mutex creation_mu_;  // makes quota check and creation one step
+  std::atomic<int64_t> accepted_samples_{0};
+  std::array<std::atomic<int64_t>, kRefusalReasonCount> refused_{};
+  std::atomic<int64_t> batches_{0};
+  std::atomic<int64_t> duplicate_batches_{0};
+  std::atomic<int64_t> backlog_refusals_{0};
+  std::atomic<int64_t> open_streams_{0};
+};
+
+// Refs, producer and sequence of one PushStream call. Thread-compatible: one call at a time. Its Intake must outlive it.
+//
+// Per batch: Begin once, then Submit until it does not say INGEST_BACKLOG_FULL.
+class IntakeStream {
+ public:
+  ~IntakeStream();
+  IntakeStream(const IntakeStream&) = delete;
+  IntakeStream& operator=(const IntakeStream&) = delete;
+
+  // Checks the structure and binds the definitions. An error ends the stream: BAD_FIELD (columns of unequal length, too
+  // many samples, producer_id missing or changed, a ref out of range or bound to another series) or BAD_SEQUENCE.
+  absl::Status Begin(const StreamBatch& batch);
+  // Judges and queues the samples of the batch Begin took. INGEST_BACKLOG_FULL: nothing happened, call again later with the
+  // same batch; other errors end the stream. With an error `done` will not run.
+  absl::Status Submit(const StreamBatch& batch, PushDone done);
+  // Highest committed sequence of the producer. REQUIRES: Begin succeeded once.
+  int64_t ProducerPosition() const;
+
+ private:
+  friend class Intake;
+  // A ref as bound. A series is looked up when its first good sample comes, so that refused samples create nothing.
+  struct Binding;
+
+  IntakeStream(Intake& intake, TenantId tenant);
+  absl::Status Bind(size_t index, const StreamDefinition& definition);
+  absl::StatusOr<Binding*> Lookup(uint32_t ref);
+  void RefuseRef(int64_t index, uint32_t ref, const Binding* binding, Refusals* refusals) const;
+
+  Intake& intake_;
+  const TenantId tenant_;
+  std::string producer_id_;
+  int64_t last_sequence_ = 0;
+  std::vector<std::unique_ptr<Binding>> dense_;                    // refs below 65,536, by ref
+  std::unordered_map<uint32_t, std::unique_ptr<Binding>> sparse_;  // the others
+  size_t bound_ = 0;
+  bool refs_exhausted_ = false;
+  int64_t batch_number_ = 0;
+};
+
+}  // namespace pulseboard

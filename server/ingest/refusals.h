@@ -1,0 +1,55 @@
+// Refusals: which samples of a batch were not taken, and why. The first ones in detail, all of them counted.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace pulseboard {
+
+// Numbers equal pulseboard.v1.RefusalReason.
+enum class RefusalReason : uint8_t {
+  kUnspecified = 0,
+  kBadMetric = 1,
+  kBadLabels = 2,
+  kTooOld = 3,
+  kInFuture = 4,
+  kUnknownRef = 5,
+  kSeriesLimit = 6,
+  kBadTime = 7,
+};
+inline constexpr size_t kRefusalReasonCount = 8;
+
+// Refused samples described per batch.
+inline constexpr size_t kMaxDetailedRefusals = 100;
+
+struct SampleRefusal {
+  int64_t sample_index = 0;
+  RefusalReason reason = RefusalReason::kUnspecified;
+  std::string message;  // what was wrong and what would be accepted
+};
+
+// A value. Not thread-safe.
+class Refusals {
+ public:
+  // `make_message` is only called while detail is still kept: refusing a million samples costs no million strings.
+  template <typename MakeMessage>
+  void Add(int64_t sample_index, RefusalReason reason, MakeMessage&& make_message) {
+    ++counts_[static_cast<size_t>(reason)];
+    ++total_;
+    if (detailed_.size() < kMaxDetailedRefusals) detailed_.push_back({sample_index, reason, make_message()});
+  }
+
+  const std::vector<SampleRefusal>& detailed() const { return detailed_; }
+  int64_t count(RefusalReason reason) const { return counts_[static_cast<size_t>(reason)]; }
+  int64_t total() const { return total_; }
+
+ private:
+  std::vector<SampleRefusal> detailed_;
+  std::array<int64_t, kRefusalReasonCount> counts_{};
+  int64_t total_ = 0;
+};
+
+}  // namespace pulseboard

@@ -1,0 +1,131 @@
+// Hub: sends every sample that commits to the subscriptions that want it. Plain C++, no gRPC.
+//
+// A subscription is definitions, backfill and live samples in one ordered stream without hole or double: the view that
+// the backfill reads is cut inside the store's commit lock, where the subscription takes over from the commit after it.
+// After a break the stream goes on from a resume token: the commits between are read back from the store's log. What does
+// not fit into `max_buffer_bytes` is dropped oldest first, and one Gap says so.
+//
+// Lock order, outermost first. None is taken while a later one is held, and no lock is held across LiveSink calls:
+//   1. the store's commit lock   (held around OnCommit and the `at_cut` callbacks)
+//   2. SubscriptionIndex::mu_    (which series go to whom)
+//   3. LiveSubscription::mu_     (state and pending samples of one subscription)
+//   4. FramePump::mu_, WorkerPool::mu_, the store's series index (GetSeries), all leaves
+// Hence: Store::Cut and OpenView, which take 1, are called with none of 2 to 4 held; reactors call into the hub without
+// holding their own mutex, because the hub calls them without holding its own.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "common/base/clock.h"
+#include "common/base/mutex.h"
+#include "common/model/labels.h"
+#include "server/live/live_sink.h"
+#include "server/storage/store.h"
+
+namespace pulseboard {
+
+class FramePump;
+class LiveSubscription;
+class SubscriptionIndex;
+class WorkerPool;
+
+struct HubOptions {
+  const Clock* clock = &SystemClock();
+  int32_t max_subscriptions = 10'000;                 // live.max_subscriptions: open at once, else TOO_MANY_SUBSCRIPTIONS
+  int32_t max_series_per_subscription = 20'000;       // live.max_series_per_subscription: else QUERY_TOO_BROAD
+  int64_t default_buffer_bytes = 1 << 20;             // live.default_buffer: unsent bytes held per subscription, by default
+  int32_t default_frames_per_second = 20;             // live.default_frames_per_second: 1 to 60
+  int64_t progress_interval_ns = 5 * kNanosPerSecond;  // live.progress_interval: heartbeat of an idle subscription
+  int64_t max_stall_ns = 120 * kNanosPerSecond;       // live.max_stall: a peer that takes nothing so long: SLOW_CONSUMER
+  int64_t max_backfill_ns = 300 * kNanosPerSecond;    // live.max_backfill_duration: longest backfill, then SLOW_CONSUMER
+  int32_t pump_threads = 1;                           // live.pump_threads: threads that build and hand over frames; 1 to 16
+  int32_t reader_threads = 2;                         // live.reader_threads: threads that read backfills and the log; 1 to 16
+  int64_t busy_retry_ms = 1'000;                      // live.busy_retry: RetryInfo with TOO_MANY_SUBSCRIPTIONS
+};
+
+inline constexpr int64_t kMinLiveBufferBytes = 64 << 10;
+inline constexpr int64_t kMaxLiveBufferBytes = 16 << 20;
+inline constexpr int32_t kMaxLiveFramesPerSecond = 60;
+inline constexpr size_t kMaxLiveQueries = 64;
+inline constexpr size_t kMaxQueryIdBytes = 64;
+inline constexpr int64_t kMaxBackfillNanos = 400 * kNanosPerDay;
+inline constexpr int32_t kMaxBackfillPoints = 100'000;
+
+struct LiveQuerySpec {
+  std::string query_id;
+  std::string selector;
+  int64_t backfill_ns = 0;
+  int32_t max_points = 0;  // 0: raw
+};
+
+struct SubscriptionSpec {
+  TenantId tenant = 0;
+  std::vector<LiveQuerySpec> queries;
+  std::string resume_token;           // empty: start anew
+  int64_t max_buffer_bytes = 0;       // 0: default; coerced
+  int32_t max_frames_per_second = 0;  // 0: default; coerced
+};
+
+// The receiver's handle on its subscription. Thread-safe; any call may come after the end.
+class Subscription {
+ public:
+  virtual ~Subscription() = default;
+  // Events may come from now on. Call once, when the sink can take them.
+  virtual void Start() = 0;
+  // The last event is on its way; the next one may be offered.
+  virtual void Ready() = 0;
+  // Sends what is pending and a last position, then ends with `status`.
+  virtual void Drain(const absl::Status& status) = 0;
+  // The receiver is gone: nothing more is offered, End is not called.
+  virtual void Close() = 0;
+};
+
+struct HubStats {
+  int64_t subscriptions = 0;
+  int64_t routed_series = 0;
+  int64_t frames = 0;
+  int64_t delivered_samples = 0;
+  int64_t dropped_samples = 0;
+  int64_t catch_ups = 0;  // times a subscription read the log to catch up
+  int64_t slow_consumers = 0;
+};
+
+// Thread-safe. Made before the store (which observes through it), attached to it once open, closed before the store closes.
+class Hub final : public CommitObserver {
+ public:
+  explicit Hub(HubOptions options);
+  ~Hub() override;
+
+  // `store` must outlive Close().
+  void Attach(Store& store);
+  // Ends every subscription with UNAVAILABLE/SHUTTING_DOWN and joins the threads. Idempotent.
+  void Close();
+
+  // Checks the request and makes a subscription; nothing happens until Start(). BAD_FIELD, BAD_SELECTOR,
+  // BAD_RESUME_TOKEN, TOO_MANY_SUBSCRIPTIONS with RetryInfo, or SHUTTING_DOWN. Later errors come by LiveSink::End:
+  // QUERY_TOO_BROAD, RESUME_TOKEN_EXPIRED, BAD_RESUME_TOKEN, SLOW_CONSUMER, BLOCK_CORRUPT, SHUTTING_DOWN. The hub holds
+  // `sink` weakly; when it is gone the subscription is closed.
+  absl::StatusOr<std::shared_ptr<Subscription>> Subscribe(SubscriptionSpec spec, std::weak_ptr<LiveSink> sink);
+
+  void OnCommit(const CommittedBatch& batch) noexcept override;
+
+  const HubOptions& options() const { return options_; }
+  HubStats Stats() const;
+
+ private:
+  const HubOptions options_;
+  std::atomic<Store*> store_{nullptr};
+  std::unique_ptr<SubscriptionIndex> index_;
+  std::unique_ptr<FramePump> pump_;
+  std::unique_ptr<WorkerPool> readers_;
+  Mutex close_mu_;  // outermost: one Close at a time
+  bool closed_ PB_GUARDED_BY(close_mu_) = false;
+};
+
+}  // namespace pulseboard

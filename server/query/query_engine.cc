@@ -1,0 +1,1 @@
+#include "server/query/query_engine.h"

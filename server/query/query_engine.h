@@ -1,0 +1,186 @@
+// QueryEngine: answers questions about series and history on worker threads of its own. Plain C++, no gRPC.
+//
+// A call is admitted first (Admit), then runs on the pool through its ticket. Reads block on disk: never call the reading
+// functions on an RPC thread.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "common/base/clock.h"
+#include "common/base/worker_pool.h"
+#include "common/model/labels.h"
+#include "common/model/samples.h"
+#include "server/storage/store.h"
+
+namespace pulseboard {
+
+class RangeCursor;
+
+struct QueryOptions {
+  int32_t threads = 2;                                // query.threads: worker threads; 1 to 64
+  int32_t max_active = 64;                            // query.max_active: calls running or waiting, beyond: QUERY_BUSY
+  int64_t max_series = 10'000;                        // query.max_series: per QueryRange or QueryLatest, else QUERY_TOO_BROAD
+  int64_t max_samples = 50'000'000;                   // query.max_samples: raw samples read per QueryRange, the same
+  int64_t max_duration_ns = 60 * kNanosPerSecond;     // query.max_duration: longest life of one call, streaming included
+  int64_t busy_retry_ms = 500;                        // query.busy_retry: RetryInfo with QUERY_BUSY
+  int32_t chunk_samples = 8'000;                      // query.chunk_samples: samples per chunk of a QueryRange answer
+  int64_t raw_retention_ns = 30 * kNanosPerDay;       // storage.raw_retention: nothing older needs to be read
+};
+
+// Cancels the work of one call from any thread. Thread-safe.
+class Cancellation {
+ public:
+  void Cancel() { cancelled_.store(true, std::memory_order_relaxed); }
+  bool cancelled() const { return cancelled_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<bool> cancelled_{false};
+};
+
+// For whom and for how long.
+struct QueryContext {
+  TenantId tenant = 0;
+  int64_t deadline_monotonic_nanos = 0;  // by the engine's clock; see QueryEngine::Deadline
+  std::shared_ptr<const Cancellation> cancellation;
+};
+
+struct PageRequest {
+  std::string selector;  // empty: all
+  int32_t page_size = 0;
+  std::string page_token;
+};
+struct MetricSummary {
+  std::string name;
+  SeriesMetadata metadata;  // of its first series
+  int64_t series_count = 0;
+};
+struct MetricsPage {
+  std::vector<MetricSummary> metrics;
+  std::string next_page_token;
+};
+struct SeriesPage {
+  std::vector<std::shared_ptr<const SeriesInfo>> series;
+  std::string next_page_token;
+};
+struct LabelValueCount {
+  std::string value;
+  int64_t series_count = 0;
+};
+struct LabelValuesPage {
+  std::vector<LabelValueCount> values;
+  std::string next_page_token;
+};
+struct LatestSample {
+  std::shared_ptr<const SeriesInfo> series;
+  Sample sample;
+};
+struct LatestSamples {
+  std::vector<LatestSample> samples;
+  int64_t commit_sequence = 0;
+};
+struct RangeRequest {
+  std::string selector;
+  TimeRange range;
+  int32_t max_points = 0;  // 0: raw
+};
+struct RangeSeries {
+  uint32_t ref = 0;
+  std::shared_ptr<const SeriesInfo> series;
+};
+struct RangeColumn {
+  uint32_t ref = 0;
+  SampleColumns samples;
+};
+struct RangeSummary {
+  int64_t series_count = 0;
+  int64_t sample_count = 0;
+  int64_t scanned_sample_count = 0;
+  int64_t commit_sequence = 0;
+};
+// Definitions come before the columns that use them; the summary comes last, once.
+struct RangeChunk {
+  std::vector<RangeSeries> definitions;
+  std::vector<RangeColumn> columns;
+  std::optional<RangeSummary> summary;
+};
+
+struct QueryStats {
+  int64_t active = 0;
+  int64_t admitted = 0;
+  int64_t refused_busy = 0;
+  int64_t scanned_samples = 0;
+};
+
+inline constexpr int32_t kDefaultPageSize = 1'000;
+inline constexpr int32_t kMaxPageSize = 10'000;
+inline constexpr int32_t kMaxPoints = 100'000;
+
+// Thread-safe. Store and clock must outlive it. The reading functions run on the calling thread, check cancellation and
+// deadline as they go (CANCELLED, or QUERY_TOO_BROAD when the time is up) and answer BAD_SELECTOR, BAD_FIELD,
+// BAD_PAGE_TOKEN, QUERY_TOO_BROAD with the numbers, or BLOCK_CORRUPT.
+class QueryEngine {
+ public:
+  // One admitted call. Keeps its place among `max_active` until destroyed.
+  class Ticket {
+   public:
+    ~Ticket();
+    Ticket(const Ticket&) = delete;
+    Ticket& operator=(const Ticket&) = delete;
+    // Runs `job` on the pool. At most one job of a ticket may wait or run at a time; then there is always room. After Stop
+    // the job is dropped unrun and false returned.
+    [[nodiscard]] bool Run(std::function<void()> job);
+
+   private:
+    friend class QueryEngine;
+    explicit Ticket(QueryEngine& engine) : engine_(engine) {}
+    QueryEngine& engine_;
+  };
+
+  QueryEngine(Store& store, const Clock& clock, QueryOptions options);
+  ~QueryEngine();
+
+  // RESOURCE_EXHAUSTED/QUERY_BUSY with RetryInfo when `max_active` calls are under way.
+  absl::StatusOr<std::shared_ptr<Ticket>> Admit();
+  // The instant at which a call starting now must end: the caller's own deadline or `max_duration_ns`, whichever is sooner.
+  int64_t Deadline(std::optional<int64_t> remaining_ns) const;
+
+  absl::StatusOr<MetricsPage> ListMetrics(const QueryContext& context, const PageRequest& request) const;
+  absl::StatusOr<SeriesPage> ListSeries(const QueryContext& context, const PageRequest& request) const;
+  absl::StatusOr<LabelValuesPage> ListLabelValues(const QueryContext& context, std::string_view label,
+                                                  const PageRequest& request) const;
+  absl::StatusOr<LatestSamples> QueryLatest(const QueryContext& context, std::string_view selector) const;
+  // Opens a consistent view; read it chunk by chunk.
+  absl::StatusOr<std::unique_ptr<RangeCursor>> OpenRange(const QueryContext& context, const RangeRequest& request);
+
+  // Lets running jobs end and takes no more. Idempotent; the destructor does it too.
+  void Stop();
+  const QueryOptions& options() const { return options_; }
+  const Clock& clock() const { return clock_; }
+  QueryStats Stats() const;
+
+ private:
+  friend class RangeCursor;
+  absl::StatusOr<std::vector<SeriesId>> Select(const QueryContext& context, std::string_view selector) const;
+  absl::Status CheckAlive(const QueryContext& context) const;
+  absl::Status CheckSeriesCount(std::string_view selector, size_t count) const;
+
+  Store& store_;
+  const Clock& clock_;
+  const QueryOptions options_;
+  std::atomic<int64_t> active_{0};
+  std::atomic<int64_t> admitted_{0};
+  std::atomic<int64_t> refused_busy_{0};
+  mutable std::atomic<int64_t> scanned_samples_{0};
+  WorkerPool pool_;
+};
+
+}  // namespace pulseboard

@@ -1,0 +1,2 @@
+#include "server/ingest/intake.h"
+#include "server/rpc/services.h"
