@@ -24,6 +24,8 @@ constexpr std::array kReasons = {
     ErrorReasonInfo{ErrorReason::kUserNotFound, "USER_NOT_FOUND", StatusCode::kNotFound, "check the user_id"},
     ErrorReasonInfo{ErrorReason::kUserExists, "USER_EXISTS", StatusCode::kAlreadyExists,
                     "choose another name or e-mail"},
+    ErrorReasonInfo{ErrorReason::kTooManyUsers, "TOO_MANY_USERS", StatusCode::kResourceExhausted,
+                    "ask the operator to raise identity.max_users_per_tenant"},
     ErrorReasonInfo{ErrorReason::kRegistrationDisabled, "REGISTRATION_DISABLED", StatusCode::kFailedPrecondition,
                     "ask an administrator for an account"},
     ErrorReasonInfo{ErrorReason::kLastAdmin, "LAST_ADMIN", StatusCode::kFailedPrecondition,

@@ -26,6 +26,7 @@ enum class ErrorReason {
   kBadSequence,
   kUserNotFound,
   kUserExists,
+  kTooManyUsers,
   kRegistrationDisabled,
   kLastAdmin,
   kRevisionMismatch,

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "absl/status/status.h"
 #include "common/model/labels.h"
@@ -28,6 +29,9 @@ struct Principal {
 
 // OK, or PERMISSION_DENIED/ROLE_TOO_LOW naming role and right. The single place where rights are decided.
 absl::Status Authorize(const Principal& principal, Right right);
+
+// What concerns one account: its owner may, and everybody with kManageUsers.
+absl::Status AuthorizeAccount(const Principal& principal, std::string_view user_id);
 
 std::string_view RoleName(Role role);
 

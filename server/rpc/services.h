@@ -10,18 +10,15 @@ class Service;
 
 namespace pulseboard {
 
+class Accounts;
 class Authenticator;
 class Hub;
 class Intake;
 class QueryEngine;
-class SessionRegistry;
 class StreamRegistry;
-class UserDirectory;
 
-std::unique_ptr<grpc::Service> MakeAuthService(const Authenticator& authenticator, UserDirectory& users,
-                                               SessionRegistry& sessions);
-std::unique_ptr<grpc::Service> MakeUserService(const Authenticator& authenticator, UserDirectory& users,
-                                               SessionRegistry& sessions);
+std::unique_ptr<grpc::Service> MakeAuthService(const Authenticator& authenticator, Accounts& accounts);
+std::unique_ptr<grpc::Service> MakeUserService(const Authenticator& authenticator, Accounts& accounts);
 std::unique_ptr<grpc::Service> MakeIngestService(const Authenticator& authenticator, Intake& intake,
                                                  StreamRegistry& streams);
 std::unique_ptr<grpc::Service> MakeQueryService(const Authenticator& authenticator, QueryEngine& engine,
