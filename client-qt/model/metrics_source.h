@@ -22,6 +22,10 @@ class MetricsSource : public QObject {
   // Go on with a kept session of this server; answers loggedIn or loginFailed.
   virtual void resumeSession(const QString& server) = 0;
   virtual void answerCertificate(bool trust) = 0;
+  // Looks whether a server answers, without logging in; answers serverProbed. For the login dialog.
+  virtual void probeServer(const QString& server) = 0;
+  // Servers with a kept session, for resumeSession().
+  virtual QStringList keptServers() const = 0;
   // Ends the session and all feeds.
   virtual void logout() = 0;
 
@@ -46,6 +50,9 @@ class MetricsSource : public QObject {
   void loggedIn();
   void loginFailed(const pulseboard::qt::UserError& error);
   void certificateQuestion(const pulseboard::qt::CertificateQuestion& question);
+  void serverProbed(const pulseboard::qt::ServerProbe& probe);
+  // The session is over for good (revoked, account deactivated): log in again. All feeds are closed.
+  void sessionEnded(const pulseboard::qt::UserError& error);
   void connectionChanged(const pulseboard::qt::ConnectionStatus& status);
   void catalogChanged();
   void feedReady(pulseboard::qt::FeedId feed);

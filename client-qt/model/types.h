@@ -111,6 +111,14 @@ struct HistoryResult {
   std::vector<SeriesSamples> samples;
 };
 
+// What a look at a server showed.
+struct ServerProbe {
+  QString server;
+  bool reachable = false;
+  bool tls = false;
+  bool trusted = false;  // by an authority, a pin, or because it is this machine
+};
+
 struct Credentials {
   QString server;  // host:port
   QString login;
@@ -135,3 +143,4 @@ Q_DECLARE_METATYPE(pulseboard::qt::ConnectionStatus)
 Q_DECLARE_METATYPE(pulseboard::qt::LatencyStats)
 Q_DECLARE_METATYPE(pulseboard::qt::HistoryResult)
 Q_DECLARE_METATYPE(pulseboard::qt::CertificateQuestion)
+Q_DECLARE_METATYPE(pulseboard::qt::ServerProbe)

@@ -1,0 +1,91 @@
+#include "client-qt/net/feed_mailbox.h"
+
+#include <iterator>
+#include <utility>
+#include <variant>
+
+namespace pulseboard::qt {
+
+SeriesItem toItem(const SeriesInfo& series) {
+  SeriesItem item;
+  item.id = series.id;
+  item.metric = QString::fromStdString(series.key.metric);
+  for (const Label& label : series.key.labels) {
+    item.labels.push_back({QString::fromStdString(label.name), QString::fromStdString(label.value)});
+  }
+  item.kind = series.metadata.kind == MetricKind::kCounter ? SeriesKind::Counter : SeriesKind::Gauge;
+  item.unit = QString::fromStdString(series.metadata.unit);
+  item.description = QString::fromStdString(series.metadata.description);
+  return item;
+}
+
+void FeedMailbox::addLocked(client::SeriesSamples&& in, std::vector<SeriesSamples>* out,
+                            std::unordered_map<quint64, size_t>* newest) {
+  if (in.samples.empty()) return;
+  samples_ += in.samples.size();
+  const auto known = newest->find(in.series);
+  // Late data begins a new entry: within one, times ascend.
+  if (known != newest->end() && (*out)[known->second].times.back() < in.samples.times.front()) {
+    SeriesSamples& entry = (*out)[known->second];
+    entry.times.insert(entry.times.end(), in.samples.times.begin(), in.samples.times.end());
+    entry.values.insert(entry.values.end(), in.samples.values.begin(), in.samples.values.end());
+    return;
+  }
+  (*newest)[in.series] = out->size();
+  SeriesSamples entry;
+  entry.series_id = in.series;
+  entry.times.assign(in.samples.times.begin(), in.samples.times.end());
+  entry.values = std::move(in.samples.values);
+  out->push_back(std::move(entry));
+}
+
+FeedMailbox::PutResult FeedMailbox::put(client::SubscriberEvent event) {
+  MutexLock lock(&mu_);
+  const bool was_empty = batch_.empty();
+  if (std::holds_alternative<client::ResetEvent>(event)) {
+    batch_ = {};
+    batch_.reset = true;
+    samples_ = 0;
+    newest_backfill_.clear();
+    newest_samples_.clear();
+    definitions_.clear();
+  } else if (auto* definitions = std::get_if<client::DefinitionsEvent>(&event)) {
+    for (const auto& definition : definitions->definitions) {
+      FeedBatch::Definition out{toItem(definition.series), {}};
+      for (const std::string& id : definition.query_ids) out.query_ids << QString::fromStdString(id);
+      // Sent again after each reconnect: one per series is enough.
+      const auto [at, is_new] = definitions_.try_emplace(definition.series.id, batch_.definitions.size());
+      if (is_new) {
+        batch_.definitions.push_back(std::move(out));
+      } else {
+        batch_.definitions[at->second] = std::move(out);
+      }
+    }
+  } else if (auto* backfill = std::get_if<client::BackfillEvent>(&event)) {
+    for (client::SeriesSamples& series : backfill->series)
+      addLocked(std::move(series), &batch_.backfill, &newest_backfill_);
+  } else if (std::holds_alternative<client::BackfillDoneEvent>(event)) {
+    batch_.backfill_done = true;
+  } else if (auto* samples = std::get_if<client::SamplesEvent>(&event)) {
+    for (client::SeriesSamples& series : samples->series)
+      addLocked(std::move(series), &batch_.samples, &newest_samples_);
+  } else if (const auto* gap = std::get_if<client::GapEvent>(&event)) {
+    batch_.gaps.push_back({gap->start_unix_nanos, gap->end_unix_nanos, gap->dropped_samples});
+  }
+  full_ = full_ || samples_ >= limits_.max_samples;
+  return {was_empty && !batch_.empty(), full_};
+}
+
+FeedMailbox::TakeResult FeedMailbox::take() {
+  TakeResult out;
+  MutexLock lock(&mu_);
+  std::swap(out.batch, batch_);
+  out.was_full = std::exchange(full_, false);
+  samples_ = 0;
+  newest_backfill_.clear();
+  newest_samples_.clear();
+  definitions_.clear();
+  return out;
+}
+
+}  // namespace pulseboard::qt

@@ -1,0 +1,37 @@
+// KeptSession: "keep me logged in". A JSON file of refresh tokens by server, readable by its owner only (mode 0600), in
+// $XDG_STATE_HOME/pulseboard. It is a plain file: whoever can read this user's files can use the session until it is
+// logged out or its refresh token ends. The password is never kept.
+#pragma once
+
+#include <QString>
+#include <QStringList>
+#include <optional>
+
+namespace pulseboard::qt {
+
+struct KeptSession {
+  QString server;
+  QString user;
+  QString refresh_token;
+};
+
+// Not thread-safe by itself, but each call reads the file anew and replaces it as a whole under a lock file, so that
+// several windows may share it.
+class KeptSessions {
+ public:
+  static QString defaultPath();
+  explicit KeptSessions(QString path) : path_(std::move(path)) {}
+
+  std::optional<KeptSession> find(const QString& server) const;
+  QStringList servers() const;
+  // False when the file could not be written.
+  bool keep(const KeptSession& session);
+  bool forget(const QString& server);
+
+ private:
+  bool change(const QString& server, const std::optional<KeptSession>& session);
+
+  QString path_;
+};
+
+}  // namespace pulseboard::qt
