@@ -1,4 +1,5 @@
-// Backoff: how long to wait before the next attempt: exponential, with jitter so that many clients do not come back at once.
+// Backoff: how long to wait before the next attempt: exponential, with jitter so that many clients do not come back at
+// once.
 #pragma once
 
 #include <algorithm>

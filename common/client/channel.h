@@ -1,12 +1,14 @@
 // Opening a channel to a server that one has reason to trust.
 //
-// A server speaks plaintext on loopback and TLS elsewhere, mostly with a certificate that it signed itself. So trust works as
-// with ssh: Examine() looks at the server's certificate and compares it with the pin of the last visit; the caller decides
-// about a first visit (asks a person, or pins and goes on), and nobody ever goes on by himself when a pin does not fit.
+// A server speaks plaintext on loopback and TLS elsewhere, mostly with a certificate that it signed itself. So trust
+// works as with ssh: Examine() looks at the server's certificate and compares it with the pin of the last visit; the
+// caller decides about a first visit (asks a person, or pins and goes on), and nobody ever goes on by himself when a
+// pin does not fit.
 //
 //   PB_ASSIGN_OR_RETURN(ServerTrust trust, Examine(server, pins));
-//   if (trust.state == TrustState::kFirstVisit && AskPerson(trust.certificate)) pins.SetPin(server, trust.certificate.fingerprint, now);
-//   PB_ASSIGN_OR_RETURN(auto channel, OpenChannel(server, trust));   // takes kFirstVisit as decided, refuses kChanged
+//   if (trust.state == TrustState::kFirstVisit && AskPerson(trust.certificate)) pins.SetPin(server,
+//   trust.certificate.fingerprint, now); PB_ASSIGN_OR_RETURN(auto channel, OpenChannel(server, trust));   // takes
+//   kFirstVisit as decided, refuses kChanged
 //
 // All functions are thread-safe. Probing blocks for up to its timeout: never call it on a GUI or gRPC thread.
 #pragma once
@@ -41,9 +43,9 @@ struct Certificate {
   int64_t not_after_unix_seconds = 0;
 };
 
-// Connects to `host:port` and shakes hands by TLS (SNI, ALPN h2), trusting nothing yet. Nothing is returned for a server
-// that answers but speaks no TLS (plaintext gRPC). UNAVAILABLE when nobody answers, DEADLINE_EXCEEDED after `timeout`,
-// INVALID_ARGUMENT when `server` is not host:port.
+// Connects to `host:port` and shakes hands by TLS (SNI, ALPN h2), trusting nothing yet. Nothing is returned for a
+// server that answers but speaks no TLS (plaintext gRPC). UNAVAILABLE when nobody answers, DEADLINE_EXCEEDED after
+// `timeout`, INVALID_ARGUMENT when `server` is not host:port.
 absl::StatusOr<std::optional<Certificate>> ProbeCertificate(const std::string& server,
                                                             std::chrono::milliseconds timeout = kDefaultProbeTimeout);
 
@@ -61,13 +63,13 @@ struct ServerTrust {
   std::optional<Pin> pin;   // what was pinned before
 };
 
-// Probes `server` and compares it with `pins`; changes nothing. Errors of ProbeCertificate, and FAILED_PRECONDITION when a
-// server that is not on loopback speaks no TLS.
+// Probes `server` and compares it with `pins`; changes nothing. Errors of ProbeCertificate, and FAILED_PRECONDITION
+// when a server that is not on loopback speaks no TLS.
 absl::StatusOr<ServerTrust> Examine(const std::string& server, const PinStore& pins,
                                     std::chrono::milliseconds timeout = kDefaultProbeTimeout);
 
-// For programs without a person in front: Examine, pin a first visit, refuse a changed certificate with FAILED_PRECONDITION
-// naming both fingerprints.
+// For programs without a person in front: Examine, pin a first visit, refuse a changed certificate with
+// FAILED_PRECONDITION naming both fingerprints.
 absl::StatusOr<ServerTrust> ExamineTrustingFirstUse(const std::string& server, PinStore& pins,
                                                     std::chrono::milliseconds timeout = kDefaultProbeTimeout);
 

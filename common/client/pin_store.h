@@ -1,4 +1,5 @@
-// PinStore: which certificate each server showed on the first visit; a file of lines `host:port fingerprint unix-seconds`.
+// PinStore: which certificate each server showed on the first visit; a file of lines `host:port fingerprint
+// unix-seconds`.
 #pragma once
 
 #include <cstdint>
@@ -28,8 +29,8 @@ class PinStore {
  public:
   // A store without a file, for tests and one-off trust: pins are lost with the object.
   PinStore() = default;
-  // Reads `path`; a missing file is an empty store (the folder is made on the first write). DATA_LOSS naming the line when
-  // the file is damaged: a pin that cannot be read must not become a first visit.
+  // Reads `path`; a missing file is an empty store (the folder is made on the first write). DATA_LOSS naming the line
+  // when the file is damaged: a pin that cannot be read must not become a first visit.
   static absl::StatusOr<PinStore> Open(std::string path);
   // $XDG_STATE_HOME/pulseboard/known_servers, else ~/.local/state/pulseboard/known_servers.
   static std::string DefaultPath();
@@ -37,8 +38,8 @@ class PinStore {
   PinStore(PinStore&& other) noexcept : path_(std::move(other.path_)), pins_(std::move(other.pins_)) {}
 
   std::optional<Pin> Find(std::string_view server) const;
-  // Adds or replaces. INVALID_ARGUMENT for a malformed server or fingerprint, PERMISSION_DENIED, RESOURCE_EXHAUSTED … when
-  // the file cannot be written; the store then keeps what it had.
+  // Adds or replaces. INVALID_ARGUMENT for a malformed server or fingerprint, PERMISSION_DENIED, RESOURCE_EXHAUSTED …
+  // when the file cannot be written; the store then keeps what it had.
   absl::Status SetPin(std::string_view server, std::string_view fingerprint, int64_t now_unix_seconds);
   // Forgets a server. OK when it was not there.
   absl::Status Remove(std::string_view server);

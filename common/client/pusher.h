@@ -1,8 +1,9 @@
 // Pusher: gets samples to the server exactly once, through restarts and lost connections.
 //
-// Push() puts samples into the open batch; a batch is closed when it is full or has lingered, gets the next sequence and waits
-// in the spool (memory) until the server has acknowledged it as durable. The stream reconnects with jittered backoff and
-// sends again what was not acknowledged; the server knows (producer_id, sequence) and applies each batch once.
+// Push() puts samples into the open batch; a batch is closed when it is full or has lingered, gets the next sequence
+// and waits in the spool (memory) until the server has acknowledged it as durable. The stream reconnects with jittered
+// backoff and sends again what was not acknowledged; the server knows (producer_id, sequence) and applies each batch
+// once.
 #pragma once
 
 #include <chrono>
@@ -54,7 +55,8 @@ struct PusherOptions {
   int32_t max_batch_samples = 5'000;
   // … or this long after its first sample. Longer is cheaper, shorter is fresher.
   std::chrono::milliseconds linger{100};
-  // Most samples in memory that are not acknowledged (24 B each): enough for ten minutes of a 300-series agent and a half.
+  // Most samples in memory that are not acknowledged (24 B each): enough for ten minutes of a 300-series agent and a
+  // half.
   int64_t max_spool_samples = 1'000'000;
   SpoolPolicy spool_policy = SpoolPolicy::kDropOldest;
   // Most series Define() accepts (the contract allows 16,777,215 refs per stream).
@@ -73,12 +75,12 @@ struct PusherOptions {
 struct PusherStats {
   PusherState state = PusherState::kConnecting;
   absl::Status last_error;
-  int64_t pushed_samples = 0;     // taken by Push()
-  int64_t acked_samples = 0;      // in acknowledged batches, refused ones included
-  int64_t refused_samples = 0;    // by the server, one by one
-  int64_t dropped_samples = 0;    // by kDropOldest
-  int64_t spooled_samples = 0;    // now in memory
-  int64_t sent_batches = 0;       // resends included
+  int64_t pushed_samples = 0;   // taken by Push()
+  int64_t acked_samples = 0;    // in acknowledged batches, refused ones included
+  int64_t refused_samples = 0;  // by the server, one by one
+  int64_t dropped_samples = 0;  // by kDropOldest
+  int64_t spooled_samples = 0;  // now in memory
+  int64_t sent_batches = 0;     // resends included
   int64_t resent_batches = 0;
   int64_t acked_batches = 0;
   int64_t duplicate_batches = 0;  // the server had them already
@@ -94,8 +96,8 @@ struct PushSample {
   double value = 0;
 };
 
-// Thread-safe. Destructible while connected: cancels, drops what is not acknowledged (call Flush and WaitUntilAcked before);
-// no callback runs after the destructor has returned.
+// Thread-safe. Destructible while connected: cancels, drops what is not acknowledged (call Flush and WaitUntilAcked
+// before); no callback runs after the destructor has returned.
 class Pusher {
  public:
   // Starts connecting. `tokens` and `channel` are shared.
@@ -104,16 +106,17 @@ class Pusher {
   Pusher(const Pusher&) = delete;
   Pusher& operator=(const Pusher&) = delete;
 
-  // Number of a series, the same for the same key, good for the Pusher's life. Names are checked by the server: samples of a
-  // bad one come back as refusals. RESOURCE_EXHAUSTED above max_series.
+  // Number of a series, the same for the same key, good for the Pusher's life. Names are checked by the server: samples
+  // of a bad one come back as refusals. RESOURCE_EXHAUSTED above max_series.
   absl::StatusOr<uint32_t> Define(const SeriesKey& key, const SeriesMetadata& metadata);
-  // All or nothing. INVALID_ARGUMENT for an undefined series, RESOURCE_EXHAUSTED under kRefuse (or when the samples alone
-  // exceed the spool), the failure in state kFailed.
+  // All or nothing. INVALID_ARGUMENT for an undefined series, RESOURCE_EXHAUSTED under kRefuse (or when the samples
+  // alone exceed the spool), the failure in state kFailed.
   absl::Status Push(std::span<const PushSample> samples);
   absl::Status Push(uint32_t series, int64_t time_unix_nanos, double value);
   // Closes the open batch now.
   void Flush();
-  // Flushes, then waits until all that was pushed before is acknowledged (or dropped). DEADLINE_EXCEEDED, or the failure.
+  // Flushes, then waits until all that was pushed before is acknowledged (or dropped). DEADLINE_EXCEEDED, or the
+  // failure.
   absl::Status WaitUntilAcked(std::chrono::milliseconds timeout);
   PusherStats stats() const;
   const std::string& producer_id() const;

@@ -1,5 +1,6 @@
-// Subscriber: one live subscription that goes on by itself through restarts, lost connections and ended tokens, without hole
-// or double: events come decoded, in order, and each carries the whole truth (a gap is said, a new beginning is said).
+// Subscriber: one live subscription that goes on by itself through restarts, lost connections and ended tokens, without
+// hole or double: events come decoded, in order, and each carries the whole truth (a gap is said, a new beginning is
+// said).
 #pragma once
 
 #include <chrono>
@@ -36,15 +37,16 @@ struct SubscriberOptions {
   int64_t max_buffer_bytes = 0;            // at the server; 0: its default
   int32_t max_frames_per_second = 0;       // 0: the server's default
   BackoffOptions backoff;
-  // The server says something every 5 s at least; after this much silence the connection is taken for dead. Not while paused.
+  // The server says something every 5 s at least; after this much silence the connection is taken for dead. Not while
+  // paused.
   std::chrono::milliseconds silence_limit{20'000};
   const Clock* clock = &SystemClock();
 };
 
 // Events, in the order they mean something.
 
-// A new snapshot begins: forget all samples so far. Always the first event; again when the server could not go on from the
-// resume token, or when a backfill was cut off.
+// A new snapshot begins: forget all samples so far. Comes before any definition or sample; again when the server could
+// not go on from the resume token, or when a backfill was cut off. Not when a resume_token given at the start was good.
 struct ResetEvent {
   absl::Status cause;  // OK for the first one
 };
@@ -81,7 +83,8 @@ struct SamplesEvent {
   std::vector<SeriesSamples> series;
   FrameTimes times;
 };
-// The server dropped samples of this time range (both ends inclusive) for this viewer: read it by QueryRange, or show a gap.
+// The server dropped samples of this time range (both ends inclusive) for this viewer: read it by QueryRange, or show a
+// gap.
 struct GapEvent {
   int64_t start_unix_nanos = 0;
   int64_t end_unix_nanos = 0;
@@ -101,19 +104,21 @@ struct StateEvent {
   absl::Status status;                    // why, for kWaiting and kEnded
   std::chrono::milliseconds retry_in{0};  // for kWaiting
 };
-using SubscriberEvent = std::variant<ResetEvent, DefinitionsEvent, BackfillEvent, BackfillDoneEvent, SamplesEvent, GapEvent,
-                                     ProgressEvent, StateEvent>;
+using SubscriberEvent = std::variant<ResetEvent, DefinitionsEvent, BackfillEvent, BackfillDoneEvent, SamplesEvent,
+                                     GapEvent, ProgressEvent, StateEvent>;
 
 enum class Flow {
   kContinue,
   kPause,  // read no further until Resume(): the server's own bounded queue and its Gap take over
 };
 
-// What a subscription is delivered to. Called on gRPC threads, one event at a time, in order; must be quick and never block.
+// What a subscription is delivered to. Called on gRPC threads, one event at a time, in order; must be quick and never
+// block.
 class SubscriptionConsumer {
  public:
   virtual ~SubscriptionConsumer() = default;
-  // The event was accepted whatever is returned; kPause only stops further reading. StateEvent and ResetEvent ignore it.
+  // The event was accepted whatever is returned; kPause only stops further reading. StateEvent and ResetEvent ignore
+  // it.
   virtual Flow OnEvent(SubscriberEvent event) = 0;
 };
 
@@ -136,8 +141,8 @@ class Subscriber {
   Subscriber(const Subscriber&) = delete;
   Subscriber& operator=(const Subscriber&) = delete;
 
-  // After kPause: read on. A Resume() that comes while OnEvent still runs (on another thread) is not lost: the kPause it then
-  // returns is ignored. So decide and drain under one lock of the consumer's, and call this after draining.
+  // After kPause: read on. A Resume() that comes while OnEvent still runs (on another thread) is not lost: the kPause
+  // it then returns is ignored. So decide and drain under one lock of the consumer's, and call this after draining.
   void Resume();
   // Position after the last event; empty before the backfill is done.
   std::string resume_token() const;
