@@ -33,7 +33,7 @@ struct IntakeOptions {
   int32_t max_labels = 64;                            // ingest.max_labels: labels per series; 1 to 256
   int64_t max_series_per_tenant = 1'000'000;          // ingest.max_series_per_tenant: new series beyond: SERIES_LIMIT
   int64_t max_series_per_metric = 200'000;            // ingest.max_series_per_metric: the same per tenant and metric
-  int32_t max_refs_per_stream = 1'000'000;            // ingest.max_refs_per_stream: series a stream may bind; 40 B each
+  int32_t max_refs_per_stream = 1'000'000;            // ingest.max_refs_per_stream: series a stream may bind; 8 to 40 B each
   int32_t max_unacked_batches = 16;                   // ingest.max_unacked_batches: in work per stream, then no reads
   int64_t backlog_retry_ms = 250;                     // ingest.backlog_retry: RetryInfo with INGEST_BACKLOG_FULL
 };
@@ -176,23 +176,36 @@ class IntakeStream {
 
  private:
   friend class Intake;
-  // A ref as bound. A series is looked up when its first good sample comes, so that refused samples create nothing.
-  struct Binding;
+  // A bound ref whose series was not found yet, or may not be. A series is looked up when its first good sample comes, so
+  // that refused samples create nothing.
+  struct Unresolved {
+    SeriesKey key;
+    SeriesMetadata metadata;
+    RefusalReason reason = RefusalReason::kUnspecified;  // why its samples are refused
+    std::string message;
+    int64_t tried_in_batch = 0;  // a series over its quota is tried once per batch
+    size_t bytes = 0;
+  };
 
   IntakeStream(Intake& intake, TenantId tenant);
+  absl::Status CheckStructure(const StreamBatch& batch);
   absl::Status Bind(size_t index, const StreamDefinition& definition);
-  absl::StatusOr<Binding*> Lookup(uint32_t ref);
-  void RefuseRef(int64_t index, uint32_t ref, const Binding* binding, Refusals* refusals) const;
+  // 0 when the ref has no series (yet).
+  SeriesId Resolved(uint32_t ref) const;
+  void SetResolved(uint32_t ref, SeriesId id);
+  // 0 when refused; the refusal is noted.
+  absl::StatusOr<SeriesId> ResolveSlowly(int64_t index, uint32_t ref, Refusals* refusals);
 
   Intake& intake_;
   const TenantId tenant_;
   std::string producer_id_;
   int64_t last_sequence_ = 0;
-  std::vector<std::unique_ptr<Binding>> dense_;                    // refs below 65,536, by ref
-  std::unordered_map<uint32_t, std::unique_ptr<Binding>> sparse_;  // the others
-  size_t bound_ = 0;
-  bool refs_exhausted_ = false;
-  int64_t batch_number_ = 0;
+  std::vector<SeriesId> dense_;                        // by ref, for small refs
+  std::unordered_map<uint32_t, SeriesId> sparse_;      // for large ones
+  std::unordered_map<uint32_t, Unresolved> unresolved_;
+  size_t unresolved_bytes_ = 0;
+  size_t bound_count_ = 0;
+  bool refs_exhausted_ = false;  // a definition was turned away: unknown refs may be its
 };
 
 }  // namespace pulseboard

@@ -1,0 +1,134 @@
+#include "common/analysis/m4.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <limits>
+#include <utility>
+
+namespace pulseboard {
+namespace {
+
+__extension__ typedef __int128 Wide;  // products of two times
+
+constexpr int64_t kSamplesPerColumn = 4;
+
+// Number of the column that holds `time`, rounded towards minus infinity.
+Wide ColumnOf(int64_t time, TimeRange range, int64_t columns) {
+  const Wide width = Wide{range.end} - range.start;
+  const Wide offset = (Wide{time} - range.start) * columns;
+  Wide index = offset / width;
+  if (offset % width < 0) --index;
+  return index;
+}
+
+// First instant that belongs to column `index` or a later one.
+int64_t ColumnStart(Wide index, TimeRange range, int64_t columns) {
+  const Wide width = Wide{range.end} - range.start;
+  const Wide scaled = index * width;
+  Wide offset = scaled / columns;
+  if (scaled % columns > 0) ++offset;
+  const Wide start = offset + range.start;
+  constexpr Wide kMax = std::numeric_limits<int64_t>::max();
+  return start > kMax ? std::numeric_limits<int64_t>::max() : static_cast<int64_t>(start);
+}
+
+}  // namespace
+
+void M4Reducer::Run::Add(Sample sample) {
+  if (empty) {
+    empty = false;
+    first = last = min = max = sample;
+    return;
+  }
+  last = sample;
+  if (sample.value < min.value) min = sample;
+  if (sample.value > max.value) max = sample;
+}
+
+void M4Reducer::Run::AppendTo(SampleColumns* out) const {
+  if (empty) return;
+  std::array<Sample, 4> kept = {first, min, max, last};
+  std::sort(kept.begin(), kept.end(),
+            [](const Sample& a, const Sample& b) { return a.time_unix_nanos < b.time_unix_nanos; });
+  for (size_t i = 0; i < kept.size(); ++i) {
+    if (i > 0 && kept[i].time_unix_nanos == kept[i - 1].time_unix_nanos) continue;
+    out->push_back(kept[i].time_unix_nanos, kept[i].value);
+  }
+}
+
+M4Reducer::M4Reducer(TimeRange range, int64_t columns) : range_(range), columns_(columns) {}
+
+void M4Reducer::Add(const SampleColumns& sorted) {
+  added_ += static_cast<int64_t>(sorted.size());
+  if (!reducing_) {
+    raw_.times.insert(raw_.times.end(), sorted.times.begin(), sorted.times.end());
+    raw_.values.insert(raw_.values.end(), sorted.values.begin(), sorted.values.end());
+    if (added_ > kSamplesPerColumn * columns_) StartReducing();
+    return;
+  }
+  for (size_t i = 0; i < sorted.size(); ++i) AddReduced({sorted.times[i], sorted.values[i]});
+}
+
+void M4Reducer::StartReducing() {
+  reducing_ = true;
+  for (size_t i = 0; i < raw_.size(); ++i) AddReduced({raw_.times[i], raw_.values[i]});
+  raw_ = {};
+}
+
+void M4Reducer::AddReduced(Sample sample) {
+  if (!column_open_ || sample.time_unix_nanos >= column_end_) {
+    CloseColumn();
+    OpenColumn(sample.time_unix_nanos);
+  }
+  Column& column = column_;
+  if (!std::isnan(sample.value)) {
+    column.trailing_break = false;
+    (column.inner_break ? column.after : column.before).Add(sample);
+    return;
+  }
+  if (column.before.empty) {
+    if (!column.leading_break) column.leading = sample;
+    column.leading_break = true;
+    return;
+  }
+  if (!column.inner_break) {
+    column.inner_break = true;
+    column.inner = sample;
+  }
+  column.trailing_break = true;
+  column.trailing = sample;
+}
+
+void M4Reducer::OpenColumn(int64_t time) {
+  column_ = {};
+  column_open_ = true;
+  column_end_ = ColumnStart(ColumnOf(time, range_, columns_) + 1, range_, columns_);
+}
+
+void M4Reducer::CloseColumn() {
+  if (!column_open_) return;
+  const Column& column = column_;
+  if (column.leading_break) reduced_.push_back(column.leading.time_unix_nanos, column.leading.value);
+  column.before.AppendTo(&reduced_);
+  if (column.inner_break) reduced_.push_back(column.inner.time_unix_nanos, column.inner.value);
+  column.after.AppendTo(&reduced_);
+  if (column.trailing_break && column.trailing.time_unix_nanos != column.inner.time_unix_nanos) {
+    reduced_.push_back(column.trailing.time_unix_nanos, column.trailing.value);
+  }
+}
+
+SampleColumns M4Reducer::Finish() {
+  if (!reducing_) return std::move(raw_);
+  CloseColumn();
+  column_open_ = false;
+  return std::move(reduced_);
+}
+
+SampleColumns ReduceM4(const SampleColumns& sorted, TimeRange range, int64_t columns) {
+  M4Reducer reducer(range, columns);
+  reducer.Add(sorted);
+  return reducer.Finish();
+}
+
+}  // namespace pulseboard
