@@ -27,6 +27,12 @@ endfunction()
 pulseboard_pch_flavour(std)
 pulseboard_pch_flavour(grpc)
 
+# Executables would get -fPIE, which does not fit the precompiled headers.
+function(pulseboard_program_flags target)
+  set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
+  target_compile_options(${target} PRIVATE -fPIC)
+endfunction()
+
 function(pulseboard_configure target)
   cmake_parse_arguments(ARG "" "PCH" "SOURCES;DEPS" ${ARGN})
   target_include_directories(${target} PUBLIC ${CMAKE_SOURCE_DIR})
@@ -45,6 +51,7 @@ endfunction()
 function(pulseboard_executable target)
   cmake_parse_arguments(ARG "" "PCH" "SOURCES;DEPS" ${ARGN})
   add_executable(${target} ${ARG_SOURCES})
+  pulseboard_program_flags(${target})
   pulseboard_configure(${target} ${ARGN})
 endfunction()
 
@@ -52,6 +59,7 @@ endfunction()
 function(pulseboard_test target)
   cmake_parse_arguments(ARG "WHOLE" "PCH;TIMEOUT" "SOURCES;DEPS" ${ARGN})
   add_executable(${target} ${ARG_SOURCES})
+  pulseboard_program_flags(${target})
   pulseboard_configure(${target} SOURCES ${ARG_SOURCES} DEPS ${ARG_DEPS} GTest::gtest GTest::gmock GTest::gtest_main
                        PCH ${ARG_PCH})
   if(NOT ARG_TIMEOUT)

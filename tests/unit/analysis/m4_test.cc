@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <limits>
 #include <random>
 #include <set>
 #include <utility>
@@ -13,6 +15,8 @@ namespace {
 
 constexpr int64_t kStart = 1'700'000'000'000'000'000;
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+
+__extension__ typedef __int128 Wide;
 
 using Pixel = std::pair<int64_t, int64_t>;
 
@@ -25,7 +29,7 @@ struct Canvas {
 };
 
 Pixel ToPixel(const Canvas& canvas, int64_t time, double value) {
-  const auto x = static_cast<int64_t>(static_cast<__int128>(time - canvas.range.start) * canvas.width /
+  const auto x = static_cast<int64_t>(static_cast<Wide>(time - canvas.range.start) * canvas.width /
                                       (canvas.range.end - canvas.range.start));
   const auto y = static_cast<int64_t>((value - canvas.low) / (canvas.high - canvas.low) *
                                       static_cast<double>(canvas.height - 1));
