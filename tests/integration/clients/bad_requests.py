@@ -1,0 +1,375 @@
+"""The tables of bad_input_test.py: (method, case, request, answer). The comments of the protos are the contract."""
+import collections
+
+import harness as h
+
+Row = collections.namedtuple("Row", "method case request code reason field metadata", defaults=(None, None, None))
+
+WITHOUT_ACCOUNT = {"Login", "RefreshSession", "RegisterUser"}
+PAGED = {"ListUsers": {}, "ListMetrics": {}, "ListSeries": {}, "ListLabelValues": {"label": "host"}}
+PASSWORD = "correct horse battery"
+FAR = 1 << 62
+
+
+def as_stream(method, request):
+    return [request] if h.METHODS[method].client_streaming else request
+
+
+def bad_field(method, case, field, **fields):
+    return Row(method, case, h.METHODS[method].request(**fields), "INVALID_ARGUMENT", "BAD_FIELD", field)
+
+
+def auth_rows():
+    def wrong(case, **fields):
+        return Row("Login", case, h.auth_pb2.LoginRequest(**fields), "UNAUTHENTICATED", "BAD_CREDENTIALS", metadata=[])
+
+    return [
+        bad_field("Login", "empty", "login"),
+        bad_field("Login", "no password", "password", login="admin"),
+        bad_field("Login", "login too long", "login", login="a" * 255, password="x"),
+        bad_field("Login", "password too long", "password", login="admin", password="x" * 1025),
+        wrong("wrong password", login="admin", password="wrong password!"),
+        wrong("unknown user", login="nobody", password="wrong password!"),
+        wrong("unknown tenant", login="admin", password="wrong password!", tenant="elsewhere"),
+        wrong("tenant of the server itself", login="admin", password="wrong password!", tenant="_system"),
+        wrong("every ASCII byte in the name", login="".join(map(chr, range(1, 128))), password="x"),
+        bad_field("RefreshSession", "empty", "refresh_token"),
+        Row("RefreshSession", "forged", h.auth_pb2.RefreshSessionRequest(refresh_token="forged"), "UNAUTHENTICATED",
+            "TOKEN_INVALID", metadata=[]),
+        Row("RefreshSession", "10 KB", h.auth_pb2.RefreshSessionRequest(refresh_token="x" * 10240), "UNAUTHENTICATED",
+            "TOKEN_INVALID", metadata=[]),
+    ]
+
+
+def user_rows(user_id):
+    viewer = h.user_pb2.ROLE_VIEWER
+
+    def create(case, field, **changed):
+        fields = dict(user_name="zoe", password=PASSWORD, role=viewer)
+        fields.update(changed)
+        return bad_field("CreateUser", case, field, **fields)
+
+    def unknown(method, case, request_user_id="no-such-user", **fields):
+        request = h.METHODS[method].request(user_id=request_user_id, **fields)
+        return Row(method, case, request, "NOT_FOUND", "USER_NOT_FOUND")
+
+    rows = [
+        create("no name", "user_name", user_name=""),
+        create("name too long", "user_name", user_name="a" * 65),
+        create("no password", "password", password=""),
+        create("short password", "password", password="x" * 9),
+        create("long password", "password", password="x" * 1025),
+        create("no role", "role", role=0),
+        create("unknown role", "role", role=99),
+        create("negative role", "role", role=-1),
+        create("long e-mail", "email", email="a@" + "b" * 254),
+        create("e-mail without @", "email", email="nobody"),
+        create("long display name", "display_name", display_name="x" * 129),
+        Row("CreateUser", "taken, other case", h.user_pb2.CreateUserRequest(user_name="ADMIN", password=PASSWORD, role=viewer),
+            "ALREADY_EXISTS", "USER_EXISTS"),
+        Row("RegisterUser", "off", h.user_pb2.RegisterUserRequest(user_name="zoe", password=PASSWORD), "FAILED_PRECONDITION",
+            "REGISTRATION_DISABLED"),
+        bad_field("ListUsers", "long search", "search", search="x" * 257),
+        bad_field("ListUsers", "unknown role", "role", role=99),
+        bad_field("UpdateProfile", "long display name", "display_name", user_id=user_id, display_name="x" * 129),
+        bad_field("UpdateProfile", "bad e-mail", "email", user_id=user_id, email="nobody"),
+        bad_field("SetRole", "no role", "role", user_id=user_id),
+        bad_field("SetRole", "unknown role", "role", user_id=user_id, role=99),
+        bad_field("ChangePassword", "short password", "new_password", user_id=user_id, current_password="x", new_password="x"),
+        bad_field("ChangePassword", "long password", "new_password", user_id=user_id, current_password="x",
+                  new_password="x" * 1025),
+        Row("ChangePassword", "wrong current password",
+            h.user_pb2.ChangePasswordRequest(user_id=user_id, current_password="wrong password!", new_password=PASSWORD),
+            "UNAUTHENTICATED", "BAD_CREDENTIALS"),
+    ]
+    rows += [create(f"name with {chr(i)!r}", "user_name", user_name=f"a{chr(i)}b") for i in (1, 9, 10, 32, 47, 92, 127, 128, 255)]
+    for method, fields in (("GetUser", {}), ("UpdateProfile", {"display_name": "x"}), ("SetRole", {"role": viewer}),
+                           ("SetActive", {"active": True}), ("ChangePassword", {"new_password": PASSWORD})):
+        rows.append(bad_field(method, "no user_id", "user_id", **fields))
+        rows.append(unknown(method, "unknown user_id", **fields))
+        rows.append(bad_field(method, "long user_id", "user_id", user_id="x" * 65, **fields))
+    return rows
+
+
+def preference_rows():
+    def preferences(case, value, revision=0):
+        request = h.user_pb2.UpdatePreferencesRequest(revision=revision)
+        fill(request.preferences.fields["a"], value)
+        return Row("UpdatePreferences", case, request, "INVALID_ARGUMENT", "BAD_FIELD", "preferences")
+
+    def fill(target, value):
+        if isinstance(value, float):
+            target.number_value = value
+        elif isinstance(value, str):
+            target.string_value = value
+        elif isinstance(value, int):  # depth
+            for _ in range(value):
+                target = target.list_value.values.add()
+            target.bool_value = True
+
+    return [
+        preferences("not a number", float("nan")),
+        preferences("infinite", float("inf")),
+        preferences("minus infinite", float("-inf")),
+        preferences("above 64 KiB", "x" * (64 << 10)),
+        preferences("3 MB", "x" * (3 << 20)),
+        preferences("33 levels", 33),
+        preferences("value of no kind", None),
+        bad_field("UpdatePreferences", "negative revision", "revision", revision=-1),
+        Row("UpdatePreferences", "revision of the future", h.user_pb2.UpdatePreferencesRequest(revision=FAR), "ABORTED",
+            "REVISION_MISMATCH"),
+    ]
+
+
+def push_rows():
+    push = h.ingest_pb2.PushRequest
+    good = h.sample("push.rows")
+    return [
+        bad_field("Push", "empty", "samples"),
+        Row("Push", "10,001 samples", push(samples=[good] * 10001), "INVALID_ARGUMENT", "BAD_FIELD", "samples"),
+        bad_field("Push", "producer without sequence", "sequence", samples=[good], producer_id="p"),
+        bad_field("Push", "negative sequence", "sequence", samples=[good], producer_id="p", sequence=-1),
+        bad_field("Push", "sequence without producer", "producer_id", samples=[good], sequence=1),
+        bad_field("Push", "long producer", "producer_id", samples=[good], producer_id="x" * 129, sequence=1),
+    ]
+
+
+def push_stream_rows():
+    def stream(case, reason, field, *batches):
+        return Row("PushStream", case, list(batches), "INVALID_ARGUMENT", reason, field)
+
+    def changed(change, **fields):
+        request = h.batch(1, [1.0, 2.0], producer="rows")
+        change(request)
+        return request
+
+    def drop(column):
+        return changed(lambda r: getattr(r, column).pop())
+
+    def rebound():
+        other = h.batch(2, [1.0], "other.value", producer="rows-rebound")
+        return stream("ref bound again", "BAD_FIELD", "definitions[0].ref", h.batch(1, [1.0], producer="rows-rebound"), other)
+
+    def with_ref(ref):
+        return changed(lambda r: setattr(r.definitions[0], "ref", ref))
+
+    return [
+        stream("refs shorter", "BAD_FIELD", None, drop("refs")),
+        stream("times shorter", "BAD_FIELD", None, drop("time_offsets_nanos")),
+        stream("values shorter", "BAD_FIELD", None, drop("values")),
+        stream("no producer", "BAD_FIELD", "producer_id", h.batch(1, [1.0], producer="")),
+        stream("long producer", "BAD_FIELD", "producer_id", h.batch(1, [1.0], producer="x" * 129)),
+        stream("producer changes", "BAD_FIELD", "producer_id", h.batch(1, [1.0], producer="rows-a"),
+               h.batch(2, [1.0], producer="rows-b")),
+        stream("no sequence", "BAD_SEQUENCE", None, h.batch(0, [1.0], producer="rows")),
+        stream("negative sequence", "BAD_SEQUENCE", None, h.batch(-1, [1.0], producer="rows")),
+        stream("sequence stands still", "BAD_SEQUENCE", None, h.batch(5, [1.0], producer="rows-s"),
+               h.batch(5, [1.0], producer="rows-s")),
+        stream("sequence goes back", "BAD_SEQUENCE", None, h.batch(5, [1.0], producer="rows-t"),
+               h.batch(4, [1.0], producer="rows-t")),
+        stream("50,001 samples", "BAD_FIELD", None, h.batch(1, [1.0] * 50001, producer="rows")),
+        stream("ref 0", "BAD_FIELD", "definitions[0].ref", with_ref(0)),
+        stream("ref too large", "BAD_FIELD", "definitions[0].ref", with_ref(1 << 24)),
+        rebound(),
+    ]
+
+
+def refused_samples():
+    """(case, sample, reason) for Push."""
+    def at(seconds, nanos=0):
+        built = h.sample("refused.value")
+        built.time.seconds, built.time.nanos = seconds, nanos
+        return built
+
+    now = h.now_nanos() // 10**9
+    many = h.sample("refused.value", **{f"l{i}": "x" for i in range(65)})
+    very_many = h.sample("refused.value", **{f"l{i}": "x" for i in range(10000)})
+    rows = [
+        ("no metric", h.sample(""), "BAD_METRIC"),
+        ("long metric", h.sample("a" * 201), "BAD_METRIC"),
+        ("metric starts with a digit", h.sample("1a"), "BAD_METRIC"),
+        ("year 1", at(-62135596800), "BAD_TIME"),
+        ("year 9999", at(253402300799), "BAD_TIME"),
+        ("largest time", at((1 << 63) - 1), "BAD_TIME"),
+        ("smallest time", at(-(1 << 63)), "BAD_TIME"),
+        ("negative nanos", at(now, -1), "BAD_TIME"),
+        ("too many nanos", at(now, 10**9), "BAD_TIME"),
+        ("1971", at(365 * 86400), "TOO_OLD"),
+        ("tomorrow", at(now + 86400), "IN_FUTURE"),
+        ("year 2200", at(7258118400), "IN_FUTURE"),
+        ("65 labels", many, "BAD_LABELS"),
+        ("10,000 labels", very_many, "BAD_LABELS"),
+        ("empty label name", h.sample("refused.value", **{"": "x"}), "BAD_LABELS"),
+        ("reserved label name", h.sample("refused.value", __name__="x"), "BAD_LABELS"),
+        ("long label name", h.sample("refused.value", **{"a" * 129: "x"}), "BAD_LABELS"),
+        ("long label value", h.sample("refused.value", a="x" * 1025), "BAD_LABELS"),
+    ]
+    rows += [(f"metric with {chr(i)!r}", h.sample(f"a{chr(i)}b"), "BAD_METRIC") for i in (1, 9, 10, 32, 34, 92, 123, 127, 128, 255)]
+    return rows
+
+
+def refused_columns():
+    """(case, request without producer and sequence, reason, refused count) for PushStream."""
+    def labelled(labels):
+        return h.batch(0, [1.0, 2.0], "refused.columns", labels=labels)
+
+    unknown = h.batch(0, [1.0, 2.0, 3.0], "refused.columns")
+    unknown.refs[1] = 77
+    overflow = h.batch(0, [1.0], "refused.columns", base=(1 << 63) - 1)
+    overflow.time_offsets_nanos[0] = (1 << 63) - 1
+    underflow = h.batch(0, [1.0], "refused.columns", base=-(1 << 63))
+    underflow.time_offsets_nanos[0] = -(1 << 63)
+    return [
+        ("unknown ref", unknown, "UNKNOWN_REF", 1),
+        ("bad metric", h.batch(0, [1.0, 2.0], "not a metric"), "BAD_METRIC", 2),
+        ("long metric", h.batch(0, [1.0], "a" * (1 << 20)), "BAD_METRIC", 1),
+        ("10,000 labels", labelled([(f"l{i}", "x") for i in range(10000)]), "BAD_LABELS", 2),
+        ("repeated label", labelled([("a", "x"), ("a", "y")]), "BAD_LABELS", 2),
+        ("time above 64 bits", overflow, "BAD_TIME", 1),
+        ("time below 64 bits", underflow, "BAD_TIME", 1),
+        ("before 1970", h.batch(0, [1.0], "refused.columns", base=-(10**18)), "BAD_TIME", 1),
+        ("1971", h.batch(0, [1.0], "refused.columns", base=10**16 * 3), "TOO_OLD", 1),
+        ("year 2200", h.batch(0, [1.0], "refused.columns", base=7258118400 * 10**9), "IN_FUTURE", 1),
+    ]
+
+
+BAD_SELECTORS = (
+    ("unclosed", "a{"), ("no operator", "a{b}"), ("no quotes", "a{b=c}"), ("unclosed quote", 'a{b="c}'), ("rest", 'a{b="c"}d'),
+    ("bad regex", 'a{b=~"["}'), ("bad repetition", 'a{b=~"*"}'), ("exploding regex", 'a{b=~"(((x{1000}){1000}){1000})"}'),
+    ("backreference", 'a{b=~"(x)\\\\1"}'), ("matches everything", '{b=""}'), ("matches everything by regex", '{b=~".*"}'),
+    ("only negative", '{b!="c"}'), ("33 matchers", "a{" + ",".join(f'l{i}="x"' for i in range(33)) + "}"),
+    ("4097 bytes", "a" * 4097), ("control byte", "a\x01b"), ("NUL", "a\x00b"), ("not ASCII", "größe"), ("space", "a b"),
+    ("1 MB", "x" * (1 << 20)),
+)
+
+
+def with_selector(method, selector):
+    if method == "Subscribe":
+        return h.live_pb2.SubscribeRequest(queries=[h.live_pb2.LiveQuery(selector=selector)])
+    request = h.METHODS[method].request(selector=selector, **({"label": "host"} if method == "ListLabelValues" else {}))
+    if method == "QueryRange":
+        request.start_time.FromSeconds(h.now_nanos() // 10**9 - 10)
+    return request
+
+
+def selector_rows():
+    methods = ("ListMetrics", "ListSeries", "ListLabelValues", "QueryLatest", "QueryRange", "Subscribe")
+    rows = [Row(method, case, with_selector(method, selector), "INVALID_ARGUMENT", "BAD_SELECTOR")
+            for method in methods for case, selector in BAD_SELECTORS]
+    # Where a selector is required, none is as wrong as a bad one.
+    return rows + [Row(method, "empty selector", with_selector(method, ""), "INVALID_ARGUMENT", "BAD_SELECTOR")
+                   for method in ("QueryLatest", "QueryRange", "Subscribe")]
+
+
+def page_rows(tokens):
+    rows = [bad_field("ListLabelValues", "no label", "label")]
+    rows += [bad_field("ListLabelValues", f"label {name[:9]!r}", "label", label=name) for name in ("1a", "a b", "x" * 129)]
+    for method, extra in PAGED.items():
+        def bad_token(case, token, **changed):
+            fields = {**extra, **changed}
+            return Row(method, case, h.METHODS[method].request(page_token=token, **fields), "INVALID_ARGUMENT", "BAD_PAGE_TOKEN")
+
+        rows += [bad_field(method, "negative page size", "page_size", page_size=-1, **extra),
+                 bad_field(method, "smallest page size", "page_size", page_size=-(1 << 31), **extra),
+                 Row(method, "huge page size is coerced", h.METHODS[method].request(page_size=(1 << 31) - 1, **extra), "OK"),
+                 bad_token("noise", "no page token"), bad_token("1 MB", "x" * (1 << 20)), bad_token("not ASCII", "größe"),
+                 bad_token("cut", tokens[method][:-1]), bad_token("longer", tokens[method] + "A")]
+        rows += [bad_token(f"token of {other}", token) for other, token in tokens.items() if other != method]
+        changed = {"search": "page"} if method == "ListUsers" else {"selector": '{__name__=~"page.*"}'}
+        rows.append(bad_token("other fields changed", tokens[method], **changed))
+    return rows
+
+
+def range_rows():
+    def query(case, field, start=None, end=None, max_points=0):
+        request = h.query_pb2.QueryRangeRequest(selector="kept.value", max_points=max_points)
+        for name, value in (("start_time", start), ("end_time", end)):
+            if value is not None:
+                getattr(request, name).seconds, getattr(request, name).nanos = value
+        return Row("QueryRange", case, request, "INVALID_ARGUMENT", "BAD_FIELD", field)
+
+    now = h.now_nanos() // 10**9
+    return [
+        query("no start", "start_time"),
+        query("ends before it starts", "end_time", (now, 0), (now - 1, 0)),
+        query("start in year 1", "start_time", (-62135596800, 0)),
+        query("start in year 9999", "start_time", (253402300799, 0)),
+        query("end in year 9999", "end_time", (now, 0), (253402300799, 0)),
+        query("largest start", "start_time", ((1 << 63) - 1, 0)),
+        query("smallest start", "start_time", (-(1 << 63), 0)),
+        query("negative nanos", "start_time", (now, -1)),
+        query("too many nanos", "start_time", (now, 10**9)),
+        query("negative max_points", "max_points", (now - 10, 0), max_points=-1),
+        query("too many max_points", "max_points", (now - 10, 0), max_points=100001),
+    ]
+
+
+def subscribe_rows(resume_token):
+    query, request = h.live_pb2.LiveQuery, h.live_pb2.SubscribeRequest
+
+    def bad(case, field, *queries):
+        return bad_field("Subscribe", case, field, queries=queries)
+
+    def backfill(seconds, nanos=0):
+        built = query(selector="kept.value")
+        built.backfill.seconds, built.backfill.nanos = seconds, nanos
+        return built
+
+    def bad_token(case, token, selector="kept.value"):
+        return Row("Subscribe", case, request(queries=[query(selector=selector)], resume_token=token), "INVALID_ARGUMENT",
+                   "BAD_RESUME_TOKEN")
+
+    flipped = bytes([resume_token[0] ^ 1]) + resume_token[1:]
+    return [
+        bad("empty", "queries"),
+        bad("65 queries", "queries", *[query(query_id=str(i), selector="kept.value") for i in range(65)]),
+        bad("query_id twice", "queries[1].query_id", *[query(query_id="q", selector="kept.value")] * 2),
+        bad("two without query_id", "queries[1].query_id", *[query(selector="kept.value")] * 2),
+        bad("long query_id", "queries[0].query_id", query(query_id="x" * 65, selector="kept.value")),
+        bad("negative backfill", "queries[0].backfill", backfill(-1)),
+        bad("backfill of 401 days", "queries[0].backfill", backfill(401 * 86400)),
+        bad("largest backfill", "queries[0].backfill", backfill((1 << 63) - 1)),
+        bad("bad nanos", "queries[0].backfill", backfill(1, 10**9)),
+        bad("negative max_points", "queries[0].max_points", query(selector="kept.value", max_points=-1)),
+        bad("too many max_points", "queries[0].max_points", query(selector="kept.value", max_points=100001)),
+        bad_token("noise", b"no resume token"),
+        bad_token("1 MB", b"x" * (1 << 20)),
+        bad_token("one byte", b"\x00"),
+        bad_token("first bit flipped", flipped),
+        bad_token("cut", resume_token[:-1]),
+        bad_token("longer", resume_token + b"\x00"),
+        bad_token("of another subscription", resume_token, "other.value"),
+        Row("Subscribe", "odd sizes are coerced", request(queries=[query(selector="kept.value")], max_buffer_bytes=-1,
+                                                          max_frames_per_second=-FAR >> 40), "OK"),
+    ]
+
+
+def rows_for_every_rpc(tokens, spent):
+    """Forged tokens, noise and too much, for each method."""
+    access = tokens.access_token
+    other = ("B" if access[-2] == "A" else "A") + access[-1]
+    forged = {
+        "no token": [], "empty": [("authorization", "")], "no scheme": [("authorization", access)],
+        "other scheme": [("authorization", f"Basic {access}")], "empty bearer": [("authorization", "Bearer ")],
+        "noise": h.bearer("x" * 43), "4 KB": h.bearer("x" * 4096), "one character changed": h.bearer(access[:-2] + other),
+        "cut": h.bearer(access[:-1]), "longer": h.bearer(access + "A"), "refresh token": h.bearer(tokens.refresh_token),
+        "logged out": h.bearer(spent.access_token),
+    }
+    rows = []
+    for name, method in h.METHODS.items():
+        if name not in WITHOUT_ACCOUNT:
+            rows += [Row(name, f"token: {case}", as_stream(name, method.request()), "UNAUTHENTICATED", "TOKEN_INVALID",
+                         metadata=metadata) for case, metadata in forged.items()]
+        rows += noise_rows(name, method)
+    return rows
+
+
+def noise_rows(name, method):
+    """Bytes that are no message: gRPC answers before the method runs (see bad_input_test.py)."""
+    code = "INTERNAL" if method.client_streaming else "UNIMPLEMENTED"
+    return [
+        Row(name, "cut varint", as_stream(name, b"\xff"), code),
+        Row(name, "length beyond the end", as_stream(name, b"\x0a\x7fabc"), code),
+        Row(name, "group never closed", as_stream(name, b"\x0b\x08\x01"), code),
+        Row(name, "128 MiB", as_stream(name, b"\x00" * (128 << 20)), "RESOURCE_EXHAUSTED"),
+    ]
