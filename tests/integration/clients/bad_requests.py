@@ -27,6 +27,7 @@ def auth_rows():
         bad_field("Login", "empty", "login"),
         bad_field("Login", "no password", "password", login="admin"),
         bad_field("Login", "login too long", "login", login="a" * 255, password="x"),
+        bad_field("Login", "7 MB login", "login", login="a" * (7 << 20), password="x"),
         bad_field("Login", "password too long", "password", login="admin", password="x" * 1025),
         wrong("wrong password", login="admin", password="wrong password!"),
         wrong("unknown user", login="nobody", password="wrong password!"),
@@ -187,6 +188,7 @@ def refused_samples():
     rows = [
         ("no metric", h.sample(""), "BAD_METRIC"),
         ("long metric", h.sample("a" * 201), "BAD_METRIC"),
+        ("7 MB metric", h.sample("a" * (7 << 20)), "BAD_METRIC"),
         ("metric starts with a digit", h.sample("1a"), "BAD_METRIC"),
         ("year 1", at(-62135596800), "BAD_TIME"),
         ("year 9999", at(253402300799), "BAD_TIME"),
@@ -371,5 +373,5 @@ def noise_rows(name, method):
         Row(name, "cut varint", as_stream(name, b"\xff"), code),
         Row(name, "length beyond the end", as_stream(name, b"\x0a\x7fabc"), code),
         Row(name, "group never closed", as_stream(name, b"\x0b\x08\x01"), code),
-        Row(name, "128 MiB", as_stream(name, b"\x00" * (128 << 20)), "RESOURCE_EXHAUSTED"),
+        Row(name, "10 MB string", as_stream(name, b"\x0a\x80\x80\x80\x05" + b"x" * (10 << 20)), "RESOURCE_EXHAUSTED"),
     ]
