@@ -112,8 +112,8 @@ ValueAxis valueAxis(ValueRange range, const QString& ucum) {
   const double first = std::floor(low / step + 1e-9);
   const double last = std::max(std::ceil(high / step - 1e-9), first + 1);
   for (double i = first; i <= last; i += 1) axis.ticks.push_back(i * step);
-  axis.min = axis.ticks.front();
-  axis.max = axis.ticks.back();
+  axis.min = std::min(axis.ticks.front(), low);  // a multiple of the step may round past its end
+  axis.max = std::max(axis.ticks.back(), high);
   return axis;
 }
 

@@ -34,6 +34,7 @@ constexpr std::array kTexts = {
     ErrorText{"BAD_SEQUENCE", "Push out of order", "A pusher numbers its batches wrongly."},
     ErrorText{"USER_NOT_FOUND", "No such account", "The account does not exist any more."},
     ErrorText{"USER_EXISTS", "Name already taken", "Choose another user name or e-mail."},
+    ErrorText{"TOO_MANY_USERS", "No room for another account", "Ask the administrator of %1 for a higher limit."},
     ErrorText{"REGISTRATION_DISABLED", "Registration is off", "Ask an administrator of %1 for an account."},
     ErrorText{"LAST_ADMIN", "This is the last administrator", "Make somebody else administrator first."},
     ErrorText{"REVISION_MISMATCH", "Changed elsewhere",

@@ -1,0 +1,239 @@
+#include "client-qt/model/panel_data.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "common/base/clock.h"
+
+namespace pulseboard::qt {
+namespace {
+
+constexpr qint64 kSecond = kNanosPerSecond;
+
+SeriesItem series(quint64 id, const char* metric, QVector<LabelItem> labels = {}, const char* unit = "%") {
+  SeriesItem item;
+  item.id = id;
+  item.metric = QString::fromLatin1(metric);
+  item.labels = std::move(labels);
+  item.unit = QString::fromLatin1(unit);
+  return item;
+}
+
+SeriesSamples seconds(quint64 id, int first, int last) {
+  SeriesSamples out;
+  out.series_id = id;
+  for (int i = first; i <= last; ++i) {
+    out.times.push_back(i * kSecond);
+    out.values.push_back(i);
+  }
+  return out;
+}
+
+// A batch in which two series of panel "cpu" are defined.
+FeedBatch twoCores() {
+  FeedBatch batch;
+  batch.reset = true;
+  batch.definitions.push_back({series(7, "cpu.usage", {{"cpu", "0"}, {"host", "a"}}), {"cpu/0"}});
+  batch.definitions.push_back({series(8, "cpu.usage", {{"cpu", "1"}, {"host", "a"}}), {"cpu/0", "other/0"}});
+  batch.definitions.push_back({series(9, "memory.usage"), {"memory/0"}});
+  return batch;
+}
+
+TEST(PanelData, TakesOnlyTheSeriesOfItsOwnQueries) {
+  PanelData panel("cpu");
+  FeedBatch batch = twoCores();
+  batch.samples = {seconds(7, 1, 5), seconds(9, 1, 5)};
+  EXPECT_TRUE(panel.apply(batch));
+  ASSERT_EQ(panel.series().size(), 2);
+  EXPECT_EQ(panel.lines({0, 10 * kSecond}, 100).size(), 1);
+  EXPECT_EQ(panel.slotOf(7), 0);
+  EXPECT_EQ(panel.slotOf(8), 1);
+  EXPECT_EQ(panel.slotOf(9), -1);
+  EXPECT_EQ(panel.unit(), "%");
+}
+
+TEST(PanelData, IsLoadingUntilTheBackfillIsDone) {
+  PanelData panel("cpu");
+  FeedBatch batch = twoCores();
+  batch.backfill = {seconds(7, 1, 100)};
+  panel.apply(batch);
+  EXPECT_TRUE(panel.isLoading());
+  FeedBatch done;
+  done.backfill_done = true;
+  EXPECT_TRUE(panel.apply(done));
+  EXPECT_FALSE(panel.isLoading());
+  EXPECT_EQ(panel.legend({0, 1'000 * kSecond}).front().last, 100);
+}
+
+TEST(PanelData, StartsAgainAtAResetAndKeepsTheColours) {
+  PanelData panel("cpu");
+  FeedBatch first = twoCores();
+  first.samples = {seconds(8, 1, 5)};
+  panel.apply(first);
+  FeedBatch again;
+  again.reset = true;
+  again.definitions.push_back({series(8, "cpu.usage", {{"cpu", "1"}}), {"cpu/0"}});
+  panel.apply(again);
+  EXPECT_TRUE(panel.isEmpty());
+  EXPECT_EQ(panel.slotOf(8), 1);
+  ASSERT_EQ(panel.series().size(), 1);
+}
+
+TEST(PanelData, NamesSeriesByTheLabelsInWhichTheyDiffer) {
+  PanelData panel("cpu");
+  panel.apply(twoCores());
+  EXPECT_EQ(panel.displayName(7), "cpu 0");
+  EXPECT_EQ(panel.displayName(8), "cpu 1");
+  PanelData single("memory");
+  single.apply(twoCores());
+  EXPECT_EQ(single.displayName(9), "usage");
+}
+
+TEST(PanelData, NamesTheMetricWhenMetricsDiffer) {
+  PanelData panel("p");
+  FeedBatch batch;
+  batch.definitions.push_back({series(1, "disk.read", {{"device", "sda"}}), {"p/0"}});
+  batch.definitions.push_back({series(2, "disk.write", {{"device", "sda"}}), {"p/1"}});
+  panel.apply(batch);
+  EXPECT_EQ(panel.displayName(1), "read");
+  EXPECT_EQ(panel.displayName(2), "write");
+}
+
+TEST(PanelData, ShowsAGapOnlyWhereAllSeriesAreSilent) {
+  PanelData panel("cpu");
+  FeedBatch batch = twoCores();
+  batch.samples = {seconds(7, 1, 20), seconds(7, 60, 80), seconds(8, 1, 40), seconds(8, 70, 80)};
+  panel.apply(batch);
+  const QVector<GapItem> gaps = panel.gaps({0, 100 * kSecond}, 81 * kSecond);
+  ASSERT_EQ(gaps.size(), 1);
+  EXPECT_EQ(gaps[0].start_unix_nanos, 40 * kSecond);
+  EXPECT_EQ(gaps[0].end_unix_nanos, 60 * kSecond);
+}
+
+TEST(PanelData, OpensAGapWhenNothingArrivesAnyMore) {
+  PanelData panel("cpu");
+  FeedBatch batch = twoCores();
+  batch.samples = {seconds(7, 1, 20)};
+  panel.apply(batch);
+  EXPECT_TRUE(panel.gaps({0, 22 * kSecond}, 22 * kSecond).isEmpty());
+  const QVector<GapItem> gaps = panel.gaps({0, 30 * kSecond}, 30 * kSecond);
+  ASSERT_EQ(gaps.size(), 1);
+  EXPECT_EQ(gaps[0].start_unix_nanos, 20 * kSecond);
+  EXPECT_EQ(gaps[0].end_unix_nanos, 30 * kSecond);
+}
+
+TEST(PanelData, HasNoGapBeforeTheFirstSample) {
+  PanelData panel("cpu");
+  FeedBatch batch = twoCores();
+  batch.samples = {seconds(7, 50, 60)};
+  panel.apply(batch);
+  EXPECT_TRUE(panel.gaps({0, 60 * kSecond}, 60 * kSecond).isEmpty());
+}
+
+TEST(PanelData, ShowsDroppedSamplesAsAGap) {
+  PanelData panel("cpu");
+  FeedBatch batch = twoCores();
+  batch.samples = {seconds(7, 1, 60)};
+  batch.gaps = {{10 * kSecond, 15 * kSecond, 40}, {14 * kSecond, 20 * kSecond, 2}};
+  panel.apply(batch);
+  const QVector<GapItem> gaps = panel.gaps({0, 60 * kSecond}, 60 * kSecond);
+  ASSERT_EQ(gaps.size(), 1);
+  EXPECT_EQ(gaps[0].dropped_samples, 42);
+  EXPECT_EQ(gaps[0].end_unix_nanos, 20 * kSecond);
+}
+
+TEST(PanelData, TellsLastMinAndMaxOfTheWindowOnly) {
+  PanelData panel("cpu");
+  FeedBatch batch = twoCores();
+  batch.samples = {seconds(7, 1, 60), seconds(8, 1, 5)};
+  panel.apply(batch);
+  const QVector<LegendRow> rows = panel.legend({10 * kSecond, 21 * kSecond});
+  ASSERT_EQ(rows.size(), 1);
+  EXPECT_EQ(rows[0].min, 10);
+  EXPECT_EQ(rows[0].max, 20);
+  EXPECT_EQ(rows[0].last, 20);
+  EXPECT_EQ(rows[0].last_time, 20 * kSecond);
+  const auto range = panel.valueRange({10 * kSecond, 21 * kSecond});
+  ASSERT_TRUE(range);
+  EXPECT_EQ(range->min, 10);
+  EXPECT_EQ(range->max, 20);
+}
+
+TEST(PanelData, SortsHoverValuesLargestFirst) {
+  PanelData panel("cpu");
+  FeedBatch batch = twoCores();
+  SeriesSamples high = seconds(8, 1, 30);
+  for (double& value : high.values) value += 100;
+  batch.samples = {seconds(7, 1, 30), high};
+  panel.apply(batch);
+  const QVector<HoverValue> values = panel.valuesAt(20 * kSecond + 400'000'000);
+  ASSERT_EQ(values.size(), 2);
+  EXPECT_EQ(values[0].series_id, 8u);
+  EXPECT_EQ(values[0].value, 120);
+  EXPECT_EQ(values[1].time, 20 * kSecond);
+  EXPECT_TRUE(panel.valuesAt(90 * kSecond).isEmpty());
+}
+
+TEST(PanelData, LeavesSilentSeriesOutOfTheLiveEdge) {
+  PanelData panel("cpu");
+  FeedBatch batch = twoCores();
+  batch.samples = {seconds(7, 1, 30), seconds(8, 1, 10)};
+  panel.apply(batch);
+  const QVector<HoverValue> edge = panel.liveEdge({0, 31 * kSecond});
+  ASSERT_EQ(edge.size(), 1);
+  EXPECT_EQ(edge[0].series_id, 7u);
+  EXPECT_EQ(edge[0].value, 30);
+}
+
+TEST(PanelData, TrimsSamplesAndForgetsEmptySeries) {
+  PanelData panel("cpu");
+  FeedBatch batch = twoCores();
+  batch.backfill_done = true;
+  batch.samples = {seconds(7, 1, 30), seconds(8, 1, 10)};
+  panel.apply(batch);
+  panel.trim(15 * kSecond);
+  ASSERT_EQ(panel.series().size(), 1);
+  EXPECT_EQ(panel.legend({0, 100 * kSecond})[0].min, 15);
+}
+
+TEST(PanelData, CountsSeriesBeyondItsLimit) {
+  PanelData panel("cpu", {1, 1'000});
+  FeedBatch batch = twoCores();
+  batch.samples = {seconds(8, 1, 10)};
+  panel.apply(batch);
+  EXPECT_EQ(panel.series().size(), 1);
+  EXPECT_EQ(panel.hiddenSeries(), 1);
+  EXPECT_TRUE(panel.isEmpty());
+}
+
+TEST(PanelData, PutsHistoryInPlaceOfWhatIsThere) {
+  PanelData panel("cpu");
+  FeedBatch batch = twoCores();
+  batch.samples = {seconds(7, 1, 30)};
+  panel.apply(batch);
+  HistoryResult history;
+  history.definitions.push_back({series(7, "cpu.usage"), {}});
+  SeriesSamples first = seconds(7, 5, 6), second = seconds(7, 7, 8);
+  for (double& value : first.values) value = 50;
+  for (double& value : second.values) value = 60;
+  history.samples = {first, second};
+  panel.applyHistory(history, {5 * kSecond, 11 * kSecond});
+  EXPECT_EQ(panel.valueRange({5 * kSecond, 9 * kSecond})->min, 50);
+  EXPECT_EQ(panel.valueRange({5 * kSecond, 11 * kSecond})->max, 60);
+  EXPECT_EQ(panel.valueRange({11 * kSecond, 12 * kSecond})->min, 11);
+}
+
+TEST(PanelData, DropsTheSeriesOfARemovedQuery) {
+  PanelData panel("cpu");
+  FeedBatch batch;
+  batch.definitions.push_back({series(1, "a"), {"cpu/0"}});
+  batch.definitions.push_back({series(2, "b"), {"cpu/0", "cpu/1"}});
+  panel.apply(batch);
+  panel.removeQuery("cpu/0");
+  ASSERT_EQ(panel.series().size(), 1);
+  EXPECT_EQ(panel.series()[0].id, 2u);
+}
+
+}  // namespace
+}  // namespace pulseboard::qt
