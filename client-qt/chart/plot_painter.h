@@ -1,6 +1,7 @@
 // Paints what is inside the plot area: lines, areas, stacks, gaps, live edge. Pure functions over a QPainter.
 //
-// Qt Charts' own QLineSeries costs 1-2 us per point and frame; painting reduced points here costs a tenth (LIMITS.md D).
+// Qt Charts' own QLineSeries costs 1-2 us per point and frame; painting reduced points here costs a tenth (LIMITS.md
+// D).
 #pragma once
 
 #include <QPainter>

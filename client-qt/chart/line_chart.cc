@@ -1,0 +1,374 @@
+#include "client-qt/chart/line_chart.h"
+
+#include <QChart>
+#include <QDateTime>
+#include <QLineSeries>
+#include <QPainter>
+#include <QValueAxis>
+#include <QWheelEvent>
+#include <algorithm>
+
+#include "common/base/clock.h"
+
+namespace pulseboard::qt {
+namespace {
+
+constexpr int kTopMargin = 8;
+constexpr int kRightMargin = 12;  // room for the halo of the live edge
+constexpr int kBottomMargin = 22;
+constexpr int kLabelGap = 8;
+constexpr int kMinGutter = 40;
+constexpr int kGutterStep = 8;  // the plot's left edge moves in steps, so that panels stay aligned
+constexpr int kTimeLabelPitch = 88;
+constexpr int kBleed = 8;  // around the plot in the cached picture: halos
+constexpr double kDimmedOpacity = 0.6;
+constexpr double kMinSelectionPixels = 6;
+constexpr double kZoomStep = 0.8;
+constexpr int kMaxAreaSeries = 2;  // more fills only make mud
+
+// Fewest decimals with which all ticks are exact.
+int decimalsFor(const ValueAxis& axis, double divisor) {
+  for (int decimals = 0; decimals < 4; ++decimals) {
+    const double factor = std::pow(10.0, decimals);
+    const bool exact = std::all_of(axis.ticks.begin(), axis.ticks.end(), [&](double tick) {
+      const double scaled = tick / divisor * factor;
+      return std::abs(scaled - std::round(scaled)) < 1e-6 * std::max(1.0, std::abs(scaled));
+    });
+    if (exact) return decimals;
+  }
+  return 3;
+}
+
+}  // namespace
+
+LineChart::LineChart(const PanelData& panel_data, Crosshair& crosshair, QWidget* parent)
+    : QChartView(parent), data_(panel_data), crosshair_(crosshair) {
+  buildChart();
+  setFrameShape(QFrame::NoFrame);
+  setFocusPolicy(Qt::StrongFocus);
+  setMouseTracking(true);
+  viewport()->setMouseTracking(true);
+  setRenderHint(QPainter::Antialiasing, false);
+  setViewportUpdateMode(QGraphicsView::MinimalViewportUpdate);
+  setOptimizationFlags(QGraphicsView::DontSavePainterState | QGraphicsView::DontAdjustForAntialiasing);
+  connect(&crosshair_, &Crosshair::moved, this, &LineChart::onCrosshairMoved);
+}
+
+void LineChart::buildChart() {
+  chart_ = new QChart;
+  chart_->setAnimationOptions(QChart::NoAnimation);
+  chart_->legend()->hide();
+  chart_->setMargins(QMargins());
+  chart_->setBackgroundVisible(false);
+  chart_->setAcceptHoverEvents(false);
+  time_axis_ = new QValueAxis(chart_);
+  value_axis_ = new QValueAxis(chart_);
+  chart_->addAxis(time_axis_, Qt::AlignBottom);
+  chart_->addAxis(value_axis_, Qt::AlignLeft);
+  for (QValueAxis* axis : {time_axis_, value_axis_}) {
+    axis->setLabelsVisible(false);
+    axis->setLineVisible(false);
+    axis->setMinorGridLineVisible(false);
+  }
+  time_axis_->setGridLineVisible(false);
+  auto* frame = new QLineSeries(chart_);  // axes belong to a series; its lines are painted by us
+  chart_->addSeries(frame);
+  frame->attachAxis(time_axis_);
+  frame->attachAxis(value_axis_);
+  setChart(chart_);
+}
+
+void LineChart::setOptions(const Options& options) {
+  options_ = options;
+  axis_known_ = false;
+  invalidate();
+}
+
+void LineChart::setChartStyle(const ChartStyle& style) {
+  style_ = style;
+  setBackgroundBrush(style.panel);
+  QColor grid = style.border;
+  grid.setAlphaF(0.6F);
+  value_axis_->setGridLinePen(QPen(grid, 1));
+  if (card_) card_->setChartStyle(style);
+  invalidate();
+}
+
+void LineChart::setTimeZone(const QTimeZone& zone) {
+  zone_ = zone;
+  invalidate();
+}
+
+void LineChart::setDimmed(bool dimmed) {
+  if (dimmed == dimmed_) return;
+  dimmed_ = dimmed;
+  viewport()->update();
+}
+
+void LineChart::setHighlighted(quint64 series_id) {
+  if (series_id == highlighted_) return;
+  highlighted_ = series_id;
+  picture_stale_ = true;
+  viewport()->update();
+}
+
+QString LineChart::unit() const { return options_.unit.isEmpty() ? data_.unit() : options_.unit; }
+
+int LineChart::plotPixels() const { return std::max(1, static_cast<int>(scale_.plot.width())); }
+
+void LineChart::invalidate() {
+  if (wanted_.empty()) return;
+  rebuild();
+}
+
+void LineChart::refresh(TimeRange wanted, qint64 now_unix_nanos, bool live, bool data_changed) {
+  if (data_.isLoading() && data_.isEmpty()) return;  // the last pixels stay
+  wanted_ = wanted;
+  now_ = now_unix_nanos;
+  live_ = live;
+  if (scale_.plot.isEmpty()) layoutPlot();
+  if (!data_changed && PlotScale::onPixels(wanted, plotPixels()) == scale_.range) return;
+  fresh_paint_ = fresh_paint_ || data_changed;
+  rebuild();
+}
+
+void LineChart::rebuild() {
+  scale_.range = PlotScale::onPixels(wanted_, plotPixels());
+  lines_ = data_.lines(scale_.range, plotPixels());
+  stack_ = options_.stacked ? stackLines(lines_, scale_.range, plotPixels()) : QVector<StackLayer>();
+  gaps_ = data_.gaps(scale_.range, now_);
+  edge_ = live_ ? data_.liveEdge(scale_.range) : QVector<HoverValue>();
+  updateAxis();
+  time_ticks_ = timeTicks(scale_.range, std::max(2, plotPixels() / kTimeLabelPitch), zone_);
+  drawn_points_ = 0;
+  for (const SeriesLine& line : lines_) {
+    for (const auto& run : line.runs) drawn_points_ += static_cast<int>(run.size());
+  }
+  picture_stale_ = true;
+  if (mouse_) hoverAt(*mouse_);
+  onCrosshairMoved();
+  viewport()->update();
+}
+
+void LineChart::updateAxis() {
+  std::optional<ValueRange> values = data_.valueRange(scale_.range);
+  if (options_.stacked) values = ValueRange{0, stackTop(stack_)};
+  if (!values) values = ValueRange{0, 1};
+  if (options_.axis_min) values->min = *options_.axis_min;
+  if (options_.axis_max) values->max = *options_.axis_max;
+  const ValueAxis wanted = valueAxis(*values, unit());
+  const bool fixed = options_.axis_min && options_.axis_max;
+  axis_ = axis_known_ && !fixed ? steadyAxis(axis_, wanted) : wanted;
+  axis_known_ = true;
+  scale_.min = axis_.min;
+  scale_.max = axis_.max;
+
+  const QString suffix = axis_unit_.suffix;
+  axis_unit_ = unitScale(std::max(std::abs(axis_.min), std::abs(axis_.max)), unit());
+  tick_decimals_ = decimalsFor(axis_, axis_unit_.divisor);
+  value_axis_->setRange(axis_.min, axis_.max);
+  value_axis_->setTickCount(std::max<int>(2, static_cast<int>(axis_.ticks.size())));
+  if (suffix != axis_unit_.suffix) Q_EMIT axisUnitChanged(axis_unit_.suffix);
+
+  const QFontMetrics metrics(style_.caption);
+  int widest = 0;
+  for (const double tick : axis_.ticks) {
+    widest =
+        std::max(widest, metrics.horizontalAdvance(QString::number(tick / axis_unit_.divisor, 'f', tick_decimals_)));
+  }
+  const int gutter = std::max(kMinGutter, (widest + kLabelGap + 4 + kGutterStep - 1) / kGutterStep * kGutterStep);
+  if (gutter > gutter_) {
+    gutter_ = gutter;
+    layoutPlot();
+    scale_.range = PlotScale::onPixels(wanted_, plotPixels());
+  }
+}
+
+void LineChart::layoutPlot() {
+  const QRectF plot(std::max(gutter_, kMinGutter), kTopMargin,
+                    std::max(1, viewport()->width() - std::max(gutter_, kMinGutter) - kRightMargin),
+                    std::max(1, viewport()->height() - kTopMargin - kBottomMargin));
+  if (plot == scale_.plot) return;
+  scale_.plot = plot;
+  chart_->setPlotArea(plot);
+}
+
+void LineChart::resizeEvent(QResizeEvent* event) {
+  QChartView::resizeEvent(event);
+  layoutPlot();
+  invalidate();
+}
+
+void LineChart::renderPlot() {
+  const double ratio = devicePixelRatioF();
+  const QSize size = scale_.plot.adjusted(-kBleed, -kBleed, kBleed, kBleed).size().toSize();
+  if (picture_.size() != size * ratio) {
+    picture_ = QPixmap(size * ratio);
+    picture_.setDevicePixelRatio(ratio);
+  }
+  picture_.fill(Qt::transparent);
+  QPainter painter(&picture_);
+  painter.translate(kBleed - scale_.plot.left(), kBleed - scale_.plot.top());
+  painter.setClipRect(scale_.plot.adjusted(0, -1, 0, 1));
+  paintGaps(painter, gaps_, scale_, style_);
+  if (options_.stacked) {
+    paintStack(painter, stack_, scale_, style_, highlighted_);
+  } else {
+    const bool area = lines_.size() <= kMaxAreaSeries && scale_.min >= 0;
+    paintLines(painter, lines_, scale_, style_, {area, highlighted_});
+  }
+  painter.setClipping(false);
+  paintLiveEdge(painter, edge_, scale_, style_, options_.stacked);
+  picture_stale_ = false;
+}
+
+void LineChart::drawForeground(QPainter* painter, const QRectF&) {
+  if (!scale_.usable() || !axis_known_) return;
+  if (picture_stale_) renderPlot();
+  const QRectF& plot = scale_.plot;
+  painter->setFont(style_.caption);
+  painter->setPen(style_.secondary);
+  for (const double tick : axis_.ticks) {
+    const QRectF place(0, scale_.y(tick) - 8, plot.left() - kLabelGap, 16);
+    painter->drawText(place, Qt::AlignRight | Qt::AlignVCenter,
+                      QString::number(tick / axis_unit_.divisor, 'f', tick_decimals_));
+  }
+  const QFontMetricsF metrics(style_.caption);
+  for (const TimeTick& tick : time_ticks_) {
+    const double x = scale_.x(tick.unix_nanos);
+    const double half = metrics.horizontalAdvance(tick.text) / 2;
+    if (x - half < plot.left() - kLabelGap || x + half > viewport()->width() - 2) continue;
+    painter->drawText(QPointF(x - half, plot.bottom() + 6 + metrics.ascent()), tick.text);
+  }
+  if (dimmed_) painter->setOpacity(kDimmedOpacity);
+  painter->drawPixmap(plot.topLeft() - QPointF(kBleed, kBleed), picture_);
+  painter->setOpacity(1);
+  if (selecting_from_ && mouse_) paintSelection(*painter, *selecting_from_, mouse_->x(), scale_, style_);
+  if (crosshair_.time()) paintCrosshair(*painter, *crosshair_.time(), hover_, scale_, style_, options_.stacked);
+}
+
+void LineChart::paintEvent(QPaintEvent* event) {
+  QChartView::paintEvent(event);
+  if (fresh_paint_ && !picture_stale_) {
+    fresh_paint_ = false;
+    Q_EMIT painted();
+  }
+}
+
+void LineChart::hoverAt(const QPointF& position) {
+  if (!scale_.usable() || position.x() < scale_.plot.left() - 2 || position.x() > scale_.plot.right() + kRightMargin) {
+    crosshair_.moveTo(std::nullopt);
+    return;
+  }
+  crosshair_.moveTo(scale_.timeAt(std::clamp(position.x(), scale_.plot.left(), scale_.plot.right())));
+}
+
+void LineChart::onCrosshairMoved() {
+  const bool had = !hover_.isEmpty();
+  hover_ = crosshair_.time() ? data_.valuesAt(*crosshair_.time()) : QVector<HoverValue>();
+  if (mouse_ && crosshair_.time()) {
+    showCard();
+  } else {
+    hideCard();
+  }
+  if (had || crosshair_.time()) viewport()->update(scale_.plot.toAlignedRect().adjusted(-6, -6, 6, 6));
+  if (!crosshair_.time()) viewport()->update();
+}
+
+QString LineChart::timeText(qint64 time) const {
+  const QDateTime at = QDateTime::fromMSecsSinceEpoch(time / kNanosPerMilli, zone_);
+  const bool days = wanted_.end - wanted_.start > kNanosPerDay;
+  return at.toString(days ? QStringLiteral("d MMM HH:mm:ss.zzz ") : QStringLiteral("HH:mm:ss.zzz ")) +
+         zone_.abbreviation(at);
+}
+
+void LineChart::showCard() {
+  if (!card_) {
+    card_ = new HoverCard(window());
+    card_->setChartStyle(style_);
+  }
+  QVector<HoverCard::Row> rows;
+  double largest = 0;
+  for (const HoverValue& value : hover_) largest = std::max(largest, std::abs(value.value));
+  const UnitScale scale = unitScale(largest, unit());
+  for (const HoverValue& value : hover_) {
+    if (rows.size() == HoverCard::kMaxRows) break;
+    rows.append({style_.line(value.slot).color, value.name, scale.text(value.value)});
+  }
+  const QPoint place = viewport()->mapTo(window(), mouse_->toPoint());
+  // The card tells the time of the sample the rings are on; between samples, that of the mouse.
+  const qint64 time = hover_.isEmpty() ? *crosshair_.time() : hover_.first().time;
+  card_->showAt(place, timeText(time), rows, static_cast<int>(hover_.size() - rows.size()));
+}
+
+void LineChart::hideCard() {
+  if (card_) card_->hide();
+}
+
+void LineChart::mouseMoveEvent(QMouseEvent* event) {
+  mouse_ = event->position();
+  hoverAt(*mouse_);
+  if (selecting_from_) viewport()->update();
+}
+
+void LineChart::mousePressEvent(QMouseEvent* event) {
+  if (event->button() != Qt::LeftButton || !scale_.plot.contains(event->position())) return;
+  mouse_ = event->position();
+  selecting_from_ = event->position().x();
+}
+
+void LineChart::mouseReleaseEvent(QMouseEvent* event) {
+  if (event->button() != Qt::LeftButton || !selecting_from_) return;
+  const double from =
+      std::clamp(std::min(*selecting_from_, event->position().x()), scale_.plot.left(), scale_.plot.right());
+  const double to =
+      std::clamp(std::max(*selecting_from_, event->position().x()), scale_.plot.left(), scale_.plot.right());
+  selecting_from_.reset();
+  viewport()->update();
+  if (to - from >= kMinSelectionPixels) Q_EMIT rangeSelected(scale_.timeAt(from), scale_.timeAt(to));
+}
+
+void LineChart::wheelEvent(QWheelEvent* event) {
+  if (!(event->modifiers() & Qt::ControlModifier) || event->angleDelta().y() == 0 || !scale_.usable()) {
+    event->ignore();  // the page scrolls
+    return;
+  }
+  event->accept();
+  Q_EMIT zoomRequested(event->angleDelta().y() > 0 ? kZoomStep : 1 / kZoomStep, scale_.timeAt(event->position().x()));
+}
+
+void LineChart::keyPressEvent(QKeyEvent* event) {
+  const qint64 center = crosshair_.time().value_or(scale_.timeAt(scale_.plot.center().x()));
+  const qint64 step = (scale_.range.end - scale_.range.start) / 60;
+  switch (event->key()) {
+    case Qt::Key_Left:
+      return crosshair_.moveTo(std::max<qint64>(center - step, scale_.range.start));
+    case Qt::Key_Right:
+      return crosshair_.moveTo(std::min<qint64>(center + step, scale_.range.end));
+    case Qt::Key_Plus:
+    case Qt::Key_Equal:
+      Q_EMIT zoomRequested(kZoomStep, center);
+      return;
+    case Qt::Key_Minus:
+      Q_EMIT zoomRequested(1 / kZoomStep, center);
+      return;
+    default:
+      event->ignore();
+  }
+}
+
+void LineChart::leaveEvent(QEvent* event) {
+  QChartView::leaveEvent(event);
+  mouse_.reset();
+  selecting_from_.reset();
+  crosshair_.moveTo(std::nullopt);
+  viewport()->update();
+}
+
+void LineChart::hideEvent(QHideEvent* event) {
+  QChartView::hideEvent(event);
+  mouse_.reset();
+  hideCard();
+}
+
+}  // namespace pulseboard::qt
