@@ -98,6 +98,12 @@ QPainterPath pathOf(Icon icon) {
                     {{8, 4.2}, {11, 5}, {14, 7}},
                     {{5, 9.5}, {7, 8.6}},
                     {{8, 12.4}, {8, 12.5}}});
+    case Icon::Dot:
+    case Icon::Ring: {
+      QPainterPath path;
+      path.addEllipse(QPointF(8, 8), 3.25, 3.25);
+      return path;
+    }
   }
   return {};
 }
@@ -137,7 +143,7 @@ void paintIcon(QPainter& painter, Icon icon, const QRectF& rect, const QColor& c
   painter.scale(size / 16, size / 16);
   painter.setPen(
       QPen(color, icon == Icon::Brand || icon == Icon::Pause ? 2 : 1.5, Qt::SolidLine, Qt::RoundCap, Qt::RoundJoin));
-  painter.setBrush(icon == Icon::Play ? QBrush(color) : QBrush(Qt::NoBrush));
+  painter.setBrush(icon == Icon::Play || icon == Icon::Dot ? QBrush(color) : QBrush(Qt::NoBrush));
   painter.drawPath(pathOf(icon));
   painter.restore();
 }

@@ -27,6 +27,8 @@ enum class Icon {
   Sun,
   Warning,
   Offline,
+  Dot,   // filled: a state that is on
+  Ring,  // hollow: off or unknown
 };
 
 // Paints the icon centred in `rect`, at most 16 px.

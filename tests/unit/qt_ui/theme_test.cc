@@ -157,7 +157,7 @@ TEST(Theme, RepeatsLineColoursWithAnotherDash) {
 TEST(Icons, PaintInTheColourOfTheTheme) {
   Dressed dressed;
   Theme theme(dressed.app, ThemeChoice::Dark);
-  for (int i = 0; i <= static_cast<int>(Icon::Offline); ++i) {
+  for (int i = 0; i <= static_cast<int>(Icon::Ring); ++i) {
     const QImage image = themedIcon(static_cast<Icon>(i)).pixmap(QSize(16, 16)).toImage();
     int inked = 0;
     for (int y = 0; y < image.height(); ++y) {
