@@ -179,8 +179,8 @@ absl::StatusOr<std::string> CertificateFingerprint(const std::string& pem) {
 absl::StatusOr<std::vector<std::string>> CertificateNames(const std::string& pem) {
   const X509Ptr certificate = ParseCertificate(pem);
   if (certificate == nullptr) return absl::InvalidArgumentError("not a PEM certificate");
-  const NamesPtr names(static_cast<GENERAL_NAMES*>(
-      X509_get_ext_d2i(certificate.get(), NID_subject_alt_name, nullptr, nullptr)));
+  const NamesPtr names(
+      static_cast<GENERAL_NAMES*>(X509_get_ext_d2i(certificate.get(), NID_subject_alt_name, nullptr, nullptr)));
   std::vector<std::string> out;
   for (int i = 0; i < sk_GENERAL_NAME_num(names.get()); ++i) {
     const BioPtr bio(BIO_new(BIO_s_mem()));

@@ -15,13 +15,13 @@ struct TlsIdentity {
   std::string fingerprint;  // SHA-256 of the certificate, upper-case hex with colons: what clients pin
 };
 
-// Reads both files. NOT_FOUND or FAILED_PRECONDITION naming the file; also when key and certificate do not belong together
-// or the certificate is not valid now.
+// Reads both files. NOT_FOUND or FAILED_PRECONDITION naming the file; also when key and certificate do not belong
+// together or the certificate is not valid now.
 absl::StatusOr<TlsIdentity> LoadTlsIdentity(const std::string& certificate_file, const std::string& key_file,
                                             const Clock& clock);
 
-// LoadTlsIdentity of `directory`/tls.crt and tls.key. When neither is there, makes them: ECDSA P-256, valid 10 years, for
-// this machine's name, localhost, 127.0.0.1 and ::1; the key with mode 0600.
+// LoadTlsIdentity of `directory`/tls.crt and tls.key. When neither is there, makes them: ECDSA P-256, valid 10 years,
+// for this machine's name, localhost, 127.0.0.1 and ::1; the key with mode 0600.
 absl::StatusOr<TlsIdentity> LoadOrMakeTlsIdentity(const std::string& directory, const Clock& clock);
 
 // SHA-256 of the first certificate in `pem`. INVALID_ARGUMENT.

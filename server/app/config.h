@@ -23,7 +23,7 @@ struct TlsOptions {
 };
 
 struct LifecycleOptions {
-  int64_t drain_ns = 2 * kNanosPerSecond;  // streams get this long to end by themselves
+  int64_t drain_ns = 2 * kNanosPerSecond;                        // streams get this long to end by themselves
   int64_t exit_ns = 4 * kNanosPerSecond + 500 * kNanosPerMilli;  // after SIGTERM the process is gone by then
 };
 

@@ -17,8 +17,8 @@ namespace {
 
 absl::Status UnknownKey(const std::string& name) {
   const std::string_view similar = SimilarConfigKey(name);
-  return absl::InvalidArgumentError(
-      name + ": unknown key" + (similar.empty() ? std::string() : "; did you mean " + std::string(similar) + "?"));
+  return absl::InvalidArgumentError(name + ": unknown key" +
+                                    (similar.empty() ? std::string() : "; did you mean " + std::string(similar) + "?"));
 }
 
 absl::Status Set(const std::string& name, std::string_view value, const std::string& source, LoadedConfig* config) {

@@ -34,8 +34,8 @@ std::map<std::string, std::string> ProcessEnvironment();
 // `table.key=value` as --set takes it. INVALID_ARGUMENT.
 absl::StatusOr<ConfigFlag> ParseSetFlag(const std::string& text);
 
-// INVALID_ARGUMENT naming file and line (or variable, or flag), key, value and what would be accepted; the first problem
-// found. NOT_FOUND when the file is not there. An empty storage.directory is filled in.
+// INVALID_ARGUMENT naming file and line (or variable, or flag), key, value and what would be accepted; the first
+// problem found. NOT_FOUND when the file is not there. An empty storage.directory is filled in.
 absl::StatusOr<LoadedConfig> LoadConfig(const ConfigSources& sources);
 
 // All effective values as TOML, each with a comment saying its source.

@@ -1,6 +1,6 @@
-// The one table of settings: name, type, unit, default, bounds, whether it can change while running, and what it is for.
-// Sample file, checks, `pulseboardd config` and environment names all come from it. To add a key: add its row in
-// config_registry.cc and run `pulseboardd config --sample > server/app/pulseboardd.sample.toml`.
+// The one table of settings: name, type, unit, default, bounds, whether it can change while running, and what it is
+// for. Sample file, checks, `pulseboardd config` and environment names all come from it. To add a key: add its row in
+// config_keys.cc and run `pulseboardd config --sample > server/app/pulseboardd.sample.toml`.
 #pragma once
 
 #include <cstdint>
@@ -24,9 +24,9 @@ struct ConfigKey {
   std::string_view unit;  // what the number counts, or how the text is built; for people
   int64_t min = 0;        // kInteger, kBytes (bytes) and kDuration (nanoseconds): the least and the most accepted
   int64_t max = 0;
-  std::string_view choices;  // kChoice: `a|b|c`
-  bool reloadable = false;   // taken over on SIGHUP; others need a restart
-  std::string_view doc;      // one or two sentences
+  std::string_view choices;                          // kChoice: `a|b|c`
+  bool reloadable = false;                           // taken over on SIGHUP; others need a restart
+  std::string_view doc;                              // one or two sentences
   Target (*target)(ServerConfig& config) = nullptr;  // the field it fills
 
   std::string_view table() const { return name.substr(0, name.find('.')); }

@@ -38,7 +38,9 @@ int64_t CountEntries(const char* directory) {
 double CpuSeconds() {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
-  const auto seconds = [](const timeval& t) { return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6; };
+  const auto seconds = [](const timeval& t) {
+    return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6;
+  };
   return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 
@@ -49,7 +51,11 @@ SelfMetrics::SelfMetrics(Store& store, const Clock& clock) : store_(store), cloc
 void SelfMetrics::Push() {
   std::vector<SelfMetric> metrics;
   for (const SelfMetricSource& source : sources_) source(&metrics);
-  metrics.push_back({"self_metrics.dropped", MetricKind::kCounter, "1", "Self-metrics that the store refused.", {},
+  metrics.push_back({"self_metrics.dropped",
+                     MetricKind::kCounter,
+                     "1",
+                     "Self-metrics that the store refused.",
+                     {},
                      static_cast<double>(dropped_)});
   const int64_t now = clock_.NowUnixNanos();
   AppendBatch batch;
@@ -59,7 +65,8 @@ void SelfMetrics::Push() {
     std::vector<Label> labels(metric.labels.begin(), metric.labels.end());
     labels.push_back({"host", host_});
     const SeriesKey key{"pulseboard." + metric.name, Labels(std::move(labels))};
-    const auto id = store_.FindOrCreateSeries(kSystemTenant, key, {metric.kind, metric.unit, metric.description}, nullptr);
+    const auto id =
+        store_.FindOrCreateSeries(kSystemTenant, key, {metric.kind, metric.unit, metric.description}, nullptr);
     if (!id.ok()) {
       ++dropped_;
       continue;

@@ -30,8 +30,8 @@ class SelfMetrics {
   SelfMetrics(Store& store, const Clock& clock);
 
   void AddSource(SelfMetricSource source) { sources_.push_back(std::move(source)); }
-  // Reads all sources and queues one sample of each figure. What the store refuses (a full queue) is dropped and counted
-  // in `pulseboard.self_metrics.dropped`: figures about an overload must not add to it.
+  // Reads all sources and queues one sample of each figure. What the store refuses (a full queue) is dropped and
+  // counted in `pulseboard.self_metrics.dropped`: figures about an overload must not add to it.
   void Push();
 
  private:

@@ -11,7 +11,8 @@ namespace pulseboard {
 namespace {
 
 absl::Status BadCredentials() {
-  return MakeError(ErrorReason::kBadCredentials, "user name, e-mail or password is wrong, or the account is deactivated");
+  return MakeError(ErrorReason::kBadCredentials,
+                   "user name, e-mail or password is wrong, or the account is deactivated");
 }
 
 }  // namespace
@@ -98,9 +99,8 @@ void Accounts::UpdateProfile(TenantId tenant, std::string user_id, ProfileChange
 }
 
 void Accounts::SetRole(TenantId tenant, std::string user_id, Role role, Done<UserPtr> done) {
-  const absl::Status queued = Submit([this, tenant, user_id = std::move(user_id), role, done] {
-    done(users_.SetRole(tenant, user_id, role));
-  });
+  const absl::Status queued =
+      Submit([this, tenant, user_id = std::move(user_id), role, done] { done(users_.SetRole(tenant, user_id, role)); });
   if (!queued.ok()) done(queued);
 }
 
@@ -148,9 +148,8 @@ absl::Status Accounts::SetNewPassword(const Principal& principal, const UserPtr&
 }
 
 void Accounts::GetPreferences(const Principal& principal, Done<Preferences> done) {
-  const absl::Status queued = Submit([this, tenant = principal.tenant, id = principal.user_id, done] {
-    done(users_.GetPreferences(tenant, id));
-  });
+  const absl::Status queued = Submit(
+      [this, tenant = principal.tenant, id = principal.user_id, done] { done(users_.GetPreferences(tenant, id)); });
   if (!queued.ok()) done(queued);
 }
 

@@ -1,7 +1,7 @@
 // Accounts: the use cases of identity, joining directory, sessions, password hashing and throttling.
 //
-// Everything that hashes or writes is asynchronous: `done` runs exactly once, on one of identity's worker threads, or on the
-// caller's thread when the answer is known at once (a refusal). When a worker queue is full the answer is
+// Everything that hashes or writes is asynchronous: `done` runs exactly once, on one of identity's worker threads, or
+// on the caller's thread when the answer is known at once (a refusal). When a worker queue is full the answer is
 // RESOURCE_EXHAUSTED/LOGIN_BUSY. Callers have checked the fields (user_rules.h) and, but for Login, Renew and Register,
 // the right of the principal (principal.h).
 #pragma once
@@ -25,8 +25,9 @@
 namespace pulseboard {
 
 struct AccountsOptions {
-  bool self_registration = false;   // whether anybody may create a VIEWER account for themselves
-  int64_t max_queued_calls = 1'000;  // changes of accounts and sessions that may wait for the table; beyond it LOGIN_BUSY
+  bool self_registration = false;  // whether anybody may create a VIEWER account for themselves
+  int64_t max_queued_calls =
+      1'000;  // changes of accounts and sessions that may wait for the table; beyond it LOGIN_BUSY
   PasswordHasherOptions hashing;
   LoginThrottleOptions throttle;
 };
@@ -59,14 +60,14 @@ class Accounts {
   // For accounts created from now on.
   void SetSelfRegistration(bool on) { self_registration_ = on; }
 
-  // UNAUTHENTICATED/BAD_CREDENTIALS, in the same time and words whether tenant, user or password is wrong or the account
-  // is deactivated. Repeated failures: LOGIN_BUSY, known account or not.
+  // UNAUTHENTICATED/BAD_CREDENTIALS, in the same time and words whether tenant, user or password is wrong or the
+  // account is deactivated. Repeated failures: LOGIN_BUSY, known account or not.
   void Login(LoginAttempt attempt, Done<LoggedIn> done);
   void Renew(Secret refresh_token, Done<LoggedIn> done);
   void Logout(const Principal& principal, DoneStatus done);
 
-  // `account.role` and `.password_hash` are set here. FAILED_PRECONDITION/REGISTRATION_DISABLED; a tenant that is not there
-  // is answered like one where registration is off.
+  // `account.role` and `.password_hash` are set here. FAILED_PRECONDITION/REGISTRATION_DISABLED; a tenant that is not
+  // there is answered like one where registration is off.
   void Register(const std::string& tenant, NewUser account, Secret password, Done<UserPtr> done);
   void Create(NewUser account, Secret password, Done<UserPtr> done);
   void UpdateProfile(TenantId tenant, std::string user_id, ProfileChange change, Done<UserPtr> done);

@@ -14,11 +14,11 @@
 namespace pulseboard {
 
 struct LoginThrottleOptions {
-  int32_t free_failures = 5;                            // wrong passwords in a row that cost no wait
-  int64_t first_wait_ns = 1 * kNanosPerSecond;          // after one more; doubles with each further one
-  int64_t max_wait_ns = 60 * kNanosPerSecond;           // never longer: an attacker must not lock the owner out for good
-  int64_t forget_after_ns = 900 * kNanosPerSecond;      // without a failure for this long the count starts anew
-  int64_t max_accounts = 10'000;                        // names remembered; the one longest without failure goes first
+  int32_t free_failures = 5;                        // wrong passwords in a row that cost no wait
+  int64_t first_wait_ns = 1 * kNanosPerSecond;      // after one more; doubles with each further one
+  int64_t max_wait_ns = 60 * kNanosPerSecond;       // never longer: an attacker must not lock the owner out for good
+  int64_t forget_after_ns = 900 * kNanosPerSecond;  // without a failure for this long the count starts anew
+  int64_t max_accounts = 10'000;                    // names remembered; the one longest without failure goes first
 };
 
 // Thread-safe. Keys are what the caller counts by: the login as typed, known or not.

@@ -24,14 +24,16 @@ std::string HashOfNobody() {
 }  // namespace
 
 PasswordHasher::PasswordHasher(const PasswordHasherOptions& options)
-    : options_(options), nobodys_hash_(HashOfNobody()), pool_(options.threads, static_cast<size_t>(options.max_queued)) {}
+    : options_(options),
+      nobodys_hash_(HashOfNobody()),
+      pool_(options.threads, static_cast<size_t>(options.max_queued)) {}
 
 absl::Status PasswordHasher::Submit(std::function<void()> task) {
   if (pool_.TrySubmit(std::move(task))) return absl::OkStatus();
   const std::string limit = std::to_string(options_.max_queued);
-  return WithRetryAfterMs(MakeError(ErrorReason::kLoginBusy, "too many logins wait (" + limit + "); try again shortly",
-                                    {{"limit", limit}}),
-                          options_.max_queued * kExpectedMillis / options_.threads);
+  return WithRetryAfterMs(
+      MakeError(ErrorReason::kLoginBusy, "too many logins wait (" + limit + "); try again shortly", {{"limit", limit}}),
+      options_.max_queued * kExpectedMillis / options_.threads);
 }
 
 absl::StatusOr<std::string> PasswordHasher::Hash(const Secret& password) {

@@ -14,8 +14,8 @@
 namespace pulseboard {
 
 struct PasswordHasherOptions {
-  int32_t threads = 2;         // hashes that run at the same time, 19 MiB and about 30 ms each
-  int64_t max_queued = 128;    // logins that may wait for a thread; beyond it LOGIN_BUSY
+  int32_t threads = 2;       // hashes that run at the same time, 19 MiB and about 30 ms each
+  int64_t max_queued = 128;  // logins that may wait for a thread; beyond it LOGIN_BUSY
 };
 
 // Thread-safe.
@@ -23,8 +23,8 @@ class PasswordHasher {
  public:
   explicit PasswordHasher(const PasswordHasherOptions& options);
 
-  // Runs `task` on a hashing thread; Hash and Verify belong there. RESOURCE_EXHAUSTED/LOGIN_BUSY with RetryInfo, without
-  // running it, when too many wait.
+  // Runs `task` on a hashing thread; Hash and Verify belong there. RESOURCE_EXHAUSTED/LOGIN_BUSY with RetryInfo,
+  // without running it, when too many wait.
   [[nodiscard]] absl::Status Submit(std::function<void()> task);
 
   // An encoded Argon2id hash (t=2, 19 MiB) with a salt of its own. RESOURCE_EXHAUSTED when memory is short. Slow.

@@ -21,7 +21,7 @@ struct Principal {
   std::string user_id;
   std::string user_name;
   std::string session_id;
-  TenantId tenant = 0;         // whose data the call sees; every key in the store starts with it
+  TenantId tenant = 0;  // whose data the call sees; every key in the store starts with it
   std::string tenant_name;
   Role role = Role::kUnspecified;
   int64_t expire_unix_nanos = 0;  // end of the access token: streams end then too

@@ -26,7 +26,7 @@ struct SessionRecord {
   std::string family_hash;         // of the part that all refresh tokens of the session share
   std::string refresh_hash;        // of the one refresh token that is still good
   int64_t refresh_expire_unix_nanos = 0;
-  std::vector<Access> access;      // newest first
+  std::vector<Access> access;  // newest first
 };
 
 // Decoders fail with DATA_LOSS/BLOCK_CORRUPT, or FAILED_PRECONDITION for a record that a newer version wrote.

@@ -81,9 +81,8 @@ absl::StatusOr<SessionTokens> SessionRegistry::Create(const User& user) {
   std::vector<SessionPtr> others = SessionsOf(user.user_id);
   const auto limit = static_cast<size_t>(options_.max_sessions_per_user);
   if (others.size() >= limit) {
-    std::sort(others.begin(), others.end(), [](const SessionPtr& a, const SessionPtr& b) {
-      return a->refresh_unix_nanos < b->refresh_unix_nanos;
-    });
+    std::sort(others.begin(), others.end(),
+              [](const SessionPtr& a, const SessionPtr& b) { return a->refresh_unix_nanos < b->refresh_unix_nanos; });
     others.resize(others.size() - limit + 1);
     PB_RETURN_IF_ERROR(Remove(others));
   }

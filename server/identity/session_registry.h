@@ -52,7 +52,8 @@ class SessionRegistry {
                                                                const TenantRegistry& tenants, const Clock& clock,
                                                                const SessionOptions& options);
 
-  // Starts a session. `user` as it was when the password was checked: had it changed since, the session is worth nothing.
+  // Starts a session. `user` as it was when the password was checked: had it changed since, the session is worth
+  // nothing.
   absl::StatusOr<SessionTokens> Create(const User& user);
   // UNAUTHENTICATED/TOKEN_INVALID or TOKEN_EXPIRED.
   absl::StatusOr<Principal> Authenticate(std::string_view access_token) const;

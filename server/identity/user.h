@@ -24,8 +24,9 @@ struct User {
   int64_t create_unix_nanos = 0;
   int64_t update_unix_nanos = 0;
   int64_t last_login_unix_nanos = 0;
-  std::string password_hash;       // Argon2id, encoded; never leaves the server
-  int64_t credential_version = 1;  // counts up with each new password and deactivation: older sessions are worth nothing
+  std::string password_hash;  // Argon2id, encoded; never leaves the server
+  int64_t credential_version =
+      1;  // counts up with each new password and deactivation: older sessions are worth nothing
 };
 // As stored at one moment; immutable.
 using UserPtr = std::shared_ptr<const User>;
@@ -46,10 +47,10 @@ struct ProfileChange {
 };
 
 struct UserQuery {
-  std::string search;               // in user name, e-mail or display name, without regard to (ASCII) case
-  Role role = Role::kUnspecified;   // unspecified: any
+  std::string search;              // in user name, e-mail or display name, without regard to (ASCII) case
+  Role role = Role::kUnspecified;  // unspecified: any
   bool include_inactive = false;
-  int32_t page_size = 0;            // 0: default
+  int32_t page_size = 0;  // 0: default
   std::string page_token;
 };
 

@@ -149,10 +149,10 @@ absl::StatusOr<int64_t> UserDirectory::UpdatePreferences(TenantId tenant, std::s
   MutexLock lock(&write_mu_);
   PB_ASSIGN_OR_RETURN(Preferences stored, GetPreferences(tenant, user_id));
   if (stored.revision != read.revision) {
-    return MakeError(ErrorReason::kRevisionMismatch,
-                     "the stored revision is " + std::to_string(stored.revision) + ", not " +
-                         std::to_string(read.revision),
-                     {{"storedRevision", std::to_string(stored.revision)}, {"revision", std::to_string(read.revision)}});
+    return MakeError(
+        ErrorReason::kRevisionMismatch,
+        "the stored revision is " + std::to_string(stored.revision) + ", not " + std::to_string(read.revision),
+        {{"storedRevision", std::to_string(stored.revision)}, {"revision", std::to_string(read.revision)}});
   }
   stored.json = read.json;
   ++stored.revision;

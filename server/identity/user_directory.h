@@ -30,8 +30,8 @@ struct UserDirectoryOptions {
 };
 
 // Thread-safe. Methods that change something block for an fsync: call them on a worker. Reads do not block, except for
-// preferences. Fields must have been checked with FieldCheck. An account of another tenant does not exist for the caller:
-// NOT_FOUND/USER_NOT_FOUND.
+// preferences. Fields must have been checked with FieldCheck. An account of another tenant does not exist for the
+// caller: NOT_FOUND/USER_NOT_FOUND.
 class UserDirectory {
  public:
   // `table` and `clock` must outlive the directory.

@@ -38,9 +38,7 @@ class AuthService final : public v1::AuthService::CallbackService {
     if (absl::Status bad = check.Result(); !bad.ok()) return Answer(context, bad);
     ServerUnaryReactor* reactor = context->DefaultReactor();
     accounts_.Login({request->tenant(), request->login(), Secret(request->password())},
-                    [this, reactor, response](absl::StatusOr<LoggedIn> result) {
-                      Finish(reactor, result, response);
-                    });
+                    [this, reactor, response](absl::StatusOr<LoggedIn> result) { Finish(reactor, result, response); });
     return reactor;
   }
 
@@ -50,9 +48,8 @@ class AuthService final : public v1::AuthService::CallbackService {
     check.RequiredSecret("refresh_token", request->refresh_token(), kMaxTokenBytes);
     if (absl::Status bad = check.Result(); !bad.ok()) return Answer(context, bad);
     ServerUnaryReactor* reactor = context->DefaultReactor();
-    accounts_.Renew(Secret(request->refresh_token()), [this, reactor, response](absl::StatusOr<LoggedIn> result) {
-      Finish(reactor, result, response);
-    });
+    accounts_.Renew(Secret(request->refresh_token()),
+                    [this, reactor, response](absl::StatusOr<LoggedIn> result) { Finish(reactor, result, response); });
     return reactor;
   }
 

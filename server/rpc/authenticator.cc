@@ -53,7 +53,8 @@ absl::StatusOr<Principal> Authenticator::Authenticate(const grpc::ServerContextB
   if (tenant.empty() || tenant == principal.tenant_name) return principal;
   if (tenant != kSystemTenantName) return UnknownTenant(tenant);
   PB_RETURN_IF_ERROR(Authorize(principal, Right::kReadSelfMetrics));
-  if (right != Right::kRead && right != Right::kReadSelfMetrics) return UnknownTenant(tenant);  // only the server writes it
+  if (right != Right::kRead && right != Right::kReadSelfMetrics)
+    return UnknownTenant(tenant);  // only the server writes it
   principal.tenant = kSystemTenant;
   principal.tenant_name = std::string(kSystemTenantName);
   return principal;

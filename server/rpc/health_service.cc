@@ -24,8 +24,8 @@ hv1::HealthCheckResponse::ServingStatus ToProto(std::optional<bool> serving) {
   return *serving ? hv1::HealthCheckResponse::SERVING : hv1::HealthCheckResponse::NOT_SERVING;
 }
 
-// One Watch call. Sends the present state and then each other one; states passed through while a write was under way are
-// left out. Owned by itself until OnDone; watcher and registry hold it weakly.
+// One Watch call. Sends the present state and then each other one; states passed through while a write was under way
+// are left out. Owned by itself until OnDone; watcher and registry hold it weakly.
 class WatchCall final : public grpc::ServerWriteReactor<hv1::HealthCheckResponse>, public Drainable {
  public:
   static WatchCall* Start(CallbackServerContext* context, ServingState& state, StreamRegistry& streams,

@@ -160,7 +160,7 @@ class ReflectionCall final : public grpc::ServerBidiReactor<Request, Response>, 
   CallbackServerContext* context_ PB_GUARDED_BY(mu_);
   std::shared_ptr<ReflectionCall> self_ PB_GUARDED_BY(mu_);
   bool finished_ PB_GUARDED_BY(mu_) = false;
-  Request request_;    // one read or write at a time: the reactions take turns with these two
+  Request request_;  // one read or write at a time: the reactions take turns with these two
   Response response_;
 };
 

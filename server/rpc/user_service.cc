@@ -125,7 +125,8 @@ class UserService final : public v1::UserService::CallbackService {
     }
     if (absl::Status bad = check.Result(); !bad.ok()) return Answer(context, bad);
     ServerUnaryReactor* reactor = context->DefaultReactor();
-    accounts_.UpdateProfile(principal->tenant, request->user_id(), std::move(change), FinishWithUser(reactor, response));
+    accounts_.UpdateProfile(principal->tenant, request->user_id(), std::move(change),
+                            FinishWithUser(reactor, response));
     return reactor;
   }
 

@@ -1,0 +1,85 @@
+// Which figures of its parts a node writes about itself.
+#include "server/app/node.h"
+
+namespace pulseboard {
+namespace {
+
+class Figures {
+ public:
+  explicit Figures(std::vector<SelfMetric>* out) : out_(out) {}
+  void Gauge(const char* name, const char* unit, const char* description, int64_t value) {
+    out_->push_back({name, MetricKind::kGauge, unit, description, {}, static_cast<double>(value)});
+  }
+  void Counter(const char* name, const char* unit, const char* description, int64_t value) {
+    out_->push_back({name, MetricKind::kCounter, unit, description, {}, static_cast<double>(value)});
+  }
+  void Seconds(const char* name, const char* description, int64_t nanos) {
+    out_->push_back({name, MetricKind::kGauge, "s", description, {}, static_cast<double>(nanos) / 1e9});
+  }
+
+ private:
+  std::vector<SelfMetric>* const out_;
+};
+
+void StoreMetrics(const StoreStats& s, Figures f) {
+  f.Gauge("store.commit_sequence", "1", "Newest commit.", s.commit_sequence);
+  f.Gauge("store.series", "1", "Series of all tenants.", s.series_count);
+  f.Counter("store.committed_batches", "1", "Batches made durable.", s.committed_batches);
+  f.Counter("store.committed_samples", "1", "Samples made durable.", s.committed_samples);
+  f.Counter("store.duplicate_batches", "1", "Batches that had been committed before.", s.duplicate_batches);
+  f.Counter("store.late_samples", "1", "Samples older than the newest of their series.", s.late_samples);
+  f.Counter("store.wal_syncs", "1", "Syncs of the write-ahead log.", s.wal_syncs);
+  f.Gauge("store.wal_size", "By", "Write-ahead log on disk.", s.wal_bytes);
+  f.Gauge("store.append_queue", "By", "Samples waiting to be committed.", s.append_queue_bytes);
+  f.Gauge("store.head_samples", "1", "Samples not yet sealed into blocks.", s.head_samples);
+  f.Counter("store.sealed_blocks", "1", "Blocks sealed.", s.sealed_blocks);
+  f.Counter("store.sealed_samples", "1", "Samples in sealed blocks.", s.sealed_samples);
+  f.Counter("store.sealed_bytes", "By", "Size of sealed blocks.", s.sealed_bytes);
+  f.Seconds("store.fsync_p50", "Median of recent syncs.", s.fsync_p50_ns);
+  f.Seconds("store.fsync_p99", "99th percentile of recent syncs.", s.fsync_p99_ns);
+}
+
+void IntakeMetrics(const IntakeStats& s, Figures f) {
+  f.Counter("intake.accepted_samples", "1", "Samples accepted.", s.accepted_samples);
+  f.Counter("intake.refused_samples", "1", "Samples refused.", s.refused_samples);
+  f.Counter("intake.batches", "1", "Batches pushed.", s.batches);
+  f.Counter("intake.duplicate_batches", "1", "Batches pushed again.", s.duplicate_batches);
+  f.Counter("intake.backlog_refusals", "1", "Batches sent away because the append queue was full.", s.backlog_refusals);
+  f.Gauge("intake.open_streams", "1", "Push streams.", s.open_streams);
+}
+
+void LiveMetrics(const HubStats& s, Figures f) {
+  f.Gauge("live.subscriptions", "1", "Open subscriptions.", s.subscriptions);
+  f.Gauge("live.routed_series", "1", "Series that somebody watches.", s.routed_series);
+  f.Counter("live.frames", "1", "Frames handed to the transport.", s.frames);
+  f.Counter("live.delivered_samples", "1", "Samples in those frames.", s.delivered_samples);
+  f.Counter("live.dropped_samples", "1", "Samples dropped for slow viewers.", s.dropped_samples);
+  f.Counter("live.catch_ups", "1", "Times a subscription read the log to catch up.", s.catch_ups);
+  f.Counter("live.slow_consumers", "1", "Subscriptions ended as too slow.", s.slow_consumers);
+}
+
+void QueryMetrics(const QueryStats& s, Figures f) {
+  f.Gauge("query.active", "1", "Queries running or waiting.", s.active);
+  f.Counter("query.admitted", "1", "Queries admitted.", s.admitted);
+  f.Counter("query.refused", "1", "Queries refused as too many.", s.refused_busy);
+  f.Counter("query.scanned_samples", "1", "Raw samples read.", s.scanned_samples);
+}
+
+}  // namespace
+
+void Node::AddSelfMetrics() {
+  self_metrics_ = std::make_unique<SelfMetrics>(*store_, clock_);
+  self_metrics_->AddSource(ProcessMetrics(clock_));
+  self_metrics_->AddSource([this](std::vector<SelfMetric>* out) {
+    StoreMetrics(store_->Stats(), Figures(out));
+    IntakeMetrics(intake_->Stats(), Figures(out));
+    LiveMetrics(hub_->Stats(), Figures(out));
+    QueryMetrics(query_->Stats(), Figures(out));
+    Figures own(out);
+    own.Gauge("identity.sessions", "1", "Sessions that could be renewed.", sessions_->size());
+    own.Gauge("identity.users", "1", "Accounts of tenant default.", users_->Count(kDefaultTenant));
+    own.Gauge("rpc.streams", "1", "Long-lived calls under way.", streams_.size());
+  });
+}
+
+}  // namespace pulseboard
