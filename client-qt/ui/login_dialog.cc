@@ -326,7 +326,7 @@ void LoginDialog::resizeEvent(QResizeEvent* event) {
 
 void LoginDialog::showEvent(QShowEvent* event) {
   QDialog::showEvent(event);
-  setBusy(false);
+  setBusy(notice_->isAsking());
   for (ServerRow* row : rows_) source_->probeServer(row->server());
   if (server_->text().isEmpty()) return server_->setFocus(Qt::OtherFocusReason);
   (user_->text().isEmpty() ? user_ : password_)->setFocus(Qt::OtherFocusReason);
