@@ -34,6 +34,8 @@ struct StoreOptions {
   int64_t append_queue_bytes = 64 << 20;      // more queued than this: INGEST_BACKLOG_FULL
   int64_t wal_segment_bytes = 64 << 20;       // preallocated size of one segment file
   int64_t wal_retain_bytes = 256 << 20;       // replayable tail kept for resuming subscribers, beyond what recovery needs
+  int64_t wal_recovery_bytes = int64_t{1} << 30;  // more log than this to replay after a crash: open samples are sealed early
+  int64_t head_bytes = int64_t{1} << 30;      // memory for unsealed samples; at the limit appends wait for sealing
   int32_t block_samples = 720;                // samples per sealed block, at most
   int64_t seal_age_ns = 600 * kNanosPerSecond;      // open samples older than this (by commit) are sealed: frees the log
   int64_t checkpoint_interval_ns = 10 * kNanosPerSecond;

@@ -1,0 +1,155 @@
+#include "server/storage/durable_store.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <utility>
+
+#include "common/base/errors.h"
+#include "common/base/log.h"
+#include "common/codec/block.h"
+#include "server/storage/families.h"
+
+namespace pulseboard {
+
+absl::StatusOr<std::unique_ptr<Store>> Store::Open(StoreOptions options, CommitObserver* observer) {
+  return DurableStore::Open(std::move(options), observer, &PosixLogFileSystem());
+}
+
+DurableStore::DurableStore(StoreOptions options, CommitObserver* observer, LogFileSystem* files)
+    : options_(std::move(options)),
+      observer_(observer),
+      files_(files),
+      head_(options_.block_samples),
+      producers_(options_.max_producers_per_tenant) {}
+
+absl::StatusOr<SeriesId> DurableStore::FindOrCreateSeries(TenantId tenant, const SeriesKey& key,
+                                                          const SeriesMetadata& metadata, bool* created) {
+  return index_->FindOrCreate(tenant, key, metadata, created);
+}
+
+std::optional<SeriesId> DurableStore::FindSeries(TenantId tenant, const SeriesKey& key) const {
+  return index_->Find(tenant, key);
+}
+
+std::shared_ptr<const SeriesInfo> DurableStore::GetSeries(SeriesId id) const { return index_->Get(id); }
+
+std::vector<SeriesId> DurableStore::SelectSeries(TenantId tenant, const Selector& selector) const {
+  return index_->Select(tenant, selector);
+}
+
+int64_t DurableStore::SeriesCount(TenantId tenant) const { return index_->Count(tenant); }
+
+int64_t DurableStore::SeriesCount(TenantId tenant, std::string_view metric) const {
+  return index_->Count(tenant, metric);
+}
+
+absl::StatusOr<std::unique_ptr<ReadView>> DurableStore::OpenView(std::span<const SeriesId> series, TimeRange range,
+                                                                 const std::function<void(int64_t)>& at_cut) {
+  StoreReadView::Cut cut;
+  cut.range = range;
+  cut.db = rocks_->db();
+  cut.series.reserve(series.size());
+  for (const SeriesId id : series) {
+    const SeriesInfoPtr info = index_->Get(id);
+    if (info == nullptr) return MakeError(ErrorReason::kInternal, "BUG: no series " + std::to_string(id));
+    cut.series[id].tenant = info->tenant;
+  }
+  {
+    MutexLock lock(&commit_mu_);
+    bool any_blocks = false;
+    for (auto& [id, one] : cut.series) {
+      one.runs = head_.Runs(id);
+      one.has_blocks = head_.MayHaveBlocksFrom(id, range.start);
+      any_blocks |= one.has_blocks;
+    }
+    if (any_blocks) {
+      cut.partitions = blocks_->Overlapping(range);
+      cut.snapshot = std::make_unique<Snapshot>(cut.db);
+    }
+    cut.commit_sequence = last_commit_;
+    if (at_cut) at_cut(last_commit_);
+  }
+  return std::unique_ptr<ReadView>(std::make_unique<StoreReadView>(std::move(cut)));
+}
+
+absl::StatusOr<std::optional<Sample>> DurableStore::Latest(SeriesId series) {
+  bool known = false;
+  std::optional<Sample> latest;
+  {
+    MutexLock lock(&commit_mu_);
+    latest = head_.Latest(series, &known);
+  }
+  if (!known) {
+    PB_ASSIGN_OR_RETURN(const std::optional<Sample> in_blocks, LatestFromBlocks(series));
+    MutexLock lock(&commit_mu_);
+    head_.SetLatestFromBlocks(series, in_blocks);
+    latest = head_.Latest(series, &known);
+  }
+  // Its day may have been dropped since.
+  if (latest && DayOf(latest->time_unix_nanos) < OldestDay()) return std::optional<Sample>();
+  return latest;
+}
+
+absl::StatusOr<std::optional<Sample>> DurableStore::LatestFromBlocks(SeriesId series) {
+  const SeriesInfoPtr info = index_->Get(series);
+  if (info == nullptr) return std::optional<Sample>();
+  std::vector<PartitionPtr> partitions = blocks_->All();
+  for (auto it = partitions.rbegin(); it != partitions.rend(); ++it) {
+    BlockScan scan(*it, rocks_->db(), nullptr, info->tenant, series);
+    scan.SeekToLast();
+    PB_RETURN_IF_ERROR(scan.status());
+    if (!scan.Valid()) continue;
+    SampleColumns samples;
+    if (const absl::Status status = DecodeBlock(scan.bytes(), &samples); !status.ok()) return scan.Describe(status);
+    return std::optional<Sample>(Sample{samples.times.back(), samples.values.back()});
+  }
+  return std::optional<Sample>();
+}
+
+absl::Status DurableStore::ReadCommits(int64_t after, int64_t up_to,
+                                       const std::function<absl::Status(const CommittedBatch&)>& visit) {
+  {
+    // What is in the log but not yet applied is not committed for anybody.
+    MutexLock lock(&commit_mu_);
+    up_to = std::min(up_to, last_commit_);
+  }
+  if (after >= up_to) return absl::OkStatus();
+  return wal_->Read(after, up_to, visit);
+}
+
+void DurableStore::Cut(const std::function<void(int64_t)>& at_cut) {
+  MutexLock lock(&commit_mu_);
+  at_cut(last_commit_);
+}
+
+Table& DurableStore::GetTable(std::string_view name) {
+  const auto it = tables_.find(name);
+  if (it == tables_.end()) {
+    PB_LOG(Error, "storage", "BUG: no table '{}'", name);
+    std::abort();
+  }
+  return *it->second;
+}
+
+StoreStats DurableStore::Stats() const {
+  StoreStats stats;
+  {
+    MutexLock lock(&commit_mu_);
+    stats = counters_;
+    stats.commit_sequence = last_commit_;
+    stats.head_samples = head_.sample_count();
+  }
+  {
+    MutexLock lock(&queue_mu_);
+    stats.append_queue_bytes = queue_bytes_;
+  }
+  stats.series_count = index_->Count();
+  stats.wal_syncs = wal_->sync_count();
+  stats.wal_bytes = wal_->disk_bytes();
+  const SyncTimes syncs = wal_->RecentSyncs();
+  stats.fsync_p50_ns = syncs.p50_ns;
+  stats.fsync_p99_ns = syncs.p99_ns;
+  return stats;
+}
+
+}  // namespace pulseboard

@@ -1,0 +1,168 @@
+// The Store of one machine: log, head and blocks put together. Threads:
+//   committer   takes all queued batches, one log write and one fdatasync for all, then head, observer (durable_store_commit.cc)
+//   completion  runs AppendDone, so that a caller's work never delays the next group
+//   maintainer  seals full and old chunks into blocks, checkpoints, drops expired days (durable_store_maintain.cc)
+//   the log's   prepares the next segment file
+// Lock order: maintenance_mu_ -> commit_mu_ -> the index's, the log's and RocksDB's own. queue_mu_, done_mu_ and wake_mu_ are leaves.
+#pragma once
+
+#include <atomic>
+#include <deque>
+#include <map>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "common/base/mutex.h"
+#include "server/storage/block_store.h"
+#include "server/storage/head.h"
+#include "server/storage/health.h"
+#include "server/storage/log_file.h"
+#include "server/storage/producer_table.h"
+#include "server/storage/read_view.h"
+#include "server/storage/rocks.h"
+#include "server/storage/sealer.h"
+#include "server/storage/series_index.h"
+#include "server/storage/store.h"
+#include "server/storage/wal.h"
+
+namespace pulseboard {
+
+class DurableStore final : public Store {
+ public:
+  // `files`: for tests that make the log's disk fail.
+  static absl::StatusOr<std::unique_ptr<Store>> Open(StoreOptions options, CommitObserver* observer,
+                                                     LogFileSystem* files);
+  ~DurableStore() override;
+
+  absl::StatusOr<SeriesId> FindOrCreateSeries(TenantId tenant, const SeriesKey& key, const SeriesMetadata& metadata,
+                                              bool* created) override;
+  std::optional<SeriesId> FindSeries(TenantId tenant, const SeriesKey& key) const override;
+  std::shared_ptr<const SeriesInfo> GetSeries(SeriesId id) const override;
+  std::vector<SeriesId> SelectSeries(TenantId tenant, const Selector& selector) const override;
+  int64_t SeriesCount(TenantId tenant) const override;
+  int64_t SeriesCount(TenantId tenant, std::string_view metric) const override;
+
+  absl::Status Append(AppendBatch batch, AppendDone done) override;
+  int64_t ProducerPosition(TenantId tenant, std::string_view producer_id) const override;
+  absl::StatusOr<std::unique_ptr<ReadView>> OpenView(std::span<const SeriesId> series, TimeRange range,
+                                                     const std::function<void(int64_t)>& at_cut) override;
+  absl::StatusOr<std::optional<Sample>> Latest(SeriesId series) override;
+  absl::Status ReadCommits(int64_t after, int64_t up_to,
+                           const std::function<absl::Status(const CommittedBatch&)>& visit) override;
+  void Cut(const std::function<void(int64_t)>& at_cut) override;
+  const std::string& store_id() const override { return store_id_; }
+  Table& GetTable(std::string_view name) override;
+  absl::Status Checkpoint() override;
+  absl::Status Health() const override { return health_.Check(); }
+  StoreStats Stats() const override;
+  absl::Status Close() override;
+
+ private:
+  // A queued batch and what became of it.
+  struct Request {
+    AppendBatch batch;
+    AppendDone done;
+    int64_t bytes = 0;
+    bool in_log = false;  // to be committed; otherwise `result` is final
+    int64_t commit_sequence = 0;
+    std::vector<SeriesInfoPtr> definitions;
+    absl::StatusOr<CommitReceipt> result = CommitReceipt{};
+  };
+  using Group = std::vector<Request>;
+  // The newest sequences of producers within a group that is being built.
+  using GroupProducers = std::map<std::pair<TenantId, std::string_view>, int64_t>;
+
+  DurableStore(StoreOptions options, CommitObserver* observer, LogFileSystem* files);
+
+  // Opening, in this order.
+  absl::Status LockDirectory();
+  absl::Status OpenRocks();
+  absl::Status LoadIdentity();
+  absl::Status LoadSeries();
+  absl::Status LoadProducers();
+  absl::Status ReplayLog();
+  absl::Status ReplayRecord(const WalRecord& record);
+  void StartThreads();
+
+  // Committer.
+  void CommitLoop();
+  bool TakeGroup(Group* group);
+  void WaitForHeadRoom();
+  void CommitGroup(Group* group);
+  void AddToLog(Request* request, int64_t* next_commit, GroupProducers* producers);
+  bool CollectDefinitions(Request* request);
+  void FailGroup(Group* group, const absl::Status& status);
+  void Apply(Request* request);
+  void Complete(Group group);
+  void CompletionLoop();
+
+  // Maintainer.
+  void MaintainLoop();
+  void WakeMaintainer();
+  absl::Status SealPending() PB_REQUIRES(maintenance_mu_);
+  absl::Status CheckpointLocked() PB_REQUIRES(maintenance_mu_);
+  absl::Status WriteCheckpoint() PB_REQUIRES(maintenance_mu_);
+  absl::Status TendDays() PB_REQUIRES(maintenance_mu_);
+  void RelievePressure() PB_REQUIRES(maintenance_mu_);
+  int64_t OldestDay() const;
+
+  absl::StatusOr<std::optional<Sample>> LatestFromBlocks(SeriesId series);
+  absl::Status WriteMeta(std::string_view key, std::string_view value);
+  absl::StatusOr<std::string> ReadMeta(std::string_view key) const;  // empty when not there
+
+  const StoreOptions options_;
+  CommitObserver* const observer_;
+  LogFileSystem* const files_;
+  int lock_fd_ = -1;
+  std::string store_id_;
+  StoreHealth health_;
+
+  std::unique_ptr<Rocks> rocks_;
+  std::map<std::string, std::unique_ptr<Table>, std::less<>> tables_;
+  std::unique_ptr<BlockStore> blocks_;
+  std::unique_ptr<SeriesIndex> index_;
+  std::unique_ptr<Wal> wal_;
+
+  // The committer's own: which series' definitions are in the log or in RocksDB, by id.
+  std::vector<bool> defined_;
+
+  mutable Mutex commit_mu_;
+  CondVar head_room_;
+  Head head_ PB_GUARDED_BY(commit_mu_);
+  ProducerTable producers_ PB_GUARDED_BY(commit_mu_);
+  int64_t last_commit_ PB_GUARDED_BY(commit_mu_) = 0;
+  std::vector<SeriesInfoPtr> unsaved_series_ PB_GUARDED_BY(commit_mu_);  // in the log, not yet in RocksDB
+  StoreStats counters_ PB_GUARDED_BY(commit_mu_);
+
+  mutable Mutex queue_mu_;
+  CondVar queue_changed_;
+  Group queue_ PB_GUARDED_BY(queue_mu_);
+  int64_t queue_bytes_ PB_GUARDED_BY(queue_mu_) = 0;  // queued or not yet completed
+  bool closing_ PB_GUARDED_BY(queue_mu_) = false;
+
+  Mutex done_mu_;
+  CondVar done_changed_;
+  std::deque<Group> done_ PB_GUARDED_BY(done_mu_);
+  bool done_closing_ PB_GUARDED_BY(done_mu_) = false;
+
+  Mutex maintenance_mu_;
+  std::unique_ptr<Sealer> sealer_ PB_GUARDED_BY(maintenance_mu_);
+  int64_t saved_checkpoint_ PB_GUARDED_BY(maintenance_mu_) = 0;
+
+  Mutex wake_mu_;
+  CondVar wake_changed_;
+  bool wake_ PB_GUARDED_BY(wake_mu_) = false;
+  bool stop_maintainer_ PB_GUARDED_BY(wake_mu_) = false;
+
+  Mutex close_mu_;
+  bool closed_ PB_GUARDED_BY(close_mu_) = false;
+  absl::Status close_status_ PB_GUARDED_BY(close_mu_);
+
+  std::thread committer_;
+  std::thread completer_;
+  std::thread maintainer_;
+};
+
+}  // namespace pulseboard

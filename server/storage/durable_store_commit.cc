@@ -1,0 +1,233 @@
+// From Append to AppendDone.
+#include <chrono>
+#include <utility>
+
+#include "common/base/errors.h"
+#include "common/base/log.h"
+#include "server/storage/durable_store.h"
+
+namespace pulseboard {
+namespace {
+
+// Bounds the latency of what is queued behind a group.
+constexpr int64_t kMaxGroupBytes = 16 << 20;
+constexpr int64_t kBacklogRetryAfterMs = 100;
+constexpr int64_t kRequestOverheadBytes = 256;
+constexpr std::chrono::milliseconds kHeadRoomCheck{100};
+
+int64_t RequestBytes(const AppendBatch& batch) {
+  return kRequestOverheadBytes + static_cast<int64_t>(batch.producer_id.size()) +
+         static_cast<int64_t>(batch.size() * (sizeof(SeriesId) + sizeof(int64_t) + sizeof(double)));
+}
+
+}  // namespace
+
+absl::Status DurableStore::Append(AppendBatch batch, AppendDone done) {
+  if (batch.times.size() != batch.size() || batch.values.size() != batch.size()) {
+    return MakeError(ErrorReason::kInternal, "BUG: columns of unequal length");
+  }
+  PB_RETURN_IF_ERROR(health_.Check());
+  Request request;
+  request.bytes = RequestBytes(batch);
+  request.batch = std::move(batch);
+  request.done = std::move(done);
+  MutexLock lock(&queue_mu_);
+  if (closing_) return MakeError(ErrorReason::kShuttingDown, "the store is closing");
+  if (queue_bytes_ > 0 && queue_bytes_ + request.bytes > options_.append_queue_bytes) {
+    return WithRetryAfterMs(MakeError(ErrorReason::kIngestBacklogFull,
+                                      "append queue holds " + std::to_string(queue_bytes_) + " bytes of at most " +
+                                          std::to_string(options_.append_queue_bytes),
+                                      {{"queueBytes", std::to_string(queue_bytes_)},
+                                       {"maxQueueBytes", std::to_string(options_.append_queue_bytes)}}),
+                            kBacklogRetryAfterMs);
+  }
+  queue_bytes_ += request.bytes;
+  queue_.push_back(std::move(request));
+  queue_changed_.NotifyOne();
+  return absl::OkStatus();
+}
+
+void DurableStore::CommitLoop() {
+  Group group;
+  while (TakeGroup(&group)) {
+    WaitForHeadRoom();
+    CommitGroup(&group);
+    Complete(std::exchange(group, Group()));
+  }
+}
+
+bool DurableStore::TakeGroup(Group* group) {
+  MutexLock lock(&queue_mu_);
+  while (queue_.empty() && !closing_) queue_changed_.Wait(&queue_mu_);
+  if (queue_.empty()) return false;
+  int64_t bytes = 0;
+  size_t count = 0;
+  while (count < queue_.size() && (count == 0 || bytes + queue_[count].bytes <= kMaxGroupBytes)) {
+    bytes += queue_[count++].bytes;
+  }
+  if (count == queue_.size()) {
+    *group = std::exchange(queue_, Group());
+    return true;
+  }
+  const auto end = queue_.begin() + static_cast<std::ptrdiff_t>(count);
+  group->assign(std::make_move_iterator(queue_.begin()), std::make_move_iterator(end));
+  queue_.erase(queue_.begin(), end);
+  return true;
+}
+
+void DurableStore::WaitForHeadRoom() {
+  while (health_.Check().ok()) {
+    {
+      MutexLock lock(&commit_mu_);
+      if (head_.bytes() <= options_.head_bytes) return;
+    }
+    WakeMaintainer();
+    MutexLock lock(&commit_mu_);
+    if (head_.bytes() > options_.head_bytes) head_room_.WaitFor(&commit_mu_, kHeadRoomCheck);
+  }
+}
+
+void DurableStore::CommitGroup(Group* group) {
+  absl::Status status = health_.Check();
+  if (status.ok()) {
+    int64_t next_commit = 0;
+    {
+      MutexLock lock(&commit_mu_);
+      next_commit = last_commit_ + 1;
+    }
+    GroupProducers producers;
+    for (Request& request : *group) AddToLog(&request, &next_commit, &producers);
+    status = wal_->CommitGroup();
+    if (!status.ok()) {
+      health_.SetLog(status);
+      if (HasReason(status, ErrorReason::kDiskFull)) wal_->WatchForSpace();
+    }
+  }
+  if (!status.ok()) {
+    FailGroup(group, status);
+    return;
+  }
+  bool needs_sealing = false;
+  for (Request& request : *group) {
+    if (request.in_log) Apply(&request);
+  }
+  {
+    MutexLock lock(&commit_mu_);
+    for (Request& request : *group) {
+      if (request.result.ok() && request.result->duplicate) {
+        request.result->commit_sequence = last_commit_;
+        ++counters_.duplicate_batches;
+      }
+    }
+    needs_sealing = head_.sealing_count() > 0;
+  }
+  if (needs_sealing) WakeMaintainer();
+}
+
+void DurableStore::AddToLog(Request* request, int64_t* next_commit, GroupProducers* producers) {
+  const AppendBatch& batch = request->batch;
+  if (!batch.producer_id.empty()) {
+    const auto [it, inserted] = producers->try_emplace({batch.tenant, batch.producer_id}, 0);
+    if (inserted) it->second = ProducerPosition(batch.tenant, batch.producer_id);
+    if (batch.sequence <= it->second) {
+      request->result = CommitReceipt{0, true, options_.fsync};
+      return;
+    }
+    it->second = batch.sequence;
+  }
+  if (!CollectDefinitions(request)) {
+    request->result = MakeError(ErrorReason::kInternal, "BUG: a batch names a series that does not exist in its tenant");
+    return;
+  }
+  request->in_log = true;
+  request->commit_sequence = (*next_commit)++;
+  wal_->AddToGroup(request->commit_sequence, options_.clock->NowUnixNanos(), batch, request->definitions);
+}
+
+// Finds the series whose definition no record before this one carries. False for an unknown series.
+bool DurableStore::CollectDefinitions(Request* request) {
+  for (const SeriesId id : request->batch.series) {
+    if (id < defined_.size() && defined_[static_cast<size_t>(id)]) continue;
+    SeriesInfoPtr info = index_->Get(id);
+    if (info == nullptr || info->tenant != request->batch.tenant) {
+      for (const SeriesInfoPtr& taken : request->definitions) defined_[static_cast<size_t>(taken->id)] = false;
+      request->definitions.clear();
+      return false;
+    }
+    if (id >= defined_.size()) defined_.resize(static_cast<size_t>(id) * 2 + 64);
+    defined_[static_cast<size_t>(id)] = true;
+    request->definitions.push_back(std::move(info));
+  }
+  return true;
+}
+
+void DurableStore::FailGroup(Group* group, const absl::Status& status) {
+  for (Request& request : *group) {
+    for (const SeriesInfoPtr& info : request.definitions) defined_[static_cast<size_t>(info->id)] = false;
+    // A duplicate of something in this very group has nothing durable to point to either: all fail.
+    request.in_log = false;
+    request.result = status;
+  }
+}
+
+void DurableStore::Apply(Request* request) {
+  const AppendBatch& batch = request->batch;
+  CommittedBatch committed;
+  committed.commit_sequence = request->commit_sequence;
+  committed.tenant = batch.tenant;
+  committed.series = batch.series;
+  committed.times = batch.times;
+  committed.values = batch.values;
+  committed.pushed_unix_nanos = batch.pushed_unix_nanos;
+  committed.received_unix_nanos = batch.received_unix_nanos;
+  committed.committed_unix_nanos = options_.clock->NowUnixNanos();
+  const int64_t now = options_.clock->MonotonicNanos();
+
+  MutexLock lock(&commit_mu_);
+  for (const SeriesInfoPtr& info : request->definitions) {
+    head_.AddNewSeries(info->id);
+    unsaved_series_.push_back(info);
+  }
+  counters_.late_samples += head_.Apply(request->commit_sequence, now, batch.series, batch.times, batch.values);
+  if (!batch.producer_id.empty()) {
+    producers_.Advance(batch.tenant, batch.producer_id, {batch.sequence, request->commit_sequence});
+  }
+  last_commit_ = request->commit_sequence;
+  ++counters_.committed_batches;
+  counters_.committed_samples += static_cast<int64_t>(batch.size());
+  if (observer_ != nullptr) observer_->OnCommit(committed);
+  request->result = CommitReceipt{request->commit_sequence, false, options_.fsync};
+}
+
+void DurableStore::Complete(Group group) {
+  MutexLock lock(&done_mu_);
+  done_.push_back(std::move(group));
+  done_changed_.NotifyOne();
+}
+
+void DurableStore::CompletionLoop() {
+  while (true) {
+    Group group;
+    {
+      MutexLock lock(&done_mu_);
+      while (done_.empty() && !done_closing_) done_changed_.Wait(&done_mu_);
+      if (done_.empty()) return;
+      group = std::move(done_.front());
+      done_.pop_front();
+    }
+    int64_t bytes = 0;
+    for (Request& request : group) {
+      if (request.done) request.done(request.result);
+      bytes += request.bytes;
+    }
+    MutexLock lock(&queue_mu_);
+    queue_bytes_ -= bytes;
+  }
+}
+
+int64_t DurableStore::ProducerPosition(TenantId tenant, std::string_view producer_id) const {
+  MutexLock lock(&commit_mu_);
+  return producers_.Find(tenant, producer_id);
+}
+
+}  // namespace pulseboard

@@ -1,0 +1,169 @@
+// Sealing, checkpoints, retention: everything that happens behind the commit path's back.
+#include <rocksdb/write_batch.h>
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "common/base/endian.h"
+#include "common/base/errors.h"
+#include "common/base/log.h"
+#include "server/storage/durable_store.h"
+#include "server/storage/families.h"
+#include "server/storage/meta_keys.h"
+
+namespace pulseboard {
+namespace {
+
+constexpr size_t kChunksPerBatch = 1024;
+constexpr int64_t kFamiliesAheadNanos = 6 * 3600 * kNanosPerSecond;
+constexpr std::chrono::milliseconds kRetryInterval{500};
+
+}  // namespace
+
+int64_t DurableStore::OldestDay() const { return DayOf(options_.clock->NowUnixNanos() - options_.raw_retention_ns); }
+
+void DurableStore::WakeMaintainer() {
+  MutexLock lock(&wake_mu_);
+  wake_ = true;
+  wake_changed_.NotifyOne();
+}
+
+void DurableStore::MaintainLoop() {
+  using std::chrono::steady_clock;
+  const auto interval = std::chrono::nanoseconds(options_.checkpoint_interval_ns);
+  auto next_checkpoint = steady_clock::now() + interval;
+  absl::Status status;
+  while (true) {
+    {
+      const auto retry_at = status.ok() ? next_checkpoint : steady_clock::now() + kRetryInterval;
+      MutexLock lock(&wake_mu_);
+      // After a failure nothing but time helps: further wake-ups wait for the retry.
+      while (!stop_maintainer_ && !(wake_ && status.ok())) {
+        const auto left = std::min(retry_at, next_checkpoint) - steady_clock::now();
+        if (left <= steady_clock::duration::zero() || !wake_changed_.WaitFor(&wake_mu_, left)) break;
+      }
+      if (stop_maintainer_) return;
+      wake_ = false;
+    }
+    if (HasReason(health_.rocks(), ErrorReason::kDiskFull)) {
+      if (rocks_->Resume().ok()) health_.SetRocks(absl::OkStatus());
+    }
+    MutexLock lock(&maintenance_mu_);
+    RelievePressure();
+    status = SealPending();
+    if (status.ok() && steady_clock::now() >= next_checkpoint) {
+      status = CheckpointLocked();
+      next_checkpoint = steady_clock::now() + interval;
+    }
+    if (!status.ok()) PB_LOG(Error, "storage", "failed maintenance error={}", StatusMessage(status));
+  }
+}
+
+void DurableStore::RelievePressure() {
+  const bool log_full = wal_->BytesAfter(saved_checkpoint_) > options_.wal_recovery_bytes;
+  MutexLock lock(&commit_mu_);
+  if (log_full || head_.bytes() > options_.head_bytes) head_.SealOldestHalf();
+}
+
+absl::Status DurableStore::SealPending() {
+  size_t left = 0;
+  {
+    MutexLock lock(&commit_mu_);
+    left = head_.sealing_count();
+  }
+  while (left > 0) {
+    std::vector<SealingChunkPtr> chunks;
+    {
+      MutexLock lock(&commit_mu_);
+      chunks = head_.Sealing(std::min(left, kChunksPerBatch));
+    }
+    SealStats stats;
+    PB_RETURN_IF_ERROR(sealer_->Seal(chunks, OldestDay(), &stats));
+    // Only now do the samples leave the head: a view sees them there, here or in both, and never nowhere.
+    MutexLock lock(&commit_mu_);
+    head_.RemoveSealed(chunks);
+    counters_.sealed_blocks += stats.blocks;
+    counters_.sealed_samples += stats.samples;
+    counters_.sealed_bytes += stats.bytes;
+    head_room_.NotifyAll();
+    left -= chunks.size();
+  }
+  return absl::OkStatus();
+}
+
+absl::Status DurableStore::Checkpoint() {
+  MutexLock lock(&maintenance_mu_);
+  return CheckpointLocked();
+}
+
+absl::Status DurableStore::CheckpointLocked() {
+  {
+    MutexLock lock(&commit_mu_);
+    head_.SealOpenedBefore(options_.clock->MonotonicNanos() - options_.seal_age_ns);
+  }
+  PB_RETURN_IF_ERROR(SealPending());
+  PB_RETURN_IF_ERROR(WriteCheckpoint());
+  PB_RETURN_IF_ERROR(wal_->Free(saved_checkpoint_));
+  return TendDays();
+}
+
+// Saves what the log tells beside samples, and up to which commit the log is no longer needed. Written with a sync, which
+// makes the blocks written before durable as well.
+absl::Status DurableStore::WriteCheckpoint() {
+  int64_t checkpoint = 0;
+  std::vector<SeriesInfoPtr> series;
+  std::vector<ProducerTable::Change> producers;
+  {
+    MutexLock lock(&commit_mu_);
+    const std::optional<int64_t> oldest = head_.OldestCommit();
+    checkpoint = oldest ? *oldest - 1 : last_commit_;
+    series = std::exchange(unsaved_series_, {});
+    producers = producers_.TakeChanges();
+  }
+  if (checkpoint == saved_checkpoint_ && series.empty() && producers.empty()) return absl::OkStatus();
+  // The log must not be behind what the checkpoint says (it is only with fsync off).
+  absl::Status status = wal_->Sync();
+  rocksdb::WriteBatch batch;
+  std::string key, value;
+  for (const SeriesInfoPtr& info : series) {
+    key.clear();
+    value.clear();
+    PutBigEndian(&key, info->id);
+    EncodeSeriesInfo(*info, &value);
+    if (status.ok()) status = FromRocks(batch.Put(rocks_->fixed("series"), key, value), "save series");
+  }
+  for (const ProducerTable::Change& change : producers) {
+    key = ProducerTable::Key(change.tenant, change.producer_id);
+    const rocksdb::Status put =
+        change.position.sequence == 0
+            ? batch.Delete(rocks_->fixed("producers"), key)
+            : batch.Put(rocks_->fixed("producers"), key, ProducerTable::Value(change.position));
+    if (status.ok()) status = FromRocks(put, "save producer");
+  }
+  value.clear();
+  PutLittleEndian(&value, checkpoint);
+  if (status.ok()) status = FromRocks(batch.Put(rocks_->fixed("meta"), kCheckpointKey, value), "save checkpoint");
+  rocksdb::WriteOptions options;
+  options.sync = true;
+  if (status.ok()) status = FromRocks(rocks_->db()->Write(options, &batch), "write checkpoint");
+  if (status.ok()) {
+    saved_checkpoint_ = checkpoint;
+    return status;
+  }
+  MutexLock lock(&commit_mu_);
+  unsaved_series_.insert(unsaved_series_.end(), series.begin(), series.end());
+  producers_.ReturnChanges(std::move(producers));
+  return status;
+}
+
+// Today's and soon tomorrow's family exist before the first block needs them; days beyond the retention go.
+absl::Status DurableStore::TendDays() {
+  const int64_t now = options_.clock->NowUnixNanos();
+  for (const int64_t day : {DayOf(now), DayOf(now + kFamiliesAheadNanos)}) {
+    PB_RETURN_IF_ERROR(blocks_->ForWrite(day).status());
+  }
+  return blocks_->DropBefore(OldestDay()).status();
+}
+
+}  // namespace pulseboard

@@ -1,0 +1,269 @@
+// Opening and closing.
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <random>
+#include <utility>
+
+#include "common/base/endian.h"
+#include "common/base/errors.h"
+#include "common/base/log.h"
+#include "server/storage/durable_store.h"
+#include "server/storage/families.h"
+#include "server/storage/meta_keys.h"
+
+namespace pulseboard {
+namespace {
+
+constexpr uint32_t kStoreFormat = 1;
+// Chunks that pile up while the log is replayed are sealed at this point, to bound memory.
+constexpr size_t kMaxReplayedChunks = 4096;
+
+std::string RandomBytes(size_t count) {
+  std::random_device device;
+  std::string bytes;
+  while (bytes.size() < count) PutLittleEndian(&bytes, static_cast<uint32_t>(device()));
+  bytes.resize(count);
+  return bytes;
+}
+
+std::string Hex(std::string_view bytes) {
+  static constexpr char kDigits[] = "0123456789abcdef";
+  std::string out;
+  for (const char c : bytes) {
+    out.push_back(kDigits[static_cast<uint8_t>(c) >> 4]);
+    out.push_back(kDigits[static_cast<uint8_t>(c) & 15]);
+  }
+  return out;
+}
+
+absl::Status CorruptRow(std::string_view family, std::string_view key) {
+  return MakeError(ErrorReason::kBlockCorrupt,
+                   "family " + std::string(family) + ": row " + Printable(key) + " is not readable");
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Store>> DurableStore::Open(StoreOptions options, CommitObserver* observer,
+                                                          LogFileSystem* files) {
+  std::unique_ptr<DurableStore> store(new DurableStore(std::move(options), observer, files));
+  PB_RETURN_IF_ERROR(store->LockDirectory());
+  PB_RETURN_IF_ERROR(store->OpenRocks());
+  PB_RETURN_IF_ERROR(store->LoadIdentity());
+  PB_RETURN_IF_ERROR(store->LoadSeries());
+  PB_RETURN_IF_ERROR(store->LoadProducers());
+  PB_RETURN_IF_ERROR(store->ReplayLog());
+  store->StartThreads();
+  return std::unique_ptr<Store>(std::move(store));
+}
+
+absl::Status DurableStore::LockDirectory() {
+  PB_RETURN_IF_ERROR(WithContext(files_->CreateDirectory(options_.directory), "open store"));
+  const std::string path = options_.directory + "/LOCK";
+  lock_fd_ = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+  if (lock_fd_ < 0) return WithContext(FileError("open " + path, errno), "open store");
+  if (flock(lock_fd_, LOCK_EX | LOCK_NB) == 0) return absl::OkStatus();
+  if (errno != EWOULDBLOCK) return WithContext(FileError("lock " + path, errno), "open store");
+  return absl::FailedPreconditionError("open store: " + options_.directory +
+                                       " is in use by another process (it holds the lock on " + path + ")");
+}
+
+absl::Status DurableStore::OpenRocks() {
+  RocksOptions rocks_options;
+  rocks_options.directory = options_.directory + "/db";
+  rocks_options.block_cache_bytes = options_.block_cache_bytes;
+  rocks_options.on_background_status = [this](const absl::Status& status) { health_.SetRocks(status); };
+  PB_ASSIGN_OR_RETURN(rocks_, Rocks::Open(std::move(rocks_options)));
+  for (const FixedFamily& family : kFixedFamilies) {
+    if (family.is_table) tables_.emplace(std::string(family.name), MakeRocksTable(rocks_.get(), family.name));
+  }
+  blocks_ = std::make_unique<BlockStore>(rocks_.get());
+  return absl::OkStatus();
+}
+
+absl::Status DurableStore::LoadIdentity() {
+  PB_ASSIGN_OR_RETURN(const std::string format, ReadMeta(kFormatKey));
+  if (format.empty()) {
+    std::string value;
+    PutLittleEndian(&value, kStoreFormat);
+    PB_RETURN_IF_ERROR(WriteMeta(kStoreIdKey, RandomBytes(kStoreIdBytes)));
+    PB_RETURN_IF_ERROR(WriteMeta(kFormatKey, value));
+  } else if (format.size() != sizeof(kStoreFormat) || GetLittleEndian<uint32_t>(format) > kStoreFormat) {
+    return absl::FailedPreconditionError("open store: " + options_.directory + " has a newer format than " +
+                                         std::to_string(kStoreFormat) + ", the newest this version knows");
+  }
+  PB_ASSIGN_OR_RETURN(const std::string id, ReadMeta(kStoreIdKey));
+  if (id.size() != kStoreIdBytes) return CorruptRow("meta", kStoreIdKey);
+  store_id_ = Hex(id);
+  return absl::OkStatus();
+}
+
+absl::Status DurableStore::LoadSeries() {
+  PB_ASSIGN_OR_RETURN(const std::string next, ReadMeta(kNextSeriesIdKey));
+  if (!next.empty() && next.size() != sizeof(SeriesId)) return CorruptRow("meta", kNextSeriesIdKey);
+  const SeriesId next_id = next.empty() ? 1 : GetLittleEndian<SeriesId>(next);
+  index_ = std::make_unique<SeriesIndex>(next_id, [this](SeriesId limit) {
+    std::string value;
+    PutLittleEndian(&value, limit);
+    return WriteMeta(kNextSeriesIdKey, value);
+  });
+  const std::unique_ptr<rocksdb::Iterator> it(
+      rocks_->db()->NewIterator(rocksdb::ReadOptions(), rocks_->fixed("series")));
+  for (it->SeekToFirst(); it->Valid(); it->Next()) {
+    SeriesInfoPtr info = DecodeSeriesInfo(ToView(it->value()));
+    if (info == nullptr || !index_->Add(info)) return CorruptRow("series", ToView(it->key()));
+    defined_.resize(std::max<size_t>(defined_.size(), static_cast<size_t>(info->id) + 1));
+    defined_[static_cast<size_t>(info->id)] = true;
+  }
+  return FromRocks(it->status(), "load series");
+}
+
+absl::Status DurableStore::LoadProducers() {
+  std::vector<ProducerTable::Change> rows;
+  const std::unique_ptr<rocksdb::Iterator> it(
+      rocks_->db()->NewIterator(rocksdb::ReadOptions(), rocks_->fixed("producers")));
+  for (it->SeekToFirst(); it->Valid(); it->Next()) {
+    ProducerTable::Change row;
+    if (!ProducerTable::Parse(ToView(it->key()), ToView(it->value()), &row)) {
+      return CorruptRow("producers", ToView(it->key()));
+    }
+    rows.push_back(std::move(row));
+  }
+  PB_RETURN_IF_ERROR(FromRocks(it->status(), "load producers"));
+  // By age, so that the longest silent is the first to be forgotten.
+  std::sort(rows.begin(), rows.end(), [](const auto& a, const auto& b) {
+    return a.position.commit_sequence < b.position.commit_sequence;
+  });
+  MutexLock lock(&commit_mu_);
+  for (const ProducerTable::Change& row : rows) producers_.Load(row.tenant, row.producer_id, row.position);
+  return absl::OkStatus();
+}
+
+absl::Status DurableStore::ReplayLog() {
+  PB_ASSIGN_OR_RETURN(const std::string saved, ReadMeta(kCheckpointKey));
+  if (!saved.empty() && saved.size() != sizeof(int64_t)) return CorruptRow("meta", kCheckpointKey);
+  PB_ASSIGN_OR_RETURN(const std::string id, ReadMeta(kStoreIdKey));
+  WalOptions wal_options;
+  wal_options.directory = options_.directory + "/wal";
+  wal_options.store_id = id;
+  wal_options.segment_bytes = options_.wal_segment_bytes;
+  wal_options.retain_bytes = options_.wal_retain_bytes;
+  wal_options.fsync = options_.fsync;
+  wal_options.clock = options_.clock;
+  wal_options.files = files_;
+  wal_options.on_space = [this] { health_.SetLog(absl::OkStatus()); };
+
+  MutexLock lock(&maintenance_mu_);
+  sealer_ = std::make_unique<Sealer>(blocks_.get(), index_.get(), options_.block_samples);
+  saved_checkpoint_ = saved.empty() ? 0 : GetLittleEndian<int64_t>(saved);
+  WalRecovery recovery;
+  PB_ASSIGN_OR_RETURN(wal_, Wal::Open(std::move(wal_options), saved_checkpoint_,
+                                      [this](const WalRecord& record) PB_NO_THREAD_SAFETY_ANALYSIS {
+                                        return ReplayRecord(record);
+                                      },
+                                      &recovery));
+  {
+    MutexLock commit_lock(&commit_mu_);
+    last_commit_ = std::max(recovery.last_commit, saved_checkpoint_);
+    counters_.recovered_samples = recovery.replayed_samples;
+    counters_.truncated_wal_bytes = recovery.truncated_bytes;
+    PB_LOG(Info, "storage", "opened store directory={} id={} commit={} series={} replayed_samples={} cut_bytes={}",
+           options_.directory, store_id_, last_commit_, index_->Count(), recovery.replayed_samples,
+           recovery.truncated_bytes);
+  }
+  return TendDays();
+}
+
+absl::Status DurableStore::ReplayRecord(const WalRecord& record) {
+  const AppendBatch& batch = record.batch;
+  bool too_many_chunks = false;
+  {
+    MutexLock lock(&commit_mu_);
+    for (const SeriesInfoPtr& info : record.definitions) {
+      if (!index_->Add(info)) {
+        return MakeError(ErrorReason::kBlockCorrupt, "log: commit " + std::to_string(record.commit_sequence) +
+                                                         " defines series " + std::to_string(info->id) + " anew");
+      }
+      head_.AddReplayedSeries(info->id);
+      unsaved_series_.push_back(info);
+      defined_.resize(std::max<size_t>(defined_.size(), static_cast<size_t>(info->id) + 1));
+      defined_[static_cast<size_t>(info->id)] = true;
+    }
+    for (const SeriesId id : batch.series) {
+      if (id < defined_.size() && defined_[static_cast<size_t>(id)]) continue;
+      return MakeError(ErrorReason::kBlockCorrupt, "log: commit " + std::to_string(record.commit_sequence) +
+                                                       " has samples of series " + std::to_string(id) +
+                                                       ", which is not defined");
+    }
+    head_.Apply(record.commit_sequence, options_.clock->MonotonicNanos(), batch.series, batch.times, batch.values);
+    if (!batch.producer_id.empty()) {
+      producers_.Advance(batch.tenant, batch.producer_id, {batch.sequence, record.commit_sequence});
+    }
+    too_many_chunks = head_.sealing_count() >= kMaxReplayedChunks;
+  }
+  return too_many_chunks ? SealPending() : absl::OkStatus();
+}
+
+void DurableStore::StartThreads() {
+  committer_ = std::thread([this] { CommitLoop(); });
+  completer_ = std::thread([this] { CompletionLoop(); });
+  maintainer_ = std::thread([this] { MaintainLoop(); });
+}
+
+absl::Status DurableStore::Close() {
+  MutexLock close_lock(&close_mu_);
+  if (std::exchange(closed_, true)) return close_status_;
+  {
+    MutexLock lock(&queue_mu_);
+    closing_ = true;
+    queue_changed_.NotifyAll();
+  }
+  if (committer_.joinable()) committer_.join();
+  {
+    MutexLock lock(&done_mu_);
+    done_closing_ = true;
+    done_changed_.NotifyAll();
+  }
+  if (completer_.joinable()) completer_.join();
+  {
+    MutexLock lock(&wake_mu_);
+    stop_maintainer_ = true;
+    wake_changed_.NotifyAll();
+  }
+  if (maintainer_.joinable()) maintainer_.join();
+  if (wal_ == nullptr) return absl::OkStatus();  // never got open
+  close_status_ = wal_->Sync();
+  // Ids reserved and not handed out need not be lost.
+  std::string next_id;
+  PutLittleEndian(&next_id, index_->next_id());
+  if (close_status_.ok()) close_status_ = WriteMeta(kNextSeriesIdKey, next_id);
+  PB_LOG(Info, "storage", "closed store directory={} ok={}", options_.directory, close_status_.ok());
+  return close_status_;
+}
+
+DurableStore::~DurableStore() {
+  if (const absl::Status status = Close(); !status.ok()) {
+    PB_LOG(Error, "storage", "failed closing store error={}", StatusMessage(status));
+  }
+  wal_.reset();  // stops its thread, which may report to health_
+  if (lock_fd_ >= 0) close(lock_fd_);
+}
+
+absl::Status DurableStore::WriteMeta(std::string_view key, std::string_view value) {
+  rocksdb::WriteOptions options;
+  options.sync = true;
+  return FromRocks(rocks_->db()->Put(options, rocks_->fixed("meta"), ToSlice(key), ToSlice(value)), "write meta");
+}
+
+absl::StatusOr<std::string> DurableStore::ReadMeta(std::string_view key) const {
+  std::string value;
+  const rocksdb::Status status =
+      rocks_->db()->Get(rocksdb::ReadOptions(), rocks_->fixed("meta"), ToSlice(key), &value);
+  if (status.IsNotFound()) return std::string();
+  if (!status.ok()) return FromRocks(status, "read meta");
+  return value;
+}
+
+}  // namespace pulseboard

@@ -1,0 +1,36 @@
+// Whether the store takes writes, and if not, why. Fed by the log, by RocksDB's background errors, read on every append.
+#pragma once
+
+#include <atomic>
+
+#include "absl/status/status.h"
+#include "common/base/mutex.h"
+
+namespace pulseboard {
+
+// Thread-safe.
+class StoreHealth {
+ public:
+  // OK, RESOURCE_EXHAUSTED/DISK_FULL or FAILED_PRECONDITION/STORE_READ_ONLY.
+  absl::Status Check() const {
+    if (healthy_.load(std::memory_order_acquire)) return absl::OkStatus();
+    MutexLock lock(&mu_);
+    return log_.ok() ? rocks_ : log_;
+  }
+  void SetLog(const absl::Status& status);
+  void SetRocks(const absl::Status& status);
+  absl::Status rocks() const {
+    MutexLock lock(&mu_);
+    return rocks_;
+  }
+
+ private:
+  void UpdateLocked() PB_REQUIRES(mu_);
+
+  mutable Mutex mu_;
+  absl::Status log_ PB_GUARDED_BY(mu_);
+  absl::Status rocks_ PB_GUARDED_BY(mu_);
+  std::atomic<bool> healthy_{true};
+};
+
+}  // namespace pulseboard

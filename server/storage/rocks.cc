@@ -1,0 +1,202 @@
+#include "server/storage/rocks.h"
+
+#include <rocksdb/cache.h>
+#include <rocksdb/convenience.h>
+#include <rocksdb/filter_policy.h>
+#include <rocksdb/listener.h>
+#include <rocksdb/table.h>
+#include <rocksdb/write_batch.h>
+
+#include <cstdlib>
+#include <utility>
+#include <vector>
+
+#include "common/base/errors.h"
+#include "common/base/log.h"
+#include "server/storage/families.h"
+
+namespace pulseboard {
+namespace {
+
+// A rarely written family pins the log of all: bound the log and the memory of all families together.
+constexpr uint64_t kMaxTotalWalBytes = 256 << 20;
+constexpr uint64_t kWriteBufferBytes = 128 << 20;
+constexpr size_t kRawTableBlockBytes = 16 << 10;  // a few compressed blocks of ours per SST block
+
+class ErrorListener final : public rocksdb::EventListener {
+ public:
+  explicit ErrorListener(std::function<void(const absl::Status&)> report) : report_(std::move(report)) {}
+
+  void OnBackgroundError(rocksdb::BackgroundErrorReason reason, rocksdb::Status* status) noexcept override {
+    PB_LOG(Error, "storage", "failed rocksdb work reason={} error={}", static_cast<int>(reason), status->ToString());
+    if (status->severity() >= rocksdb::Status::kHardError) Report(FromRocks(*status, "rocksdb"));
+  }
+  void OnErrorRecoveryEnd(const rocksdb::BackgroundErrorRecoveryInfo& info) noexcept override {
+    PB_LOG(Warning, "storage", "ended rocksdb recovery was={} now={}", info.old_bg_error.ToString(),
+           info.new_bg_error.ToString());
+    Report(FromRocks(info.new_bg_error, "rocksdb"));
+  }
+  void OnStallConditionsChanged(const rocksdb::WriteStallInfo& info) noexcept override {
+    PB_LOG(Info, "storage", "changed rocksdb stall family={} condition={}", info.cf_name,
+           static_cast<int>(info.condition.cur));
+  }
+
+ private:
+  void Report(const absl::Status& status) const {
+    if (report_) report_(status);
+  }
+  const std::function<void(const absl::Status&)> report_;
+};
+
+void CloseDatabase(rocksdb::DB* db) {
+  for (const rocksdb::Status& status : {db->SyncWAL(), db->Close()}) {
+    if (!status.ok() && !status.IsNotSupported()) {
+      PB_LOG(Error, "storage", "failed closing rocksdb error={}", status.ToString());
+    }
+  }
+  delete db;
+}
+
+class RocksTable final : public Table {
+ public:
+  RocksTable(Rocks* rocks, std::string_view name) : db_(rocks->db()), family_(rocks->fixed(name)), name_(name) {}
+
+  absl::StatusOr<std::optional<std::string>> Get(std::string_view key) const override {
+    std::string value;
+    const rocksdb::Status status = db_->Get(rocksdb::ReadOptions(), family_, ToSlice(key), &value);
+    if (status.IsNotFound()) return std::optional<std::string>();
+    if (!status.ok()) return FromRocks(status, "read table " + name_);
+    return std::optional<std::string>(std::move(value));
+  }
+
+  absl::Status Write(std::vector<Change> changes) override {
+    rocksdb::WriteBatch batch;
+    for (const Change& change : changes) {
+      const rocksdb::Status status = change.value ? batch.Put(family_, change.key, *change.value)
+                                                  : batch.Delete(family_, change.key);
+      if (!status.ok()) return FromRocks(status, "write table " + name_);
+    }
+    rocksdb::WriteOptions options;
+    options.sync = true;
+    return FromRocks(db_->Write(options, &batch), "write table " + name_);
+  }
+
+  absl::Status Scan(std::string_view prefix, std::string_view start,
+                    const std::function<bool(std::string_view, std::string_view)>& visit) const override {
+    const std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(rocksdb::ReadOptions(), family_));
+    for (it->Seek(ToSlice(std::max(prefix, start))); it->Valid(); it->Next()) {
+      if (!ToView(it->key()).starts_with(prefix) || !visit(ToView(it->key()), ToView(it->value()))) break;
+    }
+    return FromRocks(it->status(), "scan table " + name_);
+  }
+
+ private:
+  const std::shared_ptr<rocksdb::DB> db_;
+  rocksdb::ColumnFamilyHandle* const family_;
+  const std::string name_;
+};
+
+}  // namespace
+
+absl::Status FromRocks(const rocksdb::Status& status, std::string_view context) {
+  if (status.ok()) return absl::OkStatus();
+  const std::string message = std::string(context) + ": " + status.ToString();
+  ErrorReason reason = ErrorReason::kStoreReadOnly;
+  if (status.IsCorruption()) reason = ErrorReason::kBlockCorrupt;
+  if (status.IsNoSpace()) reason = ErrorReason::kDiskFull;
+  if (status.IsShutdownInProgress()) reason = ErrorReason::kShuttingDown;
+  return MakeError(reason, message, {{"cause", status.ToString()}});
+}
+
+void ReleaseFamily::operator()(rocksdb::ColumnFamilyHandle* handle) const noexcept {
+  if (const rocksdb::Status status = db->DestroyColumnFamilyHandle(handle); !status.ok()) {
+    PB_LOG(Error, "storage", "failed releasing family error={}", status.ToString());
+  }
+}
+
+Rocks::Rocks(const RocksOptions& options)
+    : options_(options), cache_(rocksdb::NewLRUCache(static_cast<size_t>(options.block_cache_bytes))) {}
+
+rocksdb::ColumnFamilyOptions Rocks::FamilyOptions(bool is_raw) const {
+  rocksdb::ColumnFamilyOptions family;
+  family.compression = rocksdb::kLZ4Compression;
+  if (is_raw) family.bottommost_compression = rocksdb::kZSTD;
+  rocksdb::BlockBasedTableOptions table;
+  table.block_cache = cache_;
+  if (is_raw) table.block_size = kRawTableBlockBytes;
+  family.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
+  return family;
+}
+
+absl::StatusOr<std::unique_ptr<Rocks>> Rocks::Open(RocksOptions options) {
+  std::unique_ptr<Rocks> rocks(new Rocks(options));
+  rocksdb::DBOptions db_options;
+  db_options.create_if_missing = true;
+  db_options.create_missing_column_families = true;
+  db_options.max_total_wal_size = kMaxTotalWalBytes;
+  db_options.db_write_buffer_size = kWriteBufferBytes;
+  db_options.max_background_jobs = 2;
+  db_options.keep_log_file_num = 4;
+  db_options.listeners.push_back(std::make_shared<ErrorListener>(options.on_background_status));
+
+  std::vector<std::string> names;
+  if (db_options.env->FileExists(options.directory + "/CURRENT").ok()) {
+    const rocksdb::Status listed = rocksdb::DB::ListColumnFamilies(db_options, options.directory, &names);
+    if (!listed.ok()) return FromRocks(listed, "list families of " + options.directory);
+  }
+  std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
+  descriptors.emplace_back(rocksdb::kDefaultColumnFamilyName, rocks->FamilyOptions(false));
+  for (const FixedFamily& family : kFixedFamilies) {
+    descriptors.emplace_back(std::string(family.name), rocks->FamilyOptions(false));
+  }
+  for (const std::string& name : names) {
+    if (name == rocksdb::kDefaultColumnFamilyName || IsFixedFamily(name)) continue;
+    if (!ParseRawFamilyName(name)) {
+      return absl::FailedPreconditionError("open " + options.directory + ": column family '" + Printable(name) +
+                                           "' is not known to this version; a newer pulseboardd wrote here");
+    }
+    descriptors.emplace_back(name, rocks->FamilyOptions(true));
+  }
+
+  rocksdb::DB* db = nullptr;
+  std::vector<rocksdb::ColumnFamilyHandle*> handles;
+  const rocksdb::Status opened = rocksdb::DB::Open(db_options, options.directory, descriptors, &handles, &db);
+  if (!opened.ok()) return FromRocks(opened, "open " + options.directory);
+  rocks->db_.reset(db, &CloseDatabase);
+  for (size_t i = 0; i < handles.size(); ++i) {
+    FamilyPtr family(handles[i], ReleaseFamily{rocks->db_});
+    if (const auto day = ParseRawFamilyName(descriptors[i].name)) {
+      rocks->raw_.emplace(*day, std::move(family));
+    } else {
+      rocks->fixed_.emplace(descriptors[i].name, std::move(family));
+    }
+  }
+  return rocks;
+}
+
+rocksdb::ColumnFamilyHandle* Rocks::fixed(std::string_view name) const {
+  const auto it = fixed_.find(name);
+  if (it == fixed_.end()) {
+    PB_LOG(Error, "storage", "BUG: no fixed family '{}'", name);
+    std::abort();
+  }
+  return it->second.get();
+}
+
+absl::StatusOr<FamilyPtr> Rocks::CreateRawFamily(int64_t day) {
+  rocksdb::ColumnFamilyHandle* handle = nullptr;
+  const std::string name = RawFamilyName(day);
+  const rocksdb::Status status = db_->CreateColumnFamily(FamilyOptions(true), name, &handle);
+  if (!status.ok()) return FromRocks(status, "create family " + name);
+  return FamilyPtr(handle, ReleaseFamily{db_});
+}
+
+absl::Status Rocks::Sync() { return FromRocks(db_->SyncWAL(), "sync rocksdb"); }
+
+absl::Status Rocks::Resume() { return FromRocks(db_->Resume(), "resume rocksdb"); }
+
+std::unique_ptr<Table> MakeRocksTable(Rocks* rocks, std::string_view name) {
+  return std::make_unique<RocksTable>(rocks, name);
+}
+
+}  // namespace pulseboard

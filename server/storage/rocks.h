@@ -1,0 +1,85 @@
+// RocksDB, wrapped once: owning handles, statuses of ours, background errors into a callback.
+#pragma once
+
+#include <rocksdb/db.h>
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "server/storage/table.h"
+
+namespace pulseboard {
+
+// Corruption -> DATA_LOSS/BLOCK_CORRUPT, no space -> DISK_FULL, anything else -> STORE_READ_ONLY; `context` says what was
+// being done.
+absl::Status FromRocks(const rocksdb::Status& status, std::string_view context);
+
+inline std::string_view ToView(const rocksdb::Slice& slice) { return {slice.data(), slice.size()}; }
+inline rocksdb::Slice ToSlice(std::string_view view) { return {view.data(), view.size()}; }
+
+struct ReleaseFamily {
+  std::shared_ptr<rocksdb::DB> db;  // lives until its last handle is gone
+  void operator()(rocksdb::ColumnFamilyHandle* handle) const noexcept;
+};
+using FamilyPtr = std::unique_ptr<rocksdb::ColumnFamilyHandle, ReleaseFamily>;
+
+// Releases itself. Keeps the database alive.
+class Snapshot {
+ public:
+  explicit Snapshot(std::shared_ptr<rocksdb::DB> db) : db_(std::move(db)), snapshot_(db_->GetSnapshot()) {}
+  ~Snapshot() { db_->ReleaseSnapshot(snapshot_); }
+  Snapshot(const Snapshot&) = delete;
+  Snapshot& operator=(const Snapshot&) = delete;
+  const rocksdb::Snapshot* get() const { return snapshot_; }
+
+ private:
+  std::shared_ptr<rocksdb::DB> db_;
+  const rocksdb::Snapshot* snapshot_;
+};
+
+struct RocksOptions {
+  std::string directory;
+  int64_t block_cache_bytes = 64 << 20;  // shared by all families
+  // Runs on a RocksDB thread: an error after which RocksDB takes no writes, or OK when it takes them again.
+  std::function<void(const absl::Status&)> on_background_status;
+};
+
+// Thread-safe.
+class Rocks {
+ public:
+  // Opens or creates with every fixed family. FAILED_PRECONDITION for a family name that is not known here.
+  static absl::StatusOr<std::unique_ptr<Rocks>> Open(RocksOptions options);
+
+  const std::shared_ptr<rocksdb::DB>& db() const { return db_; }
+  // REQUIRES: a fixed family's name.
+  rocksdb::ColumnFamilyHandle* fixed(std::string_view name) const;
+  // The day families found at open, to be taken once.
+  std::map<int64_t, FamilyPtr> TakeRawFamilies() { return std::move(raw_); }
+  absl::StatusOr<FamilyPtr> CreateRawFamily(int64_t day);
+
+  // Everything written so far is on the disk.
+  absl::Status Sync();
+  // Tries to leave the state after a background error.
+  absl::Status Resume();
+
+ private:
+  explicit Rocks(const RocksOptions& options);
+  rocksdb::ColumnFamilyOptions FamilyOptions(bool is_raw) const;
+
+  const RocksOptions options_;
+  std::shared_ptr<rocksdb::Cache> cache_;
+  std::shared_ptr<rocksdb::DB> db_;
+  std::map<std::string, FamilyPtr, std::less<>> fixed_;
+  std::map<int64_t, FamilyPtr> raw_;
+};
+
+// A Table on a fixed family. `rocks` must outlive it.
+std::unique_ptr<Table> MakeRocksTable(Rocks* rocks, std::string_view name);
+
+}  // namespace pulseboard

@@ -1,0 +1,148 @@
+#include "server/storage/sealer.h"
+
+#include <algorithm>
+#include <map>
+#include <string>
+#include <utility>
+
+#include "common/base/errors.h"
+#include "common/base/log.h"
+#include "common/codec/block.h"
+#include "server/storage/families.h"
+
+namespace pulseboard {
+
+absl::Status Sealer::Seal(std::span<const SealingChunkPtr> chunks, int64_t oldest_day, SealStats* stats) {
+  const absl::Status status = WriteChunks(chunks, oldest_day, stats);
+  // What is remembered about last blocks is right only if the batch was written.
+  if (!status.ok()) tails_.clear();
+  return status;
+}
+
+absl::Status Sealer::WriteChunks(std::span<const SealingChunkPtr> chunks, int64_t oldest_day, SealStats* stats) {
+  std::map<SeriesId, SampleColumns> by_series;
+  for (const SealingChunkPtr& chunk : chunks) {
+    MergeRun(chunk->run.times(), chunk->run.values(), &by_series[chunk->series]);
+  }
+  rocksdb::WriteBatch batch;
+  for (const auto& [id, samples] : by_series) {
+    const SeriesInfoPtr series = index_->Get(id);
+    if (series == nullptr) {
+      return MakeError(ErrorReason::kInternal, "BUG: samples of unknown series " + std::to_string(id));
+    }
+    PB_RETURN_IF_ERROR(SealSeries(*series, samples, oldest_day, &batch, stats));
+  }
+  return FromRocks(blocks_->db()->Write(rocksdb::WriteOptions(), &batch), "write blocks");
+}
+
+absl::Status Sealer::SealSeries(const SeriesInfo& series, const SampleColumns& samples, int64_t oldest_day,
+                                rocksdb::WriteBatch* batch, SealStats* stats) {
+  const std::span<const int64_t> times(samples.times);
+  const std::span<const double> values(samples.values);
+  for (size_t at = 0; at < times.size();) {
+    const int64_t day = DayOf(times[at]);
+    size_t end = at + 1;
+    while (end < times.size() && DayOf(times[end]) == day) ++end;
+    if (day < oldest_day) {
+      stats->expired_samples += static_cast<int64_t>(end - at);
+    } else {
+      PB_ASSIGN_OR_RETURN(PartitionPtr partition, blocks_->ForWrite(day));
+      PB_RETURN_IF_ERROR(SealDay({&series, std::move(partition), batch, stats},
+                                 {times.subspan(at, end - at), values.subspan(at, end - at)}));
+    }
+    at = end;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Sealer::SealDay(const Target& target, Columns samples) {
+  if (target.series->id >= tails_.size()) tails_.resize(static_cast<size_t>(target.series->id) + 1);
+  const Tail tail = tails_[static_cast<size_t>(target.series->id)];
+  if (tail.known && tail.day == target.partition->day && samples.times.front() > tail.max_time) {
+    PB_RETURN_IF_ERROR(AppendToTail(target, tail, samples));
+    tails_[static_cast<size_t>(target.series->id)] = last_put_;
+    return absl::OkStatus();
+  }
+  return MergeIntoDay(target, samples);
+}
+
+absl::Status Sealer::AppendToTail(const Target& target, const Tail& tail, Columns samples) {
+  if (tail.count + samples.times.size() > block_samples_) return PutBlocks(target, samples);
+  std::string block;
+  const std::string key = BlockKey(target.series->tenant, target.series->id, tail.start);
+  const rocksdb::Status status =
+      blocks_->db()->Get(rocksdb::ReadOptions(), target.partition->family.get(), key, &block);
+  if (status.IsNotFound()) return MergeIntoDay(target, samples);  // its day was dropped and begins anew
+  if (!status.ok()) return FromRocks(status, "read last block of series " + std::to_string(target.series->id));
+  return MergeIntoBlock(target, tail.start, block, samples);
+}
+
+absl::Status Sealer::MergeIntoDay(const Target& target, Columns samples) {
+  BlockScan scan(target.partition, blocks_->db(), nullptr, target.series->tenant, target.series->id);
+  bool reached_last = false;
+  while (!samples.times.empty()) {
+    scan.SeekTo(samples.times.front());
+    PB_RETURN_IF_ERROR(scan.status());
+    if (!scan.Valid()) {
+      PB_RETURN_IF_ERROR(PutBlocks(target, samples));
+      reached_last = true;
+      break;
+    }
+    const int64_t start = scan.start_time();
+    const std::string block(scan.bytes());
+    scan.Next();
+    PB_RETURN_IF_ERROR(scan.status());
+    reached_last = !scan.Valid();
+    // This block's share: all that lies before the next block.
+    size_t share = samples.times.size();
+    if (!reached_last) share = IndicesWithin(samples.times, {samples.times.front(), scan.start_time()}).count;
+    const Columns part = {samples.times.first(share), samples.values.first(share)};
+    const absl::StatusOr<BlockHeader> header = ReadBlockHeader(block);
+    if (header.ok() && part.times.front() > header->max_time && header->count + share > block_samples_) {
+      PB_RETURN_IF_ERROR(PutBlocks(target, part));
+    } else {
+      PB_RETURN_IF_ERROR(MergeIntoBlock(target, start, block, part));
+    }
+    samples = {samples.times.subspan(share), samples.values.subspan(share)};
+  }
+  if (reached_last) tails_[static_cast<size_t>(target.series->id)] = last_put_;
+  return absl::OkStatus();
+}
+
+absl::Status Sealer::MergeIntoBlock(const Target& target, int64_t block_start, std::string_view block,
+                                    Columns samples) {
+  SampleColumns merged;
+  if (const absl::Status decoded = DecodeBlock(block, &merged); !decoded.ok()) {
+    // Readers of the damaged block go on being told; the samples at hand must not be lost with it.
+    PB_LOG(Error, "storage", "skipped damaged block series={} day={} start={} error={}", target.series->id,
+           FormatDay(target.partition->day), block_start, StatusMessage(decoded));
+    return PutBlocks(target, samples);
+  }
+  MergeRun(samples.times, samples.values, &merged);
+  if (merged.times.front() != block_start) {
+    const rocksdb::Status status = target.batch->Delete(
+        target.partition->family.get(), BlockKey(target.series->tenant, target.series->id, block_start));
+    if (!status.ok()) return FromRocks(status, "replace block");
+  }
+  return PutBlocks(target, {merged.times, merged.values});
+}
+
+absl::Status Sealer::PutBlocks(const Target& target, Columns samples) {
+  const size_t blocks = (samples.times.size() + block_samples_ - 1) / block_samples_;
+  for (size_t i = 0; i < blocks; ++i) {
+    const size_t from = samples.times.size() * i / blocks;
+    const size_t count = samples.times.size() * (i + 1) / blocks - from;
+    const auto times = samples.times.subspan(from, count);
+    const std::string bytes = EncodeBlock(times, samples.values.subspan(from, count));
+    const std::string key = BlockKey(target.series->tenant, target.series->id, times.front());
+    const rocksdb::Status status = target.batch->Put(target.partition->family.get(), key, bytes);
+    if (!status.ok()) return FromRocks(status, "write block");
+    ++target.stats->blocks;
+    target.stats->samples += static_cast<int64_t>(count);
+    target.stats->bytes += static_cast<int64_t>(key.size() + bytes.size());
+    last_put_ = {true, target.partition->day, times.front(), times.back(), count};
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace pulseboard
