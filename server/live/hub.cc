@@ -1,1 +1,138 @@
 #include "server/live/hub.h"
+
+#include <algorithm>
+#include <optional>
+#include <set>
+#include <utility>
+
+#include "common/base/errors.h"
+#include "common/base/worker_pool.h"
+#include "common/model/selector.h"
+#include "server/live/frame_pump.h"
+#include "server/live/live_subscription.h"
+#include "server/live/resume_token.h"
+#include "server/live/subscription_index.h"
+
+namespace pulseboard {
+namespace {
+
+constexpr int32_t kMaxThreads = 16;
+
+absl::Status CheckQuery(const LiveQuerySpec& query, const std::string& path) {
+  if (query.query_id.size() > kMaxQueryIdBytes) {
+    return BadField(path + ".query_id", query.query_id, "at most " + std::to_string(kMaxQueryIdBytes) + " bytes");
+  }
+  if (query.backfill_ns < 0 || query.backfill_ns > kMaxBackfillNanos) {
+    return BadField(path + ".backfill", std::to_string(query.backfill_ns) + " ns", "0 to 400 days");
+  }
+  if (query.max_points < 0 || query.max_points > kMaxBackfillPoints) {
+    return BadField(path + ".max_points", std::to_string(query.max_points), "0 to " + std::to_string(kMaxBackfillPoints));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<Selector>> CheckQueries(const std::vector<LiveQuerySpec>& queries) {
+  if (queries.empty() || queries.size() > kMaxLiveQueries) {
+    return BadField("queries", std::to_string(queries.size()) + " queries", "1 to " + std::to_string(kMaxLiveQueries));
+  }
+  std::vector<Selector> selectors;
+  std::set<std::string> ids;
+  for (size_t i = 0; i < queries.size(); ++i) {
+    const std::string path = "queries[" + std::to_string(i) + "]";
+    PB_RETURN_IF_ERROR(CheckQuery(queries[i], path));
+    if (!ids.insert(queries[i].query_id).second) {
+      return BadField(path + ".query_id", queries[i].query_id, "an id that no other query of the request has");
+    }
+    if (queries.size() > 1 && queries[i].query_id.empty()) {
+      return BadField(path + ".query_id", "", "an id, as there are several queries,");
+    }
+    absl::StatusOr<Selector> selector = Selector::Parse(queries[i].selector);
+    if (!selector.ok()) return WithContext(selector.status(), path);
+    selectors.push_back(*std::move(selector));
+  }
+  return selectors;
+}
+
+void Coerce(const HubOptions& options, SubscriptionSpec* spec) {
+  if (spec->max_buffer_bytes == 0) spec->max_buffer_bytes = options.default_buffer_bytes;
+  spec->max_buffer_bytes = std::clamp(spec->max_buffer_bytes, kMinLiveBufferBytes, kMaxLiveBufferBytes);
+  if (spec->max_frames_per_second == 0) spec->max_frames_per_second = options.default_frames_per_second;
+  spec->max_frames_per_second = std::clamp(spec->max_frames_per_second, 1, kMaxLiveFramesPerSecond);
+}
+
+absl::Status ShuttingDown() {
+  return MakeError(ErrorReason::kShuttingDown, "the server is shutting down; reconnect and resume with the last token");
+}
+
+}  // namespace
+
+Hub::Hub(HubOptions options)
+    : options_(options),
+      index_(std::make_unique<SubscriptionIndex>()),
+      readers_(std::make_unique<WorkerPool>(std::clamp(options.reader_threads, 1, kMaxThreads),
+                                            // one step per subscription, those just closed included
+                                            2 * static_cast<size_t>(std::max(1, options.max_subscriptions)))) {
+  const int64_t sweep_interval_ns = std::clamp(options.progress_interval_ns / 4, kNanosPerMilli, kNanosPerSecond);
+  pump_ = std::make_unique<FramePump>(*options_.clock, std::clamp(options.pump_threads, 1, kMaxThreads), sweep_interval_ns,
+                                      [index = index_.get()] {
+                                        for (const auto& subscription : index->All()) subscription->Sweep();
+                                      });
+  context_ = std::unique_ptr<LiveContext>(new LiveContext{options_, *index_, *pump_, *readers_, store_});
+}
+
+Hub::~Hub() { Close(); }
+
+void Hub::Attach(Store& store) { store_ = &store; }
+
+void Hub::Close() {
+  MutexLock lock(&close_mu_);
+  closed_ = true;
+  const auto members = index_->All();
+  for (const auto& subscription : members) subscription->EndNow(ShuttingDown());
+  readers_->Stop();
+  pump_->Stop();
+  for (const auto& subscription : index_->All()) subscription->EndNow(ShuttingDown());  // who came in meanwhile
+  for (const auto& subscription : members) subscription->ReleaseView();
+}
+
+absl::StatusOr<std::shared_ptr<Subscription>> Hub::Subscribe(SubscriptionSpec spec, std::weak_ptr<LiveSink> sink) {
+  Store* const store = store_;
+  if (closed_ || store == nullptr) return ShuttingDown();
+  PB_ASSIGN_OR_RETURN(std::vector<Selector> selectors, CheckQueries(spec.queries));
+  const uint64_t queries_hash = HashLiveQueries(spec.tenant, spec.queries);
+  std::optional<int64_t> resume_after;
+  if (!spec.resume_token.empty()) {
+    PB_ASSIGN_OR_RETURN(resume_after, ParseResumeToken(spec.resume_token, store->store_id(), queries_hash));
+  }
+  Coerce(options_, &spec);
+  auto subscription = std::make_shared<LiveSubscription>(*context_, std::move(spec), std::move(selectors), queries_hash,
+                                                         resume_after, std::move(sink));
+  if (!index_->Add(subscription, options_.max_subscriptions)) {
+    const std::string limit = std::to_string(options_.max_subscriptions);
+    return WithRetryAfterMs(MakeError(ErrorReason::kTooManySubscriptions,
+                                      limit + " subscriptions are open, the most this server serves",
+                                      {{"limit", limit}, {"setting", "live.max_subscriptions"}}),
+                            options_.busy_retry_ms);
+  }
+  if (closed_) {
+    index_->Remove(subscription.get());
+    return ShuttingDown();
+  }
+  return subscription;
+}
+
+void Hub::OnCommit(const CommittedBatch& batch) noexcept { index_->Publish(batch, store_); }
+
+HubStats Hub::Stats() const {
+  HubStats stats;
+  stats.subscriptions = index_->size();
+  stats.routed_series = index_->routed_series();
+  stats.frames = context_->frames;
+  stats.delivered_samples = context_->delivered_samples;
+  stats.dropped_samples = context_->dropped_samples;
+  stats.catch_ups = context_->catch_ups;
+  stats.slow_consumers = context_->slow_consumers;
+  return stats;
+}
+
+}  // namespace pulseboard

@@ -31,9 +31,9 @@
 namespace pulseboard {
 
 class FramePump;
-class LiveSubscription;
 class SubscriptionIndex;
 class WorkerPool;
+struct LiveContext;
 
 struct HubOptions {
   const Clock* clock = &SystemClock();
@@ -44,6 +44,7 @@ struct HubOptions {
   int64_t progress_interval_ns = 5 * kNanosPerSecond;  // live.progress_interval: heartbeat of an idle subscription
   int64_t max_stall_ns = 120 * kNanosPerSecond;       // live.max_stall: a peer that takes nothing so long: SLOW_CONSUMER
   int64_t max_backfill_ns = 300 * kNanosPerSecond;    // live.max_backfill_duration: longest backfill, then SLOW_CONSUMER
+  int64_t max_backfill_samples = 50'000'000;          // live.max_backfill_samples: raw samples read, else QUERY_TOO_BROAD
   int32_t pump_threads = 1;                           // live.pump_threads: threads that build and hand over frames; 1 to 16
   int32_t reader_threads = 2;                         // live.reader_threads: threads that read backfills and the log; 1 to 16
   int64_t busy_retry_ms = 1'000;                      // live.busy_retry: RetryInfo with TOO_MANY_SUBSCRIPTIONS
@@ -121,11 +122,12 @@ class Hub final : public CommitObserver {
  private:
   const HubOptions options_;
   std::atomic<Store*> store_{nullptr};
+  std::atomic<bool> closed_{false};
   std::unique_ptr<SubscriptionIndex> index_;
   std::unique_ptr<FramePump> pump_;
   std::unique_ptr<WorkerPool> readers_;
-  Mutex close_mu_;  // outermost: one Close at a time
-  bool closed_ PB_GUARDED_BY(close_mu_) = false;
+  std::unique_ptr<LiveContext> context_;  // the above, as subscriptions see it
+  Mutex close_mu_;                        // outermost: one Close at a time
 };
 
 }  // namespace pulseboard

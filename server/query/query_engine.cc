@@ -1,1 +1,230 @@
 #include "server/query/query_engine.h"
+
+#include <algorithm>
+#include <map>
+#include <string>
+#include <utility>
+
+#include "common/base/endian.h"
+#include "common/base/errors.h"
+#include "common/model/names.h"
+#include "common/model/selector.h"
+#include "server/query/page_token.h"
+#include "server/query/range_cursor.h"
+
+namespace pulseboard {
+namespace {
+
+constexpr size_t kCheckAliveEvery = 1'024;  // series between looks at the clock
+
+absl::StatusOr<size_t> PageSize(const PageRequest& request) {
+  if (request.page_size < 0) return BadField("page_size", std::to_string(request.page_size), "0 to 10000");
+  if (request.page_size == 0) return static_cast<size_t>(kDefaultPageSize);
+  return static_cast<size_t>(std::min(request.page_size, kMaxPageSize));
+}
+
+// Where a page starts: after a key.
+struct PagePosition {
+  std::string after;  // empty: from the start
+  bool first = true;
+};
+
+absl::StatusOr<PagePosition> Position(const QueryContext& context, std::string_view list, std::string_view extra,
+                                      const PageRequest& request) {
+  if (request.page_token.empty()) return PagePosition{};
+  PB_ASSIGN_OR_RETURN(std::string after,
+                      ParsePageToken(request.page_token, {std::to_string(context.tenant), list, extra, request.selector,
+                                                          std::to_string(request.page_size)}));
+  return PagePosition{std::move(after), false};
+}
+
+std::string NextToken(const QueryContext& context, std::string_view list, std::string_view extra,
+                      const PageRequest& request, std::string_view last_key) {
+  return MakePageToken({std::to_string(context.tenant), list, extra, request.selector, std::to_string(request.page_size)},
+                       last_key);
+}
+
+}  // namespace
+
+QueryEngine::Ticket::~Ticket() { --engine_.active_; }
+
+bool QueryEngine::Ticket::Run(std::function<void()> job) { return engine_.pool_.TrySubmit(std::move(job)); }
+
+QueryEngine::QueryEngine(Store& store, const Clock& clock, QueryOptions options)
+    : store_(store),
+      clock_(clock),
+      options_(options),
+      pool_(std::max(1, options.threads), static_cast<size_t>(std::max(1, options.max_active))) {}
+
+QueryEngine::~QueryEngine() { Stop(); }
+
+void QueryEngine::Stop() { pool_.Stop(); }
+
+absl::StatusOr<std::shared_ptr<QueryEngine::Ticket>> QueryEngine::Admit() {
+  if (++active_ > options_.max_active) {
+    --active_;
+    ++refused_busy_;
+    const std::string limit = std::to_string(options_.max_active);
+    return WithRetryAfterMs(
+        MakeError(ErrorReason::kQueryBusy, limit + " queries are under way, the most this server works on at once",
+                  {{"limit", limit}, {"setting", "query.max_active"}}),
+        options_.busy_retry_ms);
+  }
+  ++admitted_;
+  return std::shared_ptr<Ticket>(new Ticket(*this));
+}
+
+int64_t QueryEngine::Deadline(std::optional<int64_t> remaining_ns) const {
+  const int64_t allowed = std::min(options_.max_duration_ns, std::max<int64_t>(0, remaining_ns.value_or(options_.max_duration_ns)));
+  return clock_.MonotonicNanos() + allowed;
+}
+
+absl::Status QueryEngine::CheckAlive(const QueryContext& context) const {
+  if (context.cancellation != nullptr && context.cancellation->cancelled()) {
+    return absl::CancelledError("the caller cancelled the query");
+  }
+  if (clock_.MonotonicNanos() < context.deadline_monotonic_nanos) return absl::OkStatus();
+  const std::string limit = std::to_string(options_.max_duration_ns / kNanosPerMilli);
+  return MakeError(ErrorReason::kQueryTooBroad,
+                   "the query was not done within its deadline (at most " + limit + " ms, query.max_duration)",
+                   {{"limitMs", limit}, {"setting", "query.max_duration"}});
+}
+
+absl::Status QueryEngine::CheckSeriesCount(std::string_view selector, size_t count) const {
+  if (count <= static_cast<size_t>(options_.max_series)) return absl::OkStatus();
+  const std::string got = std::to_string(count);
+  const std::string limit = std::to_string(options_.max_series);
+  return MakeError(ErrorReason::kQueryTooBroad,
+                   "selector '" + Printable(selector) + "' picks " + got + " series; at most " + limit +
+                       " (query.max_series) would be accepted",
+                   {{"selector", Printable(selector, 256)}, {"seriesCount", got}, {"limit", limit}, {"setting", "query.max_series"}});
+}
+
+absl::StatusOr<std::vector<SeriesId>> QueryEngine::Select(const QueryContext& context, std::string_view selector) const {
+  PB_RETURN_IF_ERROR(CheckAlive(context));
+  PB_ASSIGN_OR_RETURN(const Selector compiled, Selector::Parse(selector));
+  return store_.SelectSeries(context.tenant, compiled);
+}
+
+absl::StatusOr<std::vector<SeriesId>> QueryEngine::SelectForList(const QueryContext& context,
+                                                                 std::string_view selector) const {
+  if (!selector.empty()) return Select(context, selector);
+  PB_RETURN_IF_ERROR(CheckAlive(context));
+  return store_.SelectSeries(context.tenant, Selector());
+}
+
+absl::Status QueryEngine::VisitSeries(const QueryContext& context, const std::vector<SeriesId>& ids,
+                                      const std::function<void(const std::shared_ptr<const SeriesInfo>&)>& visit) const {
+  for (size_t i = 0; i < ids.size(); ++i) {
+    if (i % kCheckAliveEvery == 0) PB_RETURN_IF_ERROR(CheckAlive(context));
+    if (const auto info = store_.GetSeries(ids[i]); info != nullptr) visit(info);
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<MetricsPage> QueryEngine::ListMetrics(const QueryContext& context, const PageRequest& request) const {
+  PB_ASSIGN_OR_RETURN(const size_t page_size, PageSize(request));
+  PB_ASSIGN_OR_RETURN(const PagePosition position, Position(context, "metrics", "", request));
+  PB_ASSIGN_OR_RETURN(const std::vector<SeriesId> ids, SelectForList(context, request.selector));
+  std::map<std::string, MetricSummary> metrics;
+  PB_RETURN_IF_ERROR(VisitSeries(context, ids, [&](const std::shared_ptr<const SeriesInfo>& info) {
+    const std::string& name = info->key.metric;
+    if (!position.first && name <= position.after) return;
+    const auto [it, is_new] = metrics.try_emplace(name);
+    if (is_new) it->second = {name, info->metadata, 0};
+    ++it->second.series_count;
+  }));
+  MetricsPage page;
+  for (auto& [name, metric] : metrics) {
+    if (page.metrics.size() == page_size) {
+      page.next_page_token = NextToken(context, "metrics", "", request, page.metrics.back().name);
+      break;
+    }
+    page.metrics.push_back(std::move(metric));
+  }
+  return page;
+}
+
+absl::StatusOr<SeriesPage> QueryEngine::ListSeries(const QueryContext& context, const PageRequest& request) const {
+  PB_ASSIGN_OR_RETURN(const size_t page_size, PageSize(request));
+  PB_ASSIGN_OR_RETURN(const PagePosition position, Position(context, "series", "", request));
+  PB_ASSIGN_OR_RETURN(const std::vector<SeriesId> ids, SelectForList(context, request.selector));
+  auto next = ids.begin();
+  if (!position.first) {
+    if (position.after.size() != sizeof(SeriesId)) return ParsePageToken("", {}).status();
+    next = std::upper_bound(ids.begin(), ids.end(), GetBigEndian<SeriesId>(position.after));
+  }
+  const auto count = std::min(static_cast<ptrdiff_t>(page_size), ids.end() - next);
+  const std::vector<SeriesId> wanted(next, next + count);
+  SeriesPage page;
+  PB_RETURN_IF_ERROR(VisitSeries(context, wanted, [&page](const std::shared_ptr<const SeriesInfo>& info) {
+    page.series.push_back(info);
+  }));
+  if (!wanted.empty() && wanted.back() != ids.back()) {
+    std::string last_key;
+    PutBigEndian(&last_key, wanted.back());
+    page.next_page_token = NextToken(context, "series", "", request, last_key);
+  }
+  return page;
+}
+
+absl::StatusOr<LabelValuesPage> QueryEngine::ListLabelValues(const QueryContext& context, std::string_view label,
+                                                             const PageRequest& request) const {
+  if (label != kMetricNameLabel) PB_RETURN_IF_ERROR(ValidateLabelName("label", label));
+  PB_ASSIGN_OR_RETURN(const size_t page_size, PageSize(request));
+  PB_ASSIGN_OR_RETURN(const PagePosition position, Position(context, "label values", label, request));
+  PB_ASSIGN_OR_RETURN(const std::vector<SeriesId> ids, SelectForList(context, request.selector));
+  std::map<std::string, int64_t, std::less<>> counts;
+  PB_RETURN_IF_ERROR(VisitSeries(context, ids, [&](const std::shared_ptr<const SeriesInfo>& info) {
+    const std::string_view value = info->key.Get(label);
+    if (value.empty() || (!position.first && value <= position.after)) return;
+    const auto it = counts.find(value);
+    if (it != counts.end()) {
+      ++it->second;
+    } else {
+      counts.emplace(value, 1);
+    }
+  }));
+  LabelValuesPage page;
+  for (const auto& [value, count] : counts) {
+    if (page.values.size() == page_size) {
+      page.next_page_token = NextToken(context, "label values", label, request, page.values.back().value);
+      break;
+    }
+    page.values.push_back({value, count});
+  }
+  return page;
+}
+
+absl::StatusOr<LatestSamples> QueryEngine::QueryLatest(const QueryContext& context, std::string_view selector) const {
+  PB_ASSIGN_OR_RETURN(const std::vector<SeriesId> ids, Select(context, selector));
+  PB_RETURN_IF_ERROR(CheckSeriesCount(selector, ids.size()));
+  LatestSamples answer;
+  // Before reading: what commits meanwhile may be in the answer, what committed before is.
+  store_.Cut([&answer](int64_t commit_sequence) { answer.commit_sequence = commit_sequence; });
+  for (const SeriesId id : ids) {
+    PB_RETURN_IF_ERROR(CheckAlive(context));
+    PB_ASSIGN_OR_RETURN(const std::optional<Sample> sample, store_.Latest(id));
+    if (sample) answer.samples.push_back({store_.GetSeries(id), *sample});
+  }
+  return answer;
+}
+
+absl::StatusOr<std::unique_ptr<RangeCursor>> QueryEngine::OpenRange(const QueryContext& context,
+                                                                    const RangeRequest& request) {
+  if (request.max_points < 0 || request.max_points > kMaxPoints) {
+    return BadField("max_points", std::to_string(request.max_points), "0 to " + std::to_string(kMaxPoints));
+  }
+  if (request.range.end < request.range.start) {
+    return BadField("end_time", std::to_string(request.range.end),
+                    "a time not before start_time (" + std::to_string(request.range.start) + ")");
+  }
+  PB_ASSIGN_OR_RETURN(std::vector<SeriesId> ids, Select(context, request.selector));
+  PB_RETURN_IF_ERROR(CheckSeriesCount(request.selector, ids.size()));
+  PB_ASSIGN_OR_RETURN(std::unique_ptr<ReadView> view, store_.OpenView(ids, request.range, nullptr));
+  return std::unique_ptr<RangeCursor>(new RangeCursor(*this, context, request, std::move(ids), std::move(view)));
+}
+
+QueryStats QueryEngine::Stats() const { return {active_, admitted_, refused_busy_, scanned_samples_}; }
+
+}  // namespace pulseboard

@@ -170,6 +170,9 @@ class QueryEngine {
  private:
   friend class RangeCursor;
   absl::StatusOr<std::vector<SeriesId>> Select(const QueryContext& context, std::string_view selector) const;
+  absl::StatusOr<std::vector<SeriesId>> SelectForList(const QueryContext& context, std::string_view selector) const;
+  absl::Status VisitSeries(const QueryContext& context, const std::vector<SeriesId>& ids,
+                           const std::function<void(const std::shared_ptr<const SeriesInfo>&)>& visit) const;
   absl::Status CheckAlive(const QueryContext& context) const;
   absl::Status CheckSeriesCount(std::string_view selector, size_t count) const;
 
@@ -179,7 +182,7 @@ class QueryEngine {
   std::atomic<int64_t> active_{0};
   std::atomic<int64_t> admitted_{0};
   std::atomic<int64_t> refused_busy_{0};
-  mutable std::atomic<int64_t> scanned_samples_{0};
+  std::atomic<int64_t> scanned_samples_{0};
   WorkerPool pool_;
 };
 

@@ -1,0 +1,74 @@
+#include "server/live/resume_token.h"
+
+#include "common/base/checksum.h"
+#include "common/base/endian.h"
+#include "common/base/errors.h"
+#include "server/live/hub.h"
+
+namespace pulseboard {
+namespace {
+
+// Format 1: version u8 | queries hash u64 | commit sequence u64 | store id … | CRC-32 of all before, u32; little-endian.
+constexpr char kVersion = 1;
+constexpr size_t kHashAt = 1;
+constexpr size_t kSequenceAt = kHashAt + sizeof(uint64_t);
+constexpr size_t kStoreAt = kSequenceAt + sizeof(uint64_t);
+constexpr size_t kCrcBytes = sizeof(uint32_t);
+
+void HashBytes(std::string_view bytes, uint64_t* hash) {  // FNV-1a
+  for (const char c : bytes) {
+    *hash ^= static_cast<unsigned char>(c);
+    *hash *= 1099511628211ULL;
+  }
+}
+
+void HashField(std::string_view bytes, uint64_t* hash) {
+  std::string length;
+  PutLittleEndian(&length, static_cast<uint64_t>(bytes.size()));
+  HashBytes(length, hash);
+  HashBytes(bytes, hash);
+}
+
+absl::Status Refuse(std::string_view why) {
+  return MakeError(ErrorReason::kBadResumeToken,
+                   "resume_token " + std::string(why) +
+                       "; the last token of this server's stream, with `queries` unchanged, would be accepted",
+                   {{"problem", std::string(why)}});
+}
+
+}  // namespace
+
+uint64_t HashLiveQueries(TenantId tenant, const std::vector<LiveQuerySpec>& queries) {
+  uint64_t hash = 14695981039346656037ULL;
+  HashField(std::to_string(tenant), &hash);
+  for (const LiveQuerySpec& query : queries) {
+    HashField(query.query_id, &hash);
+    HashField(query.selector, &hash);
+    HashField(std::to_string(query.backfill_ns), &hash);
+    HashField(std::to_string(query.max_points), &hash);
+  }
+  return hash;
+}
+
+std::string MakeResumeToken(std::string_view store_id, uint64_t queries_hash, int64_t commit_sequence) {
+  std::string token(1, kVersion);
+  PutLittleEndian(&token, queries_hash);
+  PutLittleEndian(&token, static_cast<uint64_t>(commit_sequence));
+  token += store_id;
+  PutLittleEndian(&token, Crc32(token));
+  return token;
+}
+
+absl::StatusOr<int64_t> ParseResumeToken(std::string_view token, std::string_view store_id, uint64_t queries_hash) {
+  if (token.size() < kStoreAt + kCrcBytes) return Refuse("is too short");
+  const std::string_view body = token.substr(0, token.size() - kCrcBytes);
+  if (GetLittleEndian<uint32_t>(token.substr(body.size())) != Crc32(body)) return Refuse("is damaged");
+  if (body[0] != kVersion) return Refuse("has another format");
+  if (body.substr(kStoreAt) != store_id) return Refuse("is from another store");
+  if (GetLittleEndian<uint64_t>(body.substr(kHashAt)) != queries_hash) return Refuse("is for other queries");
+  const auto sequence = static_cast<int64_t>(GetLittleEndian<uint64_t>(body.substr(kSequenceAt)));
+  if (sequence < 0) return Refuse("is damaged");
+  return sequence;
+}
+
+}  // namespace pulseboard

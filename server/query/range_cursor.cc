@@ -1,0 +1,111 @@
+#include "server/query/range_cursor.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "common/base/errors.h"
+
+namespace pulseboard {
+namespace {
+
+// Samples can lie this far outside of what the clock and the retention say: clocks step, whole days are dropped late.
+constexpr int64_t kSlackNanos = 2 * kNanosPerDay;
+
+// Days that cannot hold samples need no look.
+TimeRange Readable(TimeRange range, int64_t now, int64_t retention_ns) {
+  range.start = std::max(range.start, now - retention_ns - kSlackNanos);
+  range.end = std::max(range.start, range.end);
+  return range;
+}
+
+void MovePart(const SampleColumns& from, size_t at, size_t count, SampleColumns* to) {
+  const auto first = static_cast<ptrdiff_t>(at);
+  const auto last = static_cast<ptrdiff_t>(at + count);
+  to->times.assign(from.times.begin() + first, from.times.begin() + last);
+  to->values.assign(from.values.begin() + first, from.values.begin() + last);
+}
+
+}  // namespace
+
+RangeCursor::RangeCursor(QueryEngine& engine, QueryContext context, RangeRequest request, std::vector<SeriesId> series,
+                         std::unique_ptr<ReadView> view)
+    : engine_(engine),
+      context_(std::move(context)),
+      request_(std::move(request)),
+      series_(std::move(series)),
+      view_(std::move(view)),
+      readable_(Readable(request_.range, engine.clock_.NowUnixNanos(), engine.options_.raw_retention_ns)) {
+  summary_.commit_sequence = view_->commit_sequence();
+}
+
+void RangeCursor::StartSeries() {
+  reader_ = std::make_unique<SeriesReader>(*view_, series_[next_series_], readable_, request_.range, request_.max_points,
+                                           engine_.clock_.NowUnixNanos() + kSlackNanos);
+  series_defined_ = false;
+  ready_.clear();
+  ready_at_ = 0;
+}
+
+absl::Status RangeCursor::ReadPiece() {
+  PB_RETURN_IF_ERROR(engine_.CheckAlive(context_));
+  const int64_t scanned_before = reader_->scanned_samples();
+  PB_ASSIGN_OR_RETURN(ready_, reader_->Next());
+  ready_at_ = 0;
+  const int64_t scanned = reader_->scanned_samples() - scanned_before;
+  summary_.scanned_sample_count += scanned;
+  engine_.scanned_samples_ += scanned;
+  if (summary_.scanned_sample_count > engine_.options_.max_samples) {
+    const std::string got = std::to_string(summary_.scanned_sample_count);
+    const std::string limit = std::to_string(engine_.options_.max_samples);
+    return MakeError(ErrorReason::kQueryTooBroad,
+                     "the query read " + got + " samples and is not done; at most " + limit +
+                         " (query.max_samples) would be accepted",
+                     {{"sampleCount", got}, {"limit", limit}, {"setting", "query.max_samples"}});
+  }
+  return absl::OkStatus();
+}
+
+void RangeCursor::Emit(RangeChunk* chunk, size_t* room) {
+  const size_t count = std::min(*room, ready_.size() - ready_at_);
+  if (count == 0) return;
+  if (!series_defined_) {
+    series_defined_ = true;
+    chunk->definitions.push_back({++last_ref_, engine_.store_.GetSeries(series_[next_series_])});
+    ++summary_.series_count;
+  }
+  RangeColumn column;
+  column.ref = last_ref_;
+  MovePart(ready_, ready_at_, count, &column.samples);
+  ready_at_ += count;
+  *room -= count;
+  summary_.sample_count += static_cast<int64_t>(count);
+  // Days of one series that meet in a chunk are one column.
+  if (!chunk->columns.empty() && chunk->columns.back().ref == last_ref_) {
+    SampleColumns& before = chunk->columns.back().samples;
+    before.times.insert(before.times.end(), column.samples.times.begin(), column.samples.times.end());
+    before.values.insert(before.values.end(), column.samples.values.begin(), column.samples.values.end());
+    return;
+  }
+  chunk->columns.push_back(std::move(column));
+}
+
+absl::StatusOr<RangeChunk> RangeCursor::Next() {
+  RangeChunk chunk;
+  auto room = static_cast<size_t>(std::max(1, engine_.options_.chunk_samples));
+  while (!at_end()) {
+    if (reader_ == nullptr) StartSeries();
+    Emit(&chunk, &room);
+    if (room == 0) return chunk;
+    if (reader_->done()) {
+      reader_ = nullptr;
+      ++next_series_;
+      continue;
+    }
+    PB_RETURN_IF_ERROR(ReadPiece());
+  }
+  chunk.summary = summary_;
+  return chunk;
+}
+
+}  // namespace pulseboard
