@@ -161,6 +161,9 @@ class QueryEngine {
   // Opens a consistent view; read it chunk by chunk.
   absl::StatusOr<std::unique_ptr<RangeCursor>> OpenRange(const QueryContext& context, const RangeRequest& request);
 
+  // OK while the call may go on: CANCELLED, or QUERY_TOO_BROAD past its deadline.
+  absl::Status CheckAlive(const QueryContext& context) const;
+
   // Lets running jobs end and takes no more. Idempotent; the destructor does it too.
   void Stop();
   const QueryOptions& options() const { return options_; }
@@ -173,7 +176,6 @@ class QueryEngine {
   absl::StatusOr<std::vector<SeriesId>> SelectForList(const QueryContext& context, std::string_view selector) const;
   absl::Status VisitSeries(const QueryContext& context, const std::vector<SeriesId>& ids,
                            const std::function<void(const std::shared_ptr<const SeriesInfo>&)>& visit) const;
-  absl::Status CheckAlive(const QueryContext& context) const;
   absl::Status CheckSeriesCount(std::string_view selector, size_t count) const;
 
   Store& store_;

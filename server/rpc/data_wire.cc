@@ -1,0 +1,191 @@
+#include "server/rpc/data_wire.h"
+
+#include <chrono>
+#include <limits>
+#include <string>
+#include <type_traits>
+#include <variant>
+
+#include "common/base/errors.h"
+#include "common/wire/model.h"
+
+namespace pulseboard {
+namespace {
+
+constexpr int64_t kMaxSeconds = std::numeric_limits<int64_t>::max() / kNanosPerSecond;
+
+void ToProto(const std::vector<LiveColumn>& columns, v1::SampleFrame* frame) {
+  for (const LiveColumn& column : columns) {
+    pulseboard::ToProto(column.samples, 0, column.samples.size(), column.ref, frame->add_columns());
+  }
+}
+
+void EventToProto(const LiveDefinitions& event, v1::SubscribeResponse* out) {
+  for (const LiveDefinition& definition : event.definitions) {
+    v1::SeriesDefinition* series = out->mutable_definitions()->add_definitions();
+    series->set_ref(definition.ref);
+    pulseboard::ToProto(*definition.series, series->mutable_series());
+    for (const std::string& id : definition.query_ids) series->add_query_ids(id);
+  }
+}
+
+void EventToProto(const LiveBackfill& event, v1::SubscribeResponse* out) {
+  ToProto(event.columns, out->mutable_backfill());
+}
+
+void EventToProto(const LiveBackfillDone& event, v1::SubscribeResponse* out) {
+  out->mutable_backfill_done()->set_commit_sequence(event.commit_sequence);
+}
+
+void EventToProto(const LiveSamples& event, v1::SubscribeResponse* out) {
+  ToProto(event.columns, out->mutable_samples());
+  v1::FrameTimes* times = out->mutable_times();
+  times->set_pushed_unix_nanos(event.times.pushed_unix_nanos);
+  times->set_received_unix_nanos(event.times.received_unix_nanos);
+  times->set_committed_unix_nanos(event.times.committed_unix_nanos);
+}
+
+void EventToProto(const LiveGap& event, v1::SubscribeResponse* out) {
+  out->mutable_gap()->set_start_time_unix_nanos(event.start_time_unix_nanos);
+  out->mutable_gap()->set_end_time_unix_nanos(event.end_time_unix_nanos);
+  out->mutable_gap()->set_dropped_sample_count(event.dropped_sample_count);
+}
+
+void EventToProto(const LiveProgress& event, v1::SubscribeResponse* out) {
+  out->mutable_progress()->set_commit_sequence(event.commit_sequence);
+  out->mutable_progress()->set_server_time_unix_nanos(event.server_time_unix_nanos);
+  out->mutable_progress()->set_dropped_sample_count(event.dropped_sample_count);
+}
+
+template <typename Timestamp>
+absl::StatusOr<int64_t> RequireTime(std::string_view field, const Timestamp& time) {
+  if (const auto nanos = ToUnixNanos(time)) return *nanos;
+  return BadField(field, std::to_string(time.seconds()) + " s + " + std::to_string(time.nanos()) + " ns",
+                  "1970-01-01 to 2262-04-11 with 0 to 999,999,999 nanos");
+}
+
+}  // namespace
+
+std::optional<int64_t> ToUnixNanos(const google::protobuf::Timestamp& time) {
+  if (time.seconds() < 0 || time.seconds() >= kMaxSeconds) return std::nullopt;
+  if (time.nanos() < 0 || time.nanos() >= kNanosPerSecond) return std::nullopt;
+  return time.seconds() * kNanosPerSecond + time.nanos();
+}
+
+std::optional<int64_t> ToNanos(const google::protobuf::Duration& duration) {
+  if (duration.seconds() <= -kMaxSeconds || duration.seconds() >= kMaxSeconds) return std::nullopt;
+  if (duration.nanos() <= -kNanosPerSecond || duration.nanos() >= kNanosPerSecond) return std::nullopt;
+  if ((duration.seconds() > 0 && duration.nanos() < 0) || (duration.seconds() < 0 && duration.nanos() > 0)) {
+    return std::nullopt;
+  }
+  return duration.seconds() * kNanosPerSecond + duration.nanos();
+}
+
+std::optional<int64_t> RemainingNanos(const grpc::ServerContextBase& context) {
+  const auto deadline = context.deadline();
+  if (deadline == std::chrono::system_clock::time_point::max()) return std::nullopt;
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(deadline - std::chrono::system_clock::now()).count();
+}
+
+PushBatch FromProto(const v1::PushRequest& request) {
+  PushBatch batch;
+  batch.producer_id = request.producer_id();
+  batch.sequence = request.sequence();
+  batch.samples.reserve(static_cast<size_t>(request.samples_size()));
+  for (const v1::Sample& in : request.samples()) {
+    PushSample& sample = batch.samples.emplace_back();
+    sample.series.metric = in.metric();
+    for (const auto& [name, value] : in.labels()) sample.series.labels.emplace_back(name, value);
+    sample.series.kind = FromProto(in.kind());
+    sample.series.unit = in.unit();
+    sample.series.description = in.description();
+    sample.value = in.value();
+    if (!in.has_time()) continue;
+    const std::optional<int64_t> time = ToUnixNanos(in.time());
+    sample.time_is = time ? PushSample::TimeIs::kGiven : PushSample::TimeIs::kNotRepresentable;
+    sample.time_unix_nanos = time.value_or(0);
+  }
+  return batch;
+}
+
+StreamBatch FromProto(const v1::PushStreamRequest& request) {
+  StreamBatch batch;
+  batch.producer_id = request.producer_id();
+  batch.sequence = request.sequence();
+  batch.definitions.reserve(static_cast<size_t>(request.definitions_size()));
+  for (const v1::PushSeriesDefinition& in : request.definitions()) {
+    StreamDefinition& definition = batch.definitions.emplace_back();
+    definition.ref = in.ref();
+    definition.series.metric = in.metric();
+    for (const v1::Label& label : in.labels()) definition.series.labels.emplace_back(label.name(), label.value());
+    definition.series.kind = FromProto(in.kind());
+    definition.series.unit = in.unit();
+    definition.series.description = in.description();
+  }
+  batch.base_time_unix_nanos = request.base_time_unix_nanos();
+  batch.refs = {request.refs().data(), static_cast<size_t>(request.refs_size())};
+  batch.time_offsets_nanos = {request.time_offsets_nanos().data(), static_cast<size_t>(request.time_offsets_nanos_size())};
+  batch.values = {request.values().data(), static_cast<size_t>(request.values_size())};
+  batch.pushed_unix_nanos = request.pushed_unix_nanos();
+  return batch;
+}
+
+void ToProto(const PushReceipt& receipt, v1::PushResponse* out) {
+  out->set_accepted_count(receipt.accepted_count);
+  for (const SampleRefusal& refusal : receipt.refusals.detailed()) {
+    v1::SampleRefusal* to = out->add_refusals();
+    to->set_sample_index(refusal.sample_index);
+    to->set_reason(static_cast<v1::RefusalReason>(refusal.reason));
+    to->set_message(refusal.message);
+    to->set_sequence(receipt.sequence);
+  }
+  for (size_t i = 0; i < kRefusalReasonCount; ++i) {
+    const int64_t count = receipt.refusals.count(static_cast<RefusalReason>(i));
+    if (count == 0) continue;
+    v1::RefusalCount* to = out->add_refusal_counts();
+    to->set_reason(static_cast<v1::RefusalReason>(i));
+    to->set_count(count);
+  }
+  out->set_duplicate(receipt.duplicate);
+  out->set_commit_sequence(receipt.commit_sequence);
+  out->set_ack_mode(receipt.fsynced ? v1::ACK_MODE_FSYNCED : v1::ACK_MODE_BUFFERED);
+}
+
+absl::StatusOr<RangeRequest> FromProto(const v1::QueryRangeRequest& request, int64_t now_unix_nanos) {
+  RangeRequest range;
+  range.selector = request.selector();
+  range.max_points = request.max_points();
+  if (!request.has_start_time()) return BadField("start_time", "", "the first instant of the range");
+  PB_ASSIGN_OR_RETURN(range.range.start, RequireTime("start_time", request.start_time()));
+  range.range.end = now_unix_nanos;
+  if (request.has_end_time()) {
+    PB_ASSIGN_OR_RETURN(range.range.end, RequireTime("end_time", request.end_time()));
+  }
+  return range;
+}
+
+absl::StatusOr<SubscriptionSpec> FromProto(const v1::SubscribeRequest& request, TenantId tenant) {
+  SubscriptionSpec spec;
+  spec.tenant = tenant;
+  spec.resume_token = request.resume_token();
+  spec.max_buffer_bytes = request.max_buffer_bytes();
+  spec.max_frames_per_second = request.max_frames_per_second();
+  for (const v1::LiveQuery& in : request.queries()) {
+    const std::optional<int64_t> backfill = ToNanos(in.backfill());
+    if (!backfill) {
+      return BadField("queries[" + std::to_string(spec.queries.size()) + "].backfill",
+                      std::to_string(in.backfill().seconds()) + " s + " + std::to_string(in.backfill().nanos()) + " ns",
+                      "0 to 400 days");
+    }
+    spec.queries.push_back({in.query_id(), in.selector(), *backfill, in.max_points()});
+  }
+  return spec;
+}
+
+void ToProto(const LiveEvent& event, int64_t sent_unix_nanos, v1::SubscribeResponse* out) {
+  std::visit([out](const auto& what) { EventToProto(what, out); }, event.what);
+  if (out->has_times()) out->mutable_times()->set_sent_unix_nanos(sent_unix_nanos);
+  out->set_resume_token(event.resume_token);
+}
+
+}  // namespace pulseboard

@@ -1,0 +1,38 @@
+// Requests and answers of the ingest, query and live services <-> values of the rooms behind them.
+#pragma once
+
+#include <grpcpp/server_context.h>
+
+#include <cstdint>
+#include <optional>
+
+#include "google/protobuf/duration.pb.h"
+#include "google/protobuf/timestamp.pb.h"
+#include "pulseboard/v1/ingest.pb.h"
+#include "pulseboard/v1/live.pb.h"
+#include "pulseboard/v1/query.pb.h"
+#include "server/ingest/intake.h"
+#include "server/live/hub.h"
+#include "server/query/query_engine.h"
+
+namespace pulseboard {
+
+// Nothing when the time does not fit (before 1970, after 2262, nanos out of range).
+std::optional<int64_t> ToUnixNanos(const google::protobuf::Timestamp& time);
+// Nothing when the duration does not fit or its parts are out of range or of different sign.
+std::optional<int64_t> ToNanos(const google::protobuf::Duration& duration);
+// Time left until the call's deadline; nothing without one.
+std::optional<int64_t> RemainingNanos(const grpc::ServerContextBase& context);
+
+// The batch's views live as long as the request.
+PushBatch FromProto(const v1::PushRequest& request);
+StreamBatch FromProto(const v1::PushStreamRequest& request);
+void ToProto(const PushReceipt& receipt, v1::PushResponse* out);
+
+absl::StatusOr<RangeRequest> FromProto(const v1::QueryRangeRequest& request, int64_t now_unix_nanos);
+
+absl::StatusOr<SubscriptionSpec> FromProto(const v1::SubscribeRequest& request, TenantId tenant);
+// `sent_unix_nanos`: for frames of samples.
+void ToProto(const LiveEvent& event, int64_t sent_unix_nanos, v1::SubscribeResponse* out);
+
+}  // namespace pulseboard

@@ -1,0 +1,161 @@
+#include <grpcpp/grpcpp.h>
+
+#include <functional>
+#include <memory>
+#include <utility>
+
+#include "common/base/errors.h"
+#include "common/wire/model.h"
+#include "common/wire/status.h"
+#include "pulseboard/v1/query.grpc.pb.h"
+#include "server/query/query_engine.h"
+#include "server/rpc/authenticator.h"
+#include "server/rpc/data_wire.h"
+#include "server/rpc/query_stream.h"
+#include "server/rpc/services.h"
+
+namespace pulseboard {
+namespace {
+
+void ToProto(const MetricsPage& page, v1::ListMetricsResponse* out) {
+  for (const MetricSummary& metric : page.metrics) {
+    v1::MetricDescriptor* to = out->add_metrics();
+    to->set_name(metric.name);
+    to->set_kind(pulseboard::ToProto(metric.metadata.kind));
+    to->set_unit(metric.metadata.unit);
+    to->set_description(metric.metadata.description);
+    to->set_series_count(metric.series_count);
+  }
+  out->set_next_page_token(page.next_page_token);
+}
+
+void ToProto(const SeriesPage& page, v1::ListSeriesResponse* out) {
+  for (const auto& info : page.series) pulseboard::ToProto(*info, out->add_series());
+  out->set_next_page_token(page.next_page_token);
+}
+
+void ToProto(const LabelValuesPage& page, v1::ListLabelValuesResponse* out) {
+  for (const LabelValueCount& value : page.values) {
+    v1::LabelValue* to = out->add_values();
+    to->set_value(value.value);
+    to->set_series_count(value.series_count);
+  }
+  out->set_next_page_token(page.next_page_token);
+}
+
+void ToProto(const LatestSamples& latest, v1::QueryLatestResponse* out) {
+  for (const LatestSample& sample : latest.samples) {
+    v1::LatestSample* to = out->add_samples();
+    pulseboard::ToProto(*sample.series, to->mutable_series());
+    to->set_time_unix_nanos(sample.sample.time_unix_nanos);
+    to->set_value(sample.sample.value);
+  }
+  out->set_commit_sequence(latest.commit_sequence);
+}
+
+template <typename Request>
+PageRequest ToPageRequest(const Request& request) {
+  return {request.selector(), request.page_size(), request.page_token()};
+}
+
+// One unary call: its work runs on the engine's pool and is cancelled with it. Owns itself until OnDone.
+class QueryReactor final : public grpc::ServerUnaryReactor, public std::enable_shared_from_this<QueryReactor> {
+ public:
+  using Work = std::function<absl::Status(const QueryContext&)>;
+
+  static QueryReactor* Start(grpc::CallbackServerContext* context, const Authenticator& authenticator, QueryEngine& engine,
+                             Work work) {
+    auto self = std::make_shared<QueryReactor>();
+    self->self_ = self;
+    if (absl::Status status = self->Begin(*context, authenticator, engine, std::move(work)); !status.ok()) {
+      self->Finish(ToGrpcStatus(status));
+    }
+    return self.get();
+  }
+
+  void OnCancel() override { cancellation_->Cancel(); }
+  void OnDone() override { const auto keep = std::move(self_); }
+
+ private:
+  absl::Status Begin(const grpc::CallbackServerContext& context, const Authenticator& authenticator, QueryEngine& engine,
+                     Work work) {
+    PB_ASSIGN_OR_RETURN(const Principal principal, authenticator.Authenticate(context, Right::kRead));
+    PB_ASSIGN_OR_RETURN(auto ticket, engine.Admit());
+    const QueryContext query{principal.tenant, engine.Deadline(RemainingNanos(context)), cancellation_};
+    // The ticket goes with the job: its place is free again as soon as the work is done.
+    const bool queued = ticket->Run([self = shared_from_this(), ticket, query, work = std::move(work)] {
+      self->Finish(ToGrpcStatus(work(query)));
+    });
+    if (!queued) return MakeError(ErrorReason::kShuttingDown, "the server is shutting down; ask again");
+    return absl::OkStatus();
+  }
+
+  const std::shared_ptr<Cancellation> cancellation_ = std::make_shared<Cancellation>();
+  std::shared_ptr<QueryReactor> self_;
+};
+
+class QueryService final : public v1::QueryService::CallbackService {
+ public:
+  QueryService(const Authenticator& authenticator, QueryEngine& engine, StreamRegistry& streams)
+      : authenticator_(authenticator), engine_(engine), streams_(streams) {}
+
+  grpc::ServerUnaryReactor* ListMetrics(grpc::CallbackServerContext* context, const v1::ListMetricsRequest* request,
+                                        v1::ListMetricsResponse* response) override {
+    return Run(context, response, [this, request](const QueryContext& query) {
+      return engine_.ListMetrics(query, ToPageRequest(*request));
+    });
+  }
+
+  grpc::ServerUnaryReactor* ListSeries(grpc::CallbackServerContext* context, const v1::ListSeriesRequest* request,
+                                       v1::ListSeriesResponse* response) override {
+    return Run(context, response, [this, request](const QueryContext& query) {
+      return engine_.ListSeries(query, ToPageRequest(*request));
+    });
+  }
+
+  grpc::ServerUnaryReactor* ListLabelValues(grpc::CallbackServerContext* context,
+                                            const v1::ListLabelValuesRequest* request,
+                                            v1::ListLabelValuesResponse* response) override {
+    return Run(context, response, [this, request](const QueryContext& query) {
+      return engine_.ListLabelValues(query, request->label(), ToPageRequest(*request));
+    });
+  }
+
+  grpc::ServerUnaryReactor* QueryLatest(grpc::CallbackServerContext* context, const v1::QueryLatestRequest* request,
+                                        v1::QueryLatestResponse* response) override {
+    return Run(context, response, [this, request](const QueryContext& query) {
+      return engine_.QueryLatest(query, request->selector());
+    });
+  }
+
+  grpc::ServerWriteReactor<v1::QueryRangeResponse>* QueryRange(grpc::CallbackServerContext* context,
+                                                               const v1::QueryRangeRequest* request) override {
+    return QueryRangeReactor::Start(context, *request, authenticator_, engine_, streams_, ticker_);
+  }
+
+ private:
+  // `read` gives a StatusOr of a value that ToProto turns into the response. Request and response live until the call is
+  // finished, which is after the work.
+  template <typename Response, typename Read>
+  grpc::ServerUnaryReactor* Run(grpc::CallbackServerContext* context, Response* response, Read read) {
+    return QueryReactor::Start(context, authenticator_, engine_, [response, read](const QueryContext& query) {
+      const auto answer = read(query);
+      if (answer.ok()) ToProto(*answer, response);
+      return answer.status();
+    });
+  }
+
+  const Authenticator& authenticator_;
+  QueryEngine& engine_;
+  StreamRegistry& streams_;
+  StreamTicker ticker_;
+};
+
+}  // namespace
+
+std::unique_ptr<grpc::Service> MakeQueryService(const Authenticator& authenticator, QueryEngine& engine,
+                                                StreamRegistry& streams) {
+  return std::make_unique<QueryService>(authenticator, engine, streams);
+}
+
+}  // namespace pulseboard
