@@ -47,11 +47,11 @@ struct ProfileChange {
 };
 
 struct UserQuery {
-  std::string search;              // in user name, e-mail or display name, without regard to (ASCII) case
+  std::string search = {};              // in user name, e-mail or display name, without regard to (ASCII) case
   Role role = Role::kUnspecified;  // unspecified: any
   bool include_inactive = false;
   int32_t page_size = 0;  // 0: default
-  std::string page_token;
+  std::string page_token = {};
 };
 
 struct UserPage {

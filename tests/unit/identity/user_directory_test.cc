@@ -31,7 +31,8 @@ class UserDirectoryTest : public testing::Test {
   }
   std::vector<std::string> Names(const UserQuery& query) {
     std::vector<std::string> names;
-    for (const UserPtr& user : users_->List(kDefaultTenant, query).value().users) names.push_back(user->user_name);
+    const UserPage page = users_->List(kDefaultTenant, query).value();
+    for (const UserPtr& user : page.users) names.push_back(user->user_name);
     return names;
   }
 
