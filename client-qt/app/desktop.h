@@ -25,6 +25,11 @@ class Desktop : public QObject {
   // Logs in with what the command line or a kept session gives, else shows the dialog.
   void start();
 
+  LoginDialog* dialog() const { return dialog_.get(); }
+  // Null while nobody is logged in.
+  MainWindow* window() const { return window_.get(); }
+  MetricsSource& source() { return source_; }
+
  private:
   void onLoggedIn();
   void onLoginFailed(const UserError& error);

@@ -18,7 +18,7 @@ namespace {
 
 constexpr int kBrandWidth = 300;
 constexpr int kNarrowBelow = 640;
-constexpr int kFieldHeight = 36;
+constexpr int kFieldHeight = 36;  // frame included
 constexpr int kProbeDelayMs = 500;
 constexpr int kMaxRows = 6;
 
@@ -38,7 +38,7 @@ class BrandSide : public QWidget {
 
 class BrandMark : public QWidget {
  public:
-  explicit BrandMark(QWidget* parent) : QWidget(parent) { setFixedSize(48, 48); }
+  explicit BrandMark(QWidget* parent) : QWidget(parent) { setFixedSize(42, 42); }
 
  protected:
   void paintEvent(QPaintEvent*) override {
@@ -54,6 +54,9 @@ QLabel* makeLabel(const QString& text, const char* kind, QWidget* parent) {
   label->setProperty("kind", kind);
   return label;
 }
+
+// The sheet's own minimum would win over setMinimumHeight().
+QString tallStyle() { return QStringLiteral("min-height: %1px;").arg(kFieldHeight - 2); }
 
 bool isAboutServer(const QString& reason) {
   for (const char* known : {"UNREACHABLE", "TIMEOUT", "BAD_ADDRESS", "NO_TLS"}) {
@@ -120,10 +123,7 @@ QWidget* LoginDialog::makeBrandSide(const QVector<RememberedServer>& remembered)
   column->addWidget(new BrandMark(side));
   column->addSpacing(spacing::kWide);
   auto* name = new QLabel(QStringLiteral("Pulseboard"), side);
-  QFont font = Theme::current().font(FontRole::Title);
-  font.setPixelSize(22);
-  name->setFont(font);
-  name->setStyleSheet(QStringLiteral("font-size: 22px; font-weight: 600;"));
+  name->setStyleSheet(QStringLiteral("font-size: 22px; font-weight: 700;"));
   column->addWidget(name);
   column->addSpacing(spacing::kBase);
   QLabel* claim = makeLabel(tr("See what is happening now,\nand what led to it."), "secondary", side);
@@ -151,7 +151,7 @@ QLineEdit* LoginDialog::addField(QVBoxLayout* column, const QString& label, cons
   auto* field = new QLineEdit(this);
   field->setObjectName(name);
   field->setAccessibleName(label);
-  field->setMinimumHeight(kFieldHeight);
+  field->setStyleSheet(tallStyle());
   caption->setBuddy(field);
   *error = makeLabel({}, "error", this);
   (*error)->setObjectName(name + QStringLiteral("Error"));
@@ -195,7 +195,7 @@ QWidget* LoginDialog::makeForm() {
   submit_ = new QPushButton(tr("Log in"), form);
   submit_->setObjectName(QStringLiteral("logIn"));
   submit_->setProperty("kind", "primary");
-  submit_->setMinimumHeight(kFieldHeight);
+  submit_->setStyleSheet(tallStyle());
   submit_->setDefault(true);
   column->addWidget(submit_);
   column->addSpacing(spacing::kSection);
