@@ -24,7 +24,7 @@ QString noticeText(LoginDialog* dialog) {
   return notice->isVisible() ? notice->accessibleName() : QString();
 }
 
-class Login : public testing::Test {
+class Login : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
     server_ = new LiveServer();
@@ -133,7 +133,7 @@ TEST_F(Login, IsDressedInBothThemes) {
   Theme::instance()->setChoice(ThemeChoice::Dark);
 }
 
-class LoginOverTls : public testing::Test {
+class LoginOverTls : public ::testing::Test {
  protected:
   LoginOverTls() : server_(options()) {}
   static pulseboard::testing::ServerProcessOptions options() {

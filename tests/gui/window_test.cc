@@ -18,7 +18,7 @@ namespace {
 
 constexpr qint64 kSecond = kNanosPerSecond;
 
-class Window : public testing::Test {
+class Window : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
     server_ = new LiveServer();
