@@ -41,10 +41,10 @@ PanelView::PanelView(const PanelSpec& spec, Crosshair& crosshair, QWidget* paren
     : QFrame(parent), spec_(spec), crosshair_(crosshair), data_(std::make_unique<PanelData>(spec.id)) {
   setObjectName(QStringLiteral("panel:") + spec.id);
   setAcceptDrops(true);
-  buildHeader();
   legend_ = new LegendView(this);
   state_ = new StateCard(this);
   state_->hide();
+  buildHeader();
   buildChart();
   connect(state_, &StateCard::actionRequested, this, [this] {
     if (error_.isEmpty()) {
