@@ -14,7 +14,9 @@ constexpr int kHeaderHeight = 16;
 constexpr int kSwatch = 8;
 constexpr int kGap = 8;
 constexpr int kCellGap = 24;
-constexpr int kMinName = 84;
+constexpr int kScrollRoom = 16;
+constexpr int kMinName = 48;
+constexpr int kMaxName = 176;
 constexpr int kMinCell = 132;
 constexpr int kMaxLines = 3;
 constexpr int kMaxTableLines = 5;
@@ -58,21 +60,40 @@ void LegendView::measure() {
   scale_ = unitScale(largest, unit_);
   const QFontMetrics figures(style_.figures);
   figure_width_ = std::max({figure_width_, kMinFigure, figures.horizontalAdvance(scale_.number(-largest)) + kGap});
+  const QFontMetrics names(style_.base);
+  name_width_ = kMinName;
+  for (const LegendRow& row : rows_) name_width_ = std::max(name_width_, names.horizontalAdvance(row.name) + 4);
+  name_width_ = std::min(name_width_, kMaxName);
 }
+
+void LegendView::setBeside(bool beside) {
+  if (beside == beside_) return;
+  beside_ = beside;
+  updateScrollBar();
+  viewport()->update();
+}
+
+int LegendView::widthBeside() const { return kSwatch + kGap + name_width_ + 3 * figure_width_ + kScrollRoom; }
 
 LegendView::Grid LegendView::gridFor(int width) const {
   Grid grid;
   const int count = static_cast<int>(rows_.size());
   if (count == 0) return grid;
-  const int full = kSwatch + kGap + kMinName + 3 * figure_width_ + kCellGap;
   grid.figure_width = figure_width_;
+  if (beside_) {
+    grid.lines = count;
+    grid.cell_width = width;
+    return grid;
+  }
+  const int full = kSwatch + kGap + name_width_ + 3 * figure_width_ + kCellGap;
   grid.columns = std::clamp(width / full, 1, count);
   const int max_lines = count > kCompactSeries ? kMaxTableLines : kMaxLines;
   if (width < full || (grid.columns < count && (count + grid.columns - 1) / grid.columns > max_lines)) {
     // Not all fit with three figures: two columns of names with the newest value serve better than scrolling.
     if (width < full || count <= kCompactSeries) {
       grid.figures = 1;
-      grid.columns = std::clamp(width / std::max(kMinCell, kSwatch + kGap + kMinName + figure_width_), 1, count);
+      grid.columns =
+          std::clamp(width / std::max(kMinCell, kSwatch + kGap + name_width_ + figure_width_ + kCellGap), 1, count);
     }
   }
   grid.lines = (count + grid.columns - 1) / grid.columns;
@@ -136,7 +157,7 @@ void LegendView::paintEvent(QPaintEvent*) {
   const Grid grid = gridFor(viewport()->width());
   const int header = grid.figures > 1 ? kHeaderHeight : 0;
   const auto cellAt = [&](int column, int y, int height) {
-    const int gap = column + 1 < grid.columns || verticalScrollBar()->maximum() > 0 ? kCellGap : 4;
+    const int gap = column + 1 < grid.columns ? kCellGap : 4;
     return QRect(column * grid.cell_width, y, grid.cell_width - gap, height);
   };
   painter.setClipRect(0, header, viewport()->width(), viewport()->height() - header);

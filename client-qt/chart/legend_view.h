@@ -23,6 +23,10 @@ class LegendView : public QAbstractScrollArea {
   void setRows(const QVector<LegendRow>& rows, const QString& unit, int hidden_series);
   const QVector<LegendRow>& rows() const { return rows_; }
   int heightFor(int width) const;
+  // Beside the chart: one column with all figures, as high as it is given.
+  void setBeside(bool beside);
+  // Width that shows the names in full, within reason.
+  int widthBeside() const;
 
  Q_SIGNALS:
   // 0 when none.
@@ -54,6 +58,8 @@ class LegendView : public QAbstractScrollArea {
   UnitScale scale_;
   int hidden_series_ = 0;
   int figure_width_ = 48;
+  int name_width_ = 0;
+  bool beside_ = false;
   int hovered_ = -1;
 };
 

@@ -2,6 +2,7 @@
 
 #include <QChart>
 #include <QDateTime>
+#include <QGraphicsLayout>
 #include <QLineSeries>
 #include <QPainter>
 #include <QValueAxis>
@@ -19,6 +20,7 @@ constexpr int kBottomMargin = 22;
 constexpr int kLabelGap = 8;
 constexpr int kMinGutter = 40;
 constexpr int kGutterStep = 8;  // the plot's left edge moves in steps, so that panels stay aligned
+constexpr int kMinTickPitch = 16;
 constexpr int kTimeLabelPitch = 88;
 constexpr int kBleed = 8;  // around the plot in the cached picture: halos
 constexpr double kDimmedOpacity = 0.6;
@@ -166,8 +168,12 @@ void LineChart::updateAxis() {
   const QString suffix = axis_unit_.suffix;
   axis_unit_ = unitScale(std::max(std::abs(axis_.min), std::abs(axis_.max)), unit());
   tick_decimals_ = decimalsFor(axis_, axis_unit_.divisor);
-  value_axis_->setRange(axis_.min, axis_.max);
-  value_axis_->setTickCount(std::max<int>(2, static_cast<int>(axis_.ticks.size())));
+  const int ticks = std::max<int>(2, static_cast<int>(axis_.ticks.size()));
+  if (value_axis_->min() != axis_.min || value_axis_->max() != axis_.max || value_axis_->tickCount() != ticks) {
+    value_axis_->setRange(axis_.min, axis_.max);
+    value_axis_->setTickCount(ticks);
+    applyChartLayout();
+  }
   if (suffix != axis_unit_.suffix) Q_EMIT axisUnitChanged(axis_unit_.suffix);
 
   const QFontMetrics metrics(style_.caption);
@@ -191,6 +197,13 @@ void LineChart::layoutPlot() {
   if (plot == scale_.plot) return;
   scale_.plot = plot;
   chart_->setPlotArea(plot);
+  applyChartLayout();
+}
+
+// Qt Charts lays out its grid only when an event of its own comes around, which under steady repaints may be late.
+void LineChart::applyChartLayout() {
+  chart_->layout()->invalidate();
+  chart_->layout()->activate();
 }
 
 void LineChart::resizeEvent(QResizeEvent* event) {
@@ -228,7 +241,13 @@ void LineChart::drawForeground(QPainter* painter, const QRectF&) {
   const QRectF& plot = scale_.plot;
   painter->setFont(style_.caption);
   painter->setPen(style_.secondary);
-  for (const double tick : axis_.ticks) {
+  // A low chart has no room for all: every second label, but always that of the top.
+  const double pitch = plot.height() / std::max<double>(1, static_cast<double>(axis_.ticks.size() - 1));
+  const int every = pitch >= kMinTickPitch ? 1 : pitch * 2 >= kMinTickPitch ? 2 : static_cast<int>(axis_.ticks.size());
+  for (qsizetype i = 0; i < axis_.ticks.size(); ++i) {
+    const double tick = axis_.ticks[i];
+    if ((axis_.ticks.size() - 1 - i) % every != 0 && i != 0) continue;
+    if (i == 0 && every == 2 && axis_.ticks.size() % 2 == 0) continue;
     const QRectF place(0, scale_.y(tick) - 8, plot.left() - kLabelGap, 16);
     painter->drawText(place, Qt::AlignRight | Qt::AlignVCenter,
                       QString::number(tick / axis_unit_.divisor, 'f', tick_decimals_));

@@ -82,6 +82,7 @@ class LineChart : public QChartView {
  private:
   void buildChart();
   void layoutPlot();
+  void applyChartLayout();
   void rebuild();
   void updateAxis();
   void renderPlot();

@@ -11,6 +11,7 @@ namespace {
 constexpr double kDimmed = 0.25;
 constexpr int kMaxHalos = 12;
 constexpr double kMinGapPixels = 2;
+constexpr int kMaxSeams = 8;  // more layers would be mostly seams
 
 QColor faded(QColor color, double opacity) {
   color.setAlphaF(static_cast<float>(color.alphaF() * opacity));
@@ -133,12 +134,15 @@ QVector<StackLayer> stackLines(const QVector<SeriesLine>& lines, TimeRange range
     layers.append({line.series_id, line.slot, {}, {}});
   }
   std::vector<std::optional<double>> values(cursors.size());
-  bool open = false;
+  std::vector<qsizetype> run_before(cursors.size(), -1);  // run of each line at the instant before; -1 none
   for (const double x : xs) {
     bool any = false;
+    bool open = false;  // some line goes on from the instant before: no hole between
     for (size_t i = 0; i < cursors.size(); ++i) {
       values[i] = cursors[i].valueAt(x);
       any = any || values[i].has_value();
+      open = open || (values[i] && cursors[i].run == run_before[i]);
+      run_before[i] = values[i] ? cursors[i].run : -1;
     }
     double sum = 0;
     for (size_t i = 0; any && i < cursors.size(); ++i) {
@@ -151,7 +155,6 @@ QVector<StackLayer> stackLines(const QVector<SeriesLine>& lines, TimeRange range
       sum += values[i].value_or(0);
       layer.upper.last().append(QPointF(x, sum));
     }
-    open = any;
   }
   return layers;
 }
@@ -197,6 +200,7 @@ void paintStack(QPainter& painter, const QVector<StackLayer>& layers, const Plot
       area += below;
       painter.drawPolygon(area);
     }
+    if (layers.size() > kMaxSeams) continue;
     painter.setRenderHint(QPainter::Antialiasing, true);
     painter.setPen(QPen(style.panel, 1));  // a hair of panel colour keeps neighbours apart for every eye
     painter.setBrush(Qt::NoBrush);
@@ -235,6 +239,7 @@ void paintGaps(QPainter& painter, const QVector<GapItem>& gaps, const PlotScale&
 
 void paintLiveEdge(QPainter& painter, const QVector<HoverValue>& edge, const PlotScale& scale, const ChartStyle& style,
                    bool stacked) {
+  if (stacked && edge.size() > kMaxSeams) return;
   painter.setRenderHint(QPainter::Antialiasing, true);
   painter.setPen(Qt::NoPen);
   const bool halo = edge.size() <= kMaxHalos;

@@ -51,9 +51,8 @@ BrowserPane::BrowserPane(QWidget* parent)
   filter_->installEventFilter(this);
   connect(filter_, &QLineEdit::textChanged, this, &BrowserPane::applyFilter);
 
-  add_chip_->setProperty("kind", "quiet");
+  add_chip_->setProperty("kind", "chip");
   add_chip_->setFixedHeight(24);
-  add_chip_->setStyleSheet(QStringLiteral("min-height: 22px;"));
   add_chip_->setAccessibleName(QStringLiteral("Filter by a label"));
   chip_flow_->addWidget(add_chip_);
   connect(add_chip_, &QPushButton::clicked, this, &BrowserPane::openLabelMenu);

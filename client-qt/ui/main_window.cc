@@ -19,6 +19,7 @@ namespace pulseboard::qt {
 namespace {
 
 constexpr int kStatusEveryMs = 1000;
+constexpr qint64 kSecondsPerDay = 86'400;
 constexpr int kUndoMs = 10'000;
 constexpr double kScrimOpacity = 0.5;
 
@@ -39,6 +40,7 @@ MainWindow::MainWindow(MetricsSource& source, const DashboardSpec& spec, const C
   updateWindow();
   updateConnection();
   updateLayout();
+  centralWidget()->setFocus();  // no field is lit before somebody goes there
 }
 
 // The board asks the source and points at views: it goes before both.
@@ -138,6 +140,7 @@ void MainWindow::connectView(PanelView* view) {
   connect(view, &PanelView::removeRequested, this, [this, id] { removePanel(id()); });
   connect(view, &PanelView::maximiseToggled, this, [this, id] { toggleMaximised(id()); });
   connect(view, &PanelView::retryRequested, board_, &LiveBoard::retry);
+  connect(view, &PanelView::widerRangeRequested, this, [this] { board_->setWindow(TimeWindow::last(kSecondsPerDay)); });
   connect(view, &PanelView::selectorsDropped, this,
           [this, id](const QStringList& selectors) { addToPanel(id(), selectors); });
   connect(view, &PanelView::rangeSelected, this,
@@ -258,7 +261,7 @@ void MainWindow::placeBrowser() {
   scrim_->setVisible(!docked && visible);
   top_bar_->setBrowserHidden(!visible || !docked);
   if (docked || !visible) return;
-  const QRect area = centralWidget()->rect();
+  const QRect area = centralWidget()->rect().adjusted(0, 0, 0, -StatusLine::kHeight);
   scrim_->setGeometry(area);
   scrim_->raise();
   browser_->setGeometry(0, 0, BrowserPane::kWidth, area.height());

@@ -20,7 +20,8 @@ void MetricDelegate::paint(QPainter* painter, const QStyleOptionViewItem& option
   if (lit) {
     painter->setRenderHint(QPainter::Antialiasing);
     painter->setPen(option.state & QStyle::State_HasFocus ? QPen(theme.color(ColorRole::Accent)) : QPen(Qt::NoPen));
-    painter->setBrush(theme.color(ColorRole::Raised));
+    painter->setBrush(option.state & QStyle::State_Selected ? theme.color(ColorRole::Accent, 0.14)
+                                                            : theme.color(ColorRole::Border, 0.5));
     painter->drawRoundedRect(QRectF(option.rect).adjusted(0.5, 0.5, -0.5, -0.5), 4, 4);
   }
   QRect line = option.rect.adjusted(4, 0, -spacing::kBase, 0);

@@ -24,7 +24,6 @@ NoticeBar::NoticeBar(QWidget* parent)
     label->setMinimumWidth(0);
   }
   detail_->setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Preferred);
-  action_->setProperty("kind", "quiet");
   auto* row = new QHBoxLayout(this);
   row->setContentsMargins(spacing::kSection + 24, 0, spacing::kBase, 0);
   row->addWidget(title_);

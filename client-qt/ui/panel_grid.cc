@@ -16,8 +16,8 @@ namespace pulseboard::qt {
 namespace {
 
 constexpr int kGap = spacing::kBase;
-constexpr int kMinRow = 224;
-constexpr int kMaxRow = 340;
+constexpr int kMinRow = 248;
+constexpr int kMaxRow = 560;
 constexpr int kNarrowRow = 264;
 
 QString mimeType() { return QLatin1String(SeriesCatalogModel::kSelectorMimeType); }

@@ -20,9 +20,11 @@ namespace {
 
 constexpr int kHeaderHeight = 32;
 constexpr int kInset = 12;
+constexpr int kLoadingLine = 2;
 constexpr int kLoadingDelayMs = 300;
 constexpr int kLegendEveryMs = 400;  // figures that change faster can't be read
 constexpr int kMinChartHeight = 72;
+constexpr int kLegendBesideFrom = 640;  // narrower panels carry their legend below the chart
 constexpr qint64 kSilenceFloor = 10 * kNanosPerSecond;
 
 QString kindCaption(const PanelSpec& spec) {
@@ -48,7 +50,7 @@ PanelView::PanelView(const PanelSpec& spec, Crosshair& crosshair, QWidget* paren
   buildChart();
   connect(state_, &StateCard::actionRequested, this, [this] {
     if (error_.isEmpty()) {
-      Q_EMIT removeRequested();
+      Q_EMIT widerRangeRequested();
     } else {
       Q_EMIT retryRequested();
     }
@@ -176,6 +178,7 @@ void PanelView::finishLoading() {
   loading_delay_.stop();
   error_ = {};
   changed_ = true;
+  updateHeader();
   updateState();
   update(0, kHeaderHeight - 1, width(), 4);
 }
@@ -205,10 +208,10 @@ void PanelView::updateState() {
     state_->setWords(Icon::Brand, QStringLiteral("Waiting for data"), QString(), QString());
     show = loading_line_;
   } else if (nothing) {
-    const QString what = spec_.selectors.join(QStringLiteral(", "));
-    state_->setWords(Icon::Search, QStringLiteral("No data for this in the shown time"),
-                     what + QStringLiteral("\nIt appears here as soon as someone sends it."),
-                     QStringLiteral("Remove panel"));
+    // A day is looked at before a person is told to wait.
+    const bool short_range = shown_nanos_ < kNanosPerDay;
+    state_->setWords(Icon::Search, QStringLiteral("No data in the shown time"), spec_.selectors.join(QLatin1Char('\n')),
+                     short_range ? QStringLiteral("Show last 24 h") : QString());
   } else {
     show = false;
   }
@@ -220,6 +223,7 @@ void PanelView::updateState() {
 bool PanelView::refresh(TimeRange range, qint64 now_unix_nanos, bool live) {
   if (awaiting_ || visibleRegion().isEmpty()) return false;
   const bool changed = std::exchange(changed_, false);
+  shown_nanos_ = range.end - range.start;
   if (changed) updateState();
   if (line_chart_ != nullptr) line_chart_->refresh(range, now_unix_nanos, live, changed);
   if (bar_chart_ != nullptr) bar_chart_->refresh(range, changed);
@@ -235,10 +239,11 @@ bool PanelView::refresh(TimeRange range, qint64 now_unix_nanos, bool live) {
 void PanelView::updateLegend(TimeRange range) {
   legend_range_ = range;
   if (line_chart_ == nullptr) return;
-  const int before = legend_->heightFor(width() - 2 * kInset);
+  const auto room = [this] { return QPair(legend_->heightFor(width() - 2 * kInset), legend_->widthBeside()); };
+  const auto before = room();
   const QString unit = spec_.unit.isEmpty() ? data_->unit() : spec_.unit;
   legend_->setRows(data_->legend(range), unit, data_->hiddenSeries());
-  if (legend_->heightFor(width() - 2 * kInset) != before) layoutBody();
+  if (room() != before) layoutBody();
 }
 
 void PanelView::updateBadge(qint64 now_unix_nanos, bool live) {
@@ -302,15 +307,25 @@ void PanelView::layoutBody() {
   const int caption_left = inner.left() + title_width + spacing::kBase;
   caption_->setGeometry(caption_left, 1, std::max(0, right - caption_left - spacing::kBase), kHeaderHeight);
 
-  QRect body(inner.left(), kHeaderHeight, inner.width(), height() - kHeaderHeight - kInset);
+  QRect body(inner.left(), kHeaderHeight + kLoadingLine, inner.width(),
+             height() - kHeaderHeight - kLoadingLine - kInset);
   state_->setGeometry(body);
   if (bar_chart_ != nullptr) bar_chart_->setGeometry(body.adjusted(0, 4, 0, 0));
   const bool covered = !state_->isHidden();
   if (bar_chart_ != nullptr) bar_chart_->setVisible(!covered);
   if (line_chart_ == nullptr) return;
+  line_chart_->setVisible(!covered);
+  const bool beside = body.width() >= kLegendBesideFrom;
+  legend_->setBeside(beside);
+  if (beside) {
+    const int wide = std::min(legend_->widthBeside(), body.width() / 3);
+    legend_->setVisible(!covered && !legend_->rows().isEmpty());
+    line_chart_->setGeometry(rect().left() + 4, body.top(), width() - wide - kInset - spacing::kSection, body.height());
+    legend_->setGeometry(body.right() + 1 - wide, body.top(), wide, body.height());
+    return;
+  }
   int legend_height = legend_->heightFor(body.width());
   if (body.height() - legend_height < kMinChartHeight) legend_height = 0;
-  line_chart_->setVisible(!covered);
   legend_->setVisible(!covered && legend_height > 0);
   line_chart_->setGeometry(rect().left() + 4, body.top(), width() - 8,
                            body.height() - legend_height - (legend_height > 0 ? 4 : 0));
@@ -329,7 +344,8 @@ void PanelView::paintEvent(QPaintEvent*) {
   painter.setPen(theme.color(drop_target_ ? ColorRole::Accent : ColorRole::Border));
   painter.setBrush(theme.color(ColorRole::Panel));
   painter.drawRoundedRect(QRectF(rect()).adjusted(0.5, 0.5, -0.5, -0.5), kPanelRadius, kPanelRadius);
-  if (loading_line_) painter.fillRect(QRectF(1, kHeaderHeight, width() - 2, 2), theme.color(ColorRole::Accent));
+  if (loading_line_)
+    painter.fillRect(QRectF(1, kHeaderHeight, width() - 2, kLoadingLine), theme.color(ColorRole::Accent));
 }
 
 void PanelView::showActions(bool show) {

@@ -60,6 +60,8 @@ class PanelView : public QFrame {
   void removeRequested();
   void maximiseToggled();
   void retryRequested();
+  // Nothing is in the shown time: look at a day.
+  void widerRangeRequested();
   void selectorsDropped(const QStringList& selectors);
   void rangeSelected(qint64 start_unix_nanos, qint64 end_unix_nanos);
   void zoomRequested(double factor, qint64 center_unix_nanos);
@@ -109,6 +111,7 @@ class PanelView : public QFrame {
   qint64 live_updates_ = 0;
   qint64 legend_due_ = 0;  // monotonic ms
   TimeRange legend_range_;
+  qint64 shown_nanos_ = 0;
   QTimer loading_delay_;
 };
 

@@ -10,7 +10,6 @@
 namespace pulseboard::qt {
 namespace {
 
-constexpr int kMaxWidth = 420;
 constexpr int kIconRoom = 24;
 
 }  // namespace
@@ -22,7 +21,6 @@ StateCard::StateCard(QWidget* parent)
   for (QLabel* label : {title_, detail_}) {
     label->setAlignment(Qt::AlignHCenter);
     label->setWordWrap(true);
-    label->setMaximumWidth(kMaxWidth);
     label->setTextFormat(Qt::PlainText);
   }
   auto* column = new QVBoxLayout(this);

@@ -31,11 +31,15 @@ QPushButton[kind="live"]:checked:focus { border: 2px solid @ok; }
 QPushButton[kind="quiet"] { background: transparent; border-color: transparent; padding: 0 8px; }
 QPushButton[kind="quiet"]:hover { background: @raised; border-color: @border; }
 QPushButton[kind="quiet"]:focus { border-color: @accent; }
+QPushButton[kind="chip"] { background: transparent; color: @secondary; border-radius: 12px; padding: 0 10px;
+  min-height: 22px; }
+QPushButton[kind="chip"]:hover { color: @text; }
 QPushButton[kind="icon"] { padding: 0; min-width: 26px; }
 QPushButton[kind="link"] { background: transparent; border: none; color: @accentText; padding: 0; text-align: left; }
 QPushButton[kind="link"]:hover, QPushButton[kind="link"]:focus { text-decoration: underline; }
 QPushButton[touch="true"] { min-height: 42px; }
-QPushButton[touch="true"][kind="icon"] { min-width: 42px; }
+QPushButton[touch="true"] { padding: 0 8px; }
+QPushButton[touch="true"][kind="icon"] { min-width: 42px; padding: 0; }
 
 QLineEdit, QDateTimeEdit, QComboBox {
   background: @field; color: @text; border: 1px solid @border; border-radius: 6px;
@@ -78,7 +82,7 @@ QLabel[kind="secondary"] { color: @secondary; }
 QFrame[kind="panel"] { background: @panel; border: 1px solid @border; border-radius: 6px; }
 QFrame[kind="bar"] { background: @panel; border: none; }
 QFrame[kind="line"] { background: @border; border: none; min-height: 1px; max-height: 1px; }
-QFrame[kind="popup"] { background: @raised; border: 1px solid @border; border-radius: 6px; }
+QFrame[kind="popup"] { background: @raised; border: 1px solid @border; }
 QCheckBox { spacing: 8px; background: transparent; }
 )";
 

@@ -64,6 +64,7 @@ TimeRangePopup::TimeRangePopup(QWidget* parent) : QFrame(parent, Qt::Popup) {
   int row = 0;
   for (QDateTimeEdit* edit : {from_, to_}) {
     edit->setDisplayFormat(QStringLiteral("d MMM yyyy HH:mm:ss"));
+    edit->setButtonSymbols(QAbstractSpinBox::NoButtons);
     edit->setFont(Theme::current().font(FontRole::Base));
     custom->addWidget(caption(edit->accessibleName(), this), row, 0);
     custom->addWidget(edit, row++, 1);

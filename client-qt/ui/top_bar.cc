@@ -148,6 +148,7 @@ void TopBar::setNarrow(bool narrow) {
   narrow_ = narrow;
   layout()->setContentsMargins(narrow ? spacing::kBase : spacing::kSection, 0,
                                narrow ? spacing::kBase : spacing::kSection, 0);
+  layout()->setSpacing(narrow ? spacing::kTight : spacing::kBase);
   pause_->setVisible(!narrow);
   add_->setVisible(!narrow);
   account_->setIcon(themedIcon(Icon::Person));
@@ -157,6 +158,7 @@ void TopBar::setNarrow(bool narrow) {
     button->style()->polish(button);
   }
   updateRange();
+  updateTitle();
 }
 
 QWidget* TopBar::addAnchor() { return (add_->isVisible() ? add_ : account_); }
