@@ -20,6 +20,9 @@ constexpr ConfigKey Text(std::string_view name, std::string_view unit, bool relo
                          TargetFn target) {
   return {name, ConfigKind::kText, unit, 0, 0, {}, reloadable, doc, target};
 }
+constexpr ConfigKey Address(std::string_view name, std::string_view doc, TargetFn target) {
+  return {name, ConfigKind::kAddress, {}, 0, 0, {}, kFixed, doc, target};
+}
 constexpr ConfigKey Choice(std::string_view name, std::string_view choices, bool reloadable, std::string_view doc,
                            TargetFn target) {
   return {name, ConfigKind::kChoice, {}, 0, 0, choices, reloadable, doc, target};
@@ -45,7 +48,7 @@ constexpr ConfigKey kKeys[] = {
     Choice("log.level", "trace|debug|info|warn|error", kReloadable, "The least important lines to log.",
            PB_FIELD(log_level)),
 
-    Text("server.listen", "HOST:PORT", kFixed, "Where to take calls. Port 0 takes a free one.", PB_FIELD(rpc.listen)),
+    Address("server.listen", "Where to take calls. Port 0 takes a free one.", PB_FIELD(rpc.listen)),
     Choice("server.tls", "auto|on|off", kFixed, "TLS. auto: plaintext on loopback addresses, TLS on all others.",
            PB_FIELD(tls.mode)),
     Bool("server.allow_plaintext", kFixed,

@@ -86,6 +86,8 @@ std::string ConfigKey::Accepted() const {
   switch (kind) {
     case ConfigKind::kText:
       return "a " + std::string(unit);
+    case ConfigKind::kAddress:
+      return "HOST:PORT or [IPV6]:PORT";
     case ConfigKind::kChoice: {
       std::string out;
       const std::vector<std::string_view> all = SplitChoices(choices);
@@ -145,10 +147,9 @@ absl::Status SetConfigValue(const ConfigKey& key, std::string_view text, ServerC
     if (!value) return bad();
     *std::get<bool*>(target) = *value;
   } else {
-    if (key.kind == ConfigKind::kChoice) {
-      const std::vector<std::string_view> all = SplitChoices(key.choices);
-      if (std::find(all.begin(), all.end(), text) == all.end()) return bad();
-    }
+    const std::vector<std::string_view> choices = SplitChoices(key.choices);
+    if (!choices.empty() && std::find(choices.begin(), choices.end(), text) == choices.end()) return bad();
+    if (key.kind == ConfigKind::kAddress && !ParseHostPort(std::string(text)).ok()) return bad();
     *std::get<std::string*>(target) = std::string(text);
   }
   return absl::OkStatus();

@@ -14,7 +14,7 @@
 
 namespace pulseboard {
 
-enum class ConfigKind { kText, kChoice, kBool, kInteger, kBytes, kDuration };
+enum class ConfigKind { kText, kAddress, kChoice, kBool, kInteger, kBytes, kDuration };
 
 struct ConfigKey {
   using Target = std::variant<std::string*, bool*, int32_t*, int64_t*>;

@@ -7,9 +7,13 @@
 #include <vector>
 
 #include "common/base/errors.h"
+#include "common/base/log.h"
+#include "server/agent/agent.h"
 #include "server/app/config_loader.h"
 #include "server/app/config_registry.h"
+#include "server/app/config_value.h"
 #include "server/app/serve.h"
+#include "server/app/user_command.h"
 
 namespace pulseboard {
 namespace {
@@ -59,6 +63,79 @@ int RunConfig(const ConfigFlags& flags, bool sample) {
   return 0;
 }
 
+struct AgentFlags {
+  AgentOptions options;
+  std::string interval = "1s";
+};
+
+CLI::App* AddAgent(CLI::App* app, AgentFlags* flags) {
+  AgentOptions& options = flags->options;
+  CLI::App* agent = app->add_subcommand("agent", "Pushes this machine's metrics to a server");
+  agent->add_option("--server", options.server, "The server")->type_name("HOST:PORT")->required();
+  agent->add_option("--user", options.user, "Account with role INGEST, EDITOR or ADMIN")->type_name("NAME")->required();
+  agent->add_option("--password-file", options.password_file, "Its first line is the password")
+      ->type_name("FILE")
+      ->required();
+  agent->add_option("--interval", flags->interval, "Time between two readings")
+      ->type_name("DURATION")
+      ->capture_default_str();
+  agent->add_option("--pins", options.pins_file, "Where the certificates of first visits are kept")->type_name("FILE");
+  return agent;
+}
+
+int RunAgentCommand(AgentFlags flags) {
+  constexpr int64_t kMin = 100 * kNanosPerMilli;
+  constexpr int64_t kMax = kNanosPerDay;
+  const auto interval = ParseDuration(flags.interval);
+  if (!interval || *interval < kMin || *interval > kMax)
+    return Fail(BadField("--interval", flags.interval, "100ms to 1d"));
+  flags.options.interval = std::chrono::nanoseconds(*interval);
+  InitLogging("info");
+  return RunAgent(flags.options);
+}
+
+// One `user` action with the flags it needs.
+void AddUserAction(CLI::App* user, const char* name, const char* help, UserCommandOptions::Action action,
+                   const std::vector<const char*>& flags, UserCommandOptions* options) {
+  CLI::App* command = user->add_subcommand(name, help);
+  command->callback([options, action] { options->action = action; });
+  command->add_option("--server", options->server, "The server")->type_name("HOST:PORT")->required();
+  command->add_option("--user", options->user, "Who asks")->type_name("NAME")->required();
+  command->add_option("--password-file", options->password_file, "Its first line is the asker's password")
+      ->type_name("FILE")
+      ->required();
+  command->add_option("--pins", options->pins_file, "Where the certificates of first visits are kept")
+      ->type_name("FILE");
+  for (const std::string flag : flags) {
+    if (flag == "name") command->add_option("--name", options->name, "The account")->type_name("NAME")->required();
+    if (flag == "name?") command->add_option("--name", options->name, "The account; the asker's own by default");
+    if (flag == "role") command->add_option("--role", options->role, "ADMIN, EDITOR, VIEWER or INGEST")->required();
+    if (flag == "profile") {
+      command->add_option("--email", options->email, "E-mail")->type_name("ADDRESS");
+      command->add_option("--display-name", options->display_name, "Name for people")->type_name("TEXT");
+    }
+    if (flag == "password") {
+      command->add_option("--new-password-file", options->new_password_file, "Its first line is the new password")
+          ->type_name("FILE")
+          ->required();
+    }
+  }
+}
+
+CLI::App* AddUser(CLI::App* app, UserCommandOptions* options) {
+  using Action = UserCommandOptions::Action;
+  CLI::App* user = app->add_subcommand("user", "Makes, lists and changes accounts");
+  user->require_subcommand(1);
+  AddUserAction(user, "create", "Makes an account", Action::kCreate, {"name", "role", "profile", "password"}, options);
+  AddUserAction(user, "list", "Lists all accounts", Action::kList, {}, options);
+  AddUserAction(user, "set-role", "Gives an account another role", Action::kSetRole, {"name", "role"}, options);
+  AddUserAction(user, "deactivate", "Ends an account's sessions and keeps it out", Action::kDeactivate, {"name"},
+                options);
+  AddUserAction(user, "activate", "Lets a deactivated account in again", Action::kActivate, {"name"}, options);
+  AddUserAction(user, "password", "Sets a new password", Action::kPassword, {"name?", "password"}, options);
+  return user;
+}
+
 int Run(int argc, char** argv) {
   CLI::App app("Pulseboard's server: takes, keeps and streams metrics.", "pulseboardd");
   app.require_subcommand(1);
@@ -77,7 +154,11 @@ int Run(int argc, char** argv) {
   AddConfigFlags(config, &config_flags);
   config->add_flag("--sample", sample, "Prints a commented file with all settings and their defaults instead");
 
-  CLI::App* version = app.add_subcommand("version", "Prints the version");
+  AgentFlags agent_flags;
+  const CLI::App* agent = AddAgent(&app, &agent_flags);
+  UserCommandOptions user_options;
+  const CLI::App* user = AddUser(&app, &user_options);
+  const CLI::App* version = app.add_subcommand("version", "Prints the version");
 
   CLI11_PARSE(app, argc, argv);
   if (serve->parsed()) {
@@ -85,6 +166,8 @@ int Run(int argc, char** argv) {
     if (!sources.ok()) return Fail(sources.status());
     return RunServe({*std::move(sources), admin_password_file});
   }
+  if (agent->parsed()) return RunAgentCommand(std::move(agent_flags));
+  if (user->parsed()) return RunUserCommand(user_options);
   if (config->parsed()) return RunConfig(config_flags, sample);
   if (version->parsed()) std::printf("pulseboardd %s\n", PULSEBOARD_VERSION);
   return 0;

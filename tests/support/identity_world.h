@@ -11,7 +11,7 @@
 #include "server/identity/accounts.h"
 #include "tests/support/memory_table.h"
 
-namespace pulseboard {
+namespace pulseboard::testing {
 
 inline constexpr int64_t kTestStart = 1'700'000'000 * kNanosPerSecond;
 
@@ -88,4 +88,4 @@ struct IdentityWorld {
   const UserDirectoryOptions user_options_;
 };
 
-}  // namespace pulseboard
+}  // namespace pulseboard::testing

@@ -12,7 +12,7 @@
 #include "common/base/mutex.h"
 #include "server/storage/table.h"
 
-namespace pulseboard {
+namespace pulseboard::testing {
 
 // Thread-safe.
 class MemoryTable final : public Table {
@@ -71,4 +71,4 @@ class MemoryTable final : public Table {
   absl::Status failure_ PB_GUARDED_BY(mu_);
 };
 
-}  // namespace pulseboard
+}  // namespace pulseboard::testing

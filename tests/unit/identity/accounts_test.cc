@@ -13,6 +13,9 @@
 namespace pulseboard {
 namespace {
 
+using testing::IdentityWorld;
+using testing::kTestStart;
+
 constexpr char kPassword[] = "correct horse battery";
 
 Principal Who(IdentityWorld& world, const LoggedIn& session) {

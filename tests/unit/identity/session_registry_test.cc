@@ -12,9 +12,12 @@
 namespace pulseboard {
 namespace {
 
+using testing::IdentityWorld;
+using testing::kTestStart;
+
 constexpr int64_t kMinute = 60 * kNanosPerSecond;
 
-class SessionRegistryTest : public testing::Test {
+class SessionRegistryTest : public ::testing::Test {
  protected:
   explicit SessionRegistryTest(SessionOptions options = {}) : world_(options) {
     NewUser ada;

@@ -12,9 +12,11 @@
 namespace pulseboard {
 namespace {
 
+using testing::MemoryTable;
+
 constexpr TenantId kOther = 7;
 
-class UserDirectoryTest : public testing::Test {
+class UserDirectoryTest : public ::testing::Test {
  protected:
   UserDirectoryTest() { Open(); }
 
