@@ -1,5 +1,6 @@
 #include "common/client/channel.h"
 
+#include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
 #include <openssl/x509.h>
 
@@ -26,6 +27,28 @@ std::string SystemAuthorities() {
     if (!pem.empty()) return pem;
   }
   return "";
+}
+
+// gRPC 1.51 runs callbacks on threads that live as long as any channel made a callback call. When the last such channel goes
+// inside a callback (and a call's context, dropped in OnDone, may well be the last to hold one), a thread would join itself and
+// the process dies of an assertion. One channel that never goes keeps those threads for ever.
+void KeepCallbackThreads() {
+  struct Keeper {
+    std::shared_ptr<grpc::Channel> channel =
+        grpc::CreateChannel("unix:/dev/null/nobody", grpc::InsecureChannelCredentials());
+    grpc::GenericStub stub{channel};
+    grpc::ClientContext context;
+    grpc::Slice byte{"x"};
+    grpc::ByteBuffer request{&byte, 1};  // an empty one is no message
+    grpc::ByteBuffer response;
+  };
+  static Keeper* const keeper = [] {
+    auto* made = new Keeper;
+    made->context.set_deadline(std::chrono::system_clock::now());  // it need not get anywhere
+    made->stub.UnaryCall(&made->context, "/pulseboard/Keep", {}, &made->request, &made->response, [](grpc::Status) {});
+    return made;
+  }();
+  (void)keeper;
 }
 
 absl::Status ChangedError(const std::string& server, const ServerTrust& trust) {
@@ -113,6 +136,7 @@ absl::StatusOr<ServerTrust> ExamineTrustingFirstUse(const std::string& server, P
 absl::StatusOr<std::shared_ptr<grpc::Channel>> OpenChannel(const std::string& server, const ServerTrust& trust,
                                                            const ChannelOptions& options) {
   PB_RETURN_IF_ERROR(SplitHostPort(server).status());
+  KeepCallbackThreads();
   grpc::ChannelArguments args;
   args.SetMaxReceiveMessageSize(options.max_message_bytes);
   args.SetMaxSendMessageSize(options.max_message_bytes);

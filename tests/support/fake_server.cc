@@ -138,7 +138,10 @@ grpc::Status FakeIngest::Apply(const v1::PushStreamRequest& request, StreamState
         ack->mutable_refusal_counts(0)->set_count(ack->refusal_counts(0).count() + 1);
         continue;
       }
-      applied_.push_back({metric, request.base_time_unix_nanos() + request.time_offsets_nanos(i), request.values(i)});
+      // Unsigned: a test may push the ends of time.
+      const auto time =
+          static_cast<uint64_t>(request.base_time_unix_nanos()) + static_cast<uint64_t>(request.time_offsets_nanos(i));
+      applied_.push_back({metric, static_cast<int64_t>(time), request.values(i)});
     }
   }
   ack->set_acked_sequence(position);
