@@ -134,10 +134,19 @@ class Session::Core : public std::enable_shared_from_this<Session::Core> {
 };
 
 void Session::Core::FinishLocked(DoneId id, const absl::Status& status) {
-  const auto it = dones_.find(id);
-  if (it == dones_.end()) return;
-  callbacks_.Add([done = std::move(it->second), status] { done(status); });
-  dones_.erase(it);
+  if (id == 0) return;
+  // It stays in dones_ until it runs: Close() answers those that did not.
+  callbacks_.Add([this, id, status] {
+    Done done;
+    {
+      MutexLock lock(&mu_);
+      if (const auto it = dones_.find(id); it != dones_.end()) {
+        done = std::move(it->second);
+        dones_.erase(it);
+      }
+    }
+    if (done) done(status);
+  });
 }
 
 template <typename Call>
