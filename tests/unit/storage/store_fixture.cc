@@ -42,7 +42,13 @@ void StoreTest::Open() {
 
 void StoreTest::Crash() {
   const std::string copy = dir_.path() + "/crash" + std::to_string(++crashes_);
-  fs::copy(options_.directory, copy, fs::copy_options::recursive);
+  // Spare files come and go at their own time: copy again when one went away meanwhile.
+  std::error_code error;
+  do {
+    fs::remove_all(copy);
+    fs::copy(options_.directory, copy, fs::copy_options::recursive, error);
+  } while (error == std::errc::no_such_file_or_directory);
+  ASSERT_FALSE(error) << error.message();
   store_.reset();
   options_.directory = copy;
 }
