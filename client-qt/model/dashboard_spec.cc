@@ -98,8 +98,8 @@ DashboardSpec DashboardSpec::thisMachine() {
   DashboardSpec spec;
   spec.title = QStringLiteral("This machine");
   PanelSpec cpu = panel("cpu", "CPU by core", {R"(system.cpu.usage{cpu!="all"})"}, PanelKind::Lines, 0, 0, 8);
-  PanelSpec modes =
-      panel("cpu-mode", "CPU by mode", {R"(system.cpu.utilization{mode!="idle"})"}, PanelKind::StackedArea, 0, 1, 4);
+  PanelSpec modes = panel("cpu-mode", "CPU by mode", {R"(system.cpu.utilization{cpu="all",mode!="idle"})"},
+                          PanelKind::StackedArea, 0, 1, 4);
   PanelSpec pressure = panel("pressure", "Pressure stall", {"system.pressure"}, PanelKind::Lines, 8, 1, 4);
   for (PanelSpec* percent : {&cpu, &modes, &pressure}) percent->axis_min = 0;
   cpu.axis_max = 100;

@@ -1,6 +1,7 @@
 #include "client-qt/ui/login_dialog.h"
 
 #include <QCheckBox>
+#include <QEvent>
 #include <QHBoxLayout>
 #include <QLabel>
 #include <QLineEdit>
@@ -21,6 +22,8 @@ constexpr int kNarrowBelow = 640;
 constexpr int kFieldHeight = 36;  // frame included
 constexpr int kProbeDelayMs = 500;
 constexpr int kMaxRows = 6;
+constexpr int kMinHeight = 440;
+constexpr int kHeight = 540;
 
 // The panel-coloured side with a line towards the form.
 class BrandSide : public QWidget {
@@ -77,8 +80,8 @@ LoginDialog::LoginDialog(MetricsSource* source, const QVector<RememberedServer>&
   brand_side_ = makeBrandSide(remembered);
   row->addWidget(brand_side_);
   row->addWidget(makeForm(), 1);
-  setMinimumSize(320, 480);
-  resize(720, 520);
+  setMinimumSize(320, kMinHeight);
+  resize(760, kHeight);
 
   probe_delay_.setSingleShot(true);
   probe_delay_.setInterval(kProbeDelayMs);
@@ -160,6 +163,7 @@ QLineEdit* LoginDialog::addField(QVBoxLayout* column, const QString& label, cons
   column->addWidget(caption);
   column->addSpacing(spacing::kTight);
   column->addWidget(field);
+  (*error)->setContentsMargins(0, spacing::kTight, 0, 0);
   column->addWidget(*error);
   column->addSpacing(spacing::kWide);
   return field;
@@ -282,6 +286,7 @@ void LoginDialog::onProbed(const ServerProbe& probe) {
 
 void LoginDialog::setMark(const QString& text, const char* kind, const QString& tip) {
   server_mark_->setText(text);
+  server_mark_->adjustSize();
   server_mark_->setToolTip(tip);
   server_mark_->setProperty("kind", kind);
   server_mark_->setStyleSheet(qstrcmp(kind, "ok") == 0
@@ -317,6 +322,18 @@ void LoginDialog::reject() {
   notice_->clear();
   setBusy(false);
   password_->setFocus(Qt::OtherFocusReason);
+}
+
+// Grows with an error or a question, so that nothing is cut off.
+bool LoginDialog::event(QEvent* event) {
+  const bool result = QDialog::event(event);
+  if (event->type() == QEvent::LayoutRequest && isVisible()) {
+    layout()->activate();
+    const int needed =
+        layout()->hasHeightForWidth() ? layout()->totalHeightForWidth(width()) : layout()->sizeHint().height();
+    if (needed > height()) resize(width(), needed);
+  }
+  return result;
 }
 
 void LoginDialog::resizeEvent(QResizeEvent* event) {

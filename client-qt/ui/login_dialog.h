@@ -43,6 +43,7 @@ class LoginDialog : public QDialog {
  protected:
   void resizeEvent(QResizeEvent* event) override;
   void showEvent(QShowEvent* event) override;
+  bool event(QEvent* event) override;
 
  private:
   QWidget* makeBrandSide(const QVector<RememberedServer>& remembered);

@@ -12,10 +12,12 @@
 namespace pulseboard::qt {
 namespace {
 
-// 32 pairs in two lines of 16: two fingerprints below each other compare by eye.
-QString twoLines(const QString& fingerprint) {
-  constexpr int kHalf = 16 * 3;
-  return fingerprint.left(kHalf - 1) + QLatin1Char('\n') + fingerprint.mid(kHalf);
+// 32 pairs in four lines of 8: two fingerprints beside each other compare by eye.
+QString inLines(const QString& fingerprint) {
+  constexpr int kLine = 8 * 3;
+  QStringList lines;
+  for (int from = 0; from < fingerprint.size(); from += kLine) lines << fingerprint.mid(from, kLine - 1);
+  return lines.join(QLatin1Char('\n'));
 }
 
 }  // namespace
@@ -25,6 +27,7 @@ LoginNotice::LoginNotice(QWidget* parent)
       text_(new QLabel(this)),
       compare_(new QPushButton(this)),
       fingerprints_(new QLabel(this)),
+      pinned_(new QLabel(this)),
       refuse_(new QPushButton(this)),
       trust_(new QPushButton(this)) {
   text_->setObjectName(QStringLiteral("loginNoticeText"));
@@ -33,9 +36,13 @@ LoginNotice::LoginNotice(QWidget* parent)
   text_->setTextInteractionFlags(Qt::TextSelectableByMouse);
   compare_->setProperty("kind", "link");
   compare_->setObjectName(QStringLiteral("compareFingerprints"));
-  fingerprints_->setProperty("kind", "figures");
   fingerprints_->setObjectName(QStringLiteral("fingerprints"));
-  fingerprints_->setTextInteractionFlags(Qt::TextSelectableByMouse | Qt::TextSelectableByKeyboard);
+  pinned_->setObjectName(QStringLiteral("pinnedFingerprint"));
+  for (QLabel* label : {fingerprints_, pinned_}) {
+    label->setProperty("kind", "figures");
+    label->setStyleSheet(QStringLiteral("font-size: 11px;"));
+    label->setTextInteractionFlags(Qt::TextSelectableByMouse | Qt::TextSelectableByKeyboard);
+  }
   refuse_->setObjectName(QStringLiteral("refuseCertificate"));
   trust_->setObjectName(QStringLiteral("trustCertificate"));
   for (QPushButton* button : {compare_, refuse_, trust_}) button->setAutoDefault(false);
@@ -50,7 +57,12 @@ LoginNotice::LoginNotice(QWidget* parent)
   column->setSpacing(spacing::kBase);
   column->addWidget(text_);
   column->addWidget(compare_, 0, Qt::AlignLeft);
-  column->addWidget(fingerprints_);
+  auto* pair = new QHBoxLayout;
+  pair->setSpacing(spacing::kSection);
+  pair->addWidget(fingerprints_);
+  pair->addWidget(pinned_);
+  pair->addStretch();
+  column->addLayout(pair);
   column->addLayout(buttons);
 
   connect(compare_, &QPushButton::clicked, this, &LoginNotice::toggleFingerprints);
@@ -79,8 +91,9 @@ void LoginNotice::setText(const QString& title, const QString& detail) {
 void LoginNotice::showError(const UserError& error) {
   asking_ = false;
   critical_ = true;
-  for (QWidget* widget : {static_cast<QWidget*>(compare_), static_cast<QWidget*>(fingerprints_),
-                          static_cast<QWidget*>(refuse_), static_cast<QWidget*>(trust_)}) {
+  for (QWidget* widget :
+       {static_cast<QWidget*>(compare_), static_cast<QWidget*>(fingerprints_), static_cast<QWidget*>(pinned_),
+        static_cast<QWidget*>(refuse_), static_cast<QWidget*>(trust_)}) {
     widget->hide();
   }
   setText(error.title + QLatin1Char('.'), error.detail);
@@ -97,9 +110,8 @@ void LoginNotice::ask(const CertificateQuestion& question) {
         tr("The certificate of %1 is not the one you trusted on %2. Somebody may be listening in, or the administrator "
            "has renewed it. Ask before you go on.")
             .arg(server, question.pinned_on));
-    fingerprints_->setText(tr("Shown now\n%1\n\nTrusted on %2\n%3")
-                               .arg(twoLines(question.fingerprint_sha256), question.pinned_on,
-                                    twoLines(question.pinned_fingerprint_sha256)));
+    fingerprints_->setText(tr("Shown now\n%1").arg(inLines(question.fingerprint_sha256)));
+    pinned_->setText(tr("Trusted on %1\n%2").arg(question.pinned_on, inLines(question.pinned_fingerprint_sha256)));
     trust_->setText(tr("Trust the new one"));
     trust_->setProperty("kind", "danger");
   } else {
@@ -108,7 +120,8 @@ void LoginNotice::ask(const CertificateQuestion& question) {
         tr("No authority vouches for the certificate of %1. It is the right one if its fingerprint is what the server "
            "printed at its start. It is remembered from now on.")
             .arg(server));
-    fingerprints_->setText(tr("SHA-256 fingerprint\n%1").arg(twoLines(question.fingerprint_sha256)));
+    fingerprints_->setText(tr("SHA-256 fingerprint\n%1").arg(inLines(question.fingerprint_sha256)));
+    pinned_->clear();
     trust_->setText(tr("Trust and log in"));
     trust_->setProperty("kind", QVariant());
   }
@@ -117,6 +130,7 @@ void LoginNotice::ask(const CertificateQuestion& question) {
   refuse_->setText(tr("Do not connect"));
   compare_->setText(tr("Compare fingerprints"));
   fingerprints_->hide();
+  pinned_->hide();
   compare_->show();
   refuse_->show();
   trust_->show();
@@ -127,6 +141,7 @@ void LoginNotice::ask(const CertificateQuestion& question) {
 void LoginNotice::toggleFingerprints() {
   const bool open = fingerprints_->isHidden();
   fingerprints_->setVisible(open);
+  pinned_->setVisible(open && !pinned_->text().isEmpty());
   compare_->setText(open ? tr("Hide fingerprints") : tr("Compare fingerprints"));
 }
 

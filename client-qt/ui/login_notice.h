@@ -39,7 +39,8 @@ class LoginNotice : public QFrame {
   QString detail_;
   QLabel* text_;
   QPushButton* compare_;
-  QLabel* fingerprints_;
+  QLabel* fingerprints_;  // as shown now
+  QLabel* pinned_;        // as trusted before
   QPushButton* refuse_;
   QPushButton* trust_;
 };

@@ -84,19 +84,17 @@ void HostSampler::SampleKernel(Readings* out) {
       };
       const double idle = share(before.idle + before.iowait, now.idle + now.iowait);
       out->Add(kCpuUsage, {{"cpu", now.cpu}}, 100.0 - idle);
-      if (now.cpu != "all") {
-        const auto add = [&](std::string_view mode, int64_t from, int64_t to) {
-          out->Add(kCpuUtilization, {{"cpu", now.cpu}, {"mode", mode}}, share(from, to));
-        };
-        add("user", before.user, now.user);
-        add("system", before.system, now.system);
-        add("nice", before.nice, now.nice);
-        add("iowait", before.iowait, now.iowait);
-        add("irq", before.irq, now.irq);
-        add("softirq", before.softirq, now.softirq);
-        add("steal", before.steal, now.steal);
-        add("idle", before.idle, now.idle);
-      }
+      const auto add = [&](std::string_view mode, int64_t from, int64_t to) {
+        out->Add(kCpuUtilization, {{"cpu", now.cpu}, {"mode", mode}}, share(from, to));
+      };
+      add("user", before.user, now.user);
+      add("system", before.system, now.system);
+      add("nice", before.nice, now.nice);
+      add("iowait", before.iowait, now.iowait);
+      add("irq", before.irq, now.irq);
+      add("softirq", before.softirq, now.softirq);
+      add("steal", before.steal, now.steal);
+      add("idle", before.idle, now.idle);
     }
     last_cpus_[now.cpu] = now;
   }

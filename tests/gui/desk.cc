@@ -39,7 +39,7 @@ void Desk::close() { desktop_.reset(); }
 
 void Desk::typeLogin(const QString& server, const QString& user, const QString& password) {
   ASSERT_TRUE(eventually([this] { return dialog()->isVisible() && dialog()->isEnabled(); }));
-  dialog()->activateWindow();
+  QApplication::setActiveWindow(dialog());  // there is no window manager here
   const auto type = [this](const char* field, const QString& text) {
     auto* edit = child<QLineEdit>(dialog(), field);
     edit->setFocus();
