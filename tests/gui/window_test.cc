@@ -58,7 +58,7 @@ TEST_F(Window, DrawsTheSeriesOfThisMachineAndTheirValuesMove) {
   const LatencyStats latency = desk_.desktop().source().latency();
   EXPECT_GT(latency.push_to_receive_p50_ms, 0);
   EXPECT_LT(latency.push_to_receive_p50_ms, 2'000);
-  EXPECT_GT(latency.points_per_second, 50);
+  EXPECT_GT(latency.points_per_second, 20);
   EXPECT_GE(desk_.desktop().source().catalog().size(), 100);
   saveScreenshot(&window(), "main-dark");
 }
