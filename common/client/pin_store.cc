@@ -123,10 +123,8 @@ absl::StatusOr<PinStore::Pins> PinStore::Load(const std::string& path) {
 }
 
 absl::StatusOr<PinStore> PinStore::Open(std::string path) {
-  PinStore store;
-  PB_ASSIGN_OR_RETURN(store.pins_, Load(path));
-  store.path_ = std::move(path);
-  return store;
+  PB_ASSIGN_OR_RETURN(Pins pins, Load(path));
+  return PinStore(std::move(path), std::move(pins));
 }
 
 std::optional<Pin> PinStore::Find(std::string_view server) const {

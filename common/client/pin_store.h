@@ -47,6 +47,7 @@ class PinStore {
 
  private:
   using Pins = std::map<std::string, Pin, std::less<>>;
+  PinStore(std::string path, Pins pins) : path_(std::move(path)), pins_(std::move(pins)) {}
   static absl::StatusOr<Pins> Load(const std::string& path);
   absl::Status Change(std::string_view server, const std::optional<Pin>& pin) PB_EXCLUDES(mu_);
 
