@@ -92,7 +92,6 @@ class UserService final : public v1::UserService::CallbackService {
     if (!principal.ok()) return Answer(context, principal.status());
     FieldCheck check;
     check.AtMost("search", request->search(), kMaxSearchBytes);
-    check.AtMost("page_token", request->page_token(), kMaxTokenBytes);
     if (request->page_size() < 0) check.Add("page_size", std::to_string(request->page_size()), "0 or more");
     if (request->role() != v1::ROLE_UNSPECIFIED) check.AnyRole("role", FromProto(request->role()));
     if (absl::Status bad = check.Result(); !bad.ok()) return Answer(context, bad);

@@ -1,8 +1,9 @@
 """Bad input for every RPC: each row is a request and the documented answer. Afterwards the server is the same process
 and still holds what was pushed before.
 
-Two answers are gRPC's own, given before a method of ours runs: bytes that are no message of the expected type, and text
-that is not UTF-8, are UNIMPLEMENTED without ErrorInfo; a message above the size limit is RESOURCE_EXHAUSTED without one.
+Some answers are gRPC's own, given before a method of ours sees anything: bytes that are no message of the expected type, and
+text that is not UTF-8, are UNIMPLEMENTED without ErrorInfo; inside a PushStream they look like the end of the stream, so it
+ends OK and acknowledges what came before. A message above the size limit is RESOURCE_EXHAUSTED without ErrorInfo.
 """
 import struct
 import unittest
@@ -12,6 +13,8 @@ import harness as h
 
 
 class BadInputTest(h.ServerTestCase):
+    SETTINGS = ("identity.free_login_failures=1000",)  # wrong passwords are rows here, not attacks
+
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
@@ -111,6 +114,12 @@ class BadInputTest(h.ServerTestCase):
                 self.assertEqual(answers[-1].acked_sequence, sequence)
                 counts = {h.ingest_pb2.RefusalReason.Name(c.reason): c.count for a in answers for c in a.refusal_counts}
                 self.assertEqual(counts, {f"REFUSAL_REASON_{reason}": count})
+
+    def test_noise_inside_a_stream_is_never_acknowledged(self):
+        stream = [h.batch(1, [1.0], "noise.value", "noisy"), b"\xff", h.batch(2, [2.0], "noise.value", "noisy")]
+        answers = self.admin.call("PushStream", stream)
+        self.assertEqual(answers[-1].acked_sequence, 1)
+        self.assertEqual([v for _, v in h.read_range(self.admin, "noise.value")["noise.value"]], [1.0])
 
     def test_label_names_with_every_byte(self):
         """U+0001 to U+00FF as the middle of a label name: exactly the documented ones are taken."""

@@ -1,4 +1,5 @@
 """`buf curl`, a client that was not written here, uses the server by reflection alone: over plaintext and over TLS."""
+import base64
 import json
 import os
 import pathlib
@@ -121,8 +122,10 @@ class BufCurl:
     def test_errors_arrive_with_their_details(self):
         error = json.loads(self.refused("QueryLatest", '{"selector":"a{"}', self.login()))
         self.assertEqual(error["code"], "invalid_argument")
-        infos = [d["debug"] for d in error["details"] if d["type"] == "google.rpc.ErrorInfo"]
-        self.assertEqual([(i["reason"], i["domain"]) for i in infos], [("BAD_SELECTOR", "pulseboard")])
+        infos = [h.error_details_pb2.ErrorInfo.FromString(base64.b64decode(d["value"] + "=="))
+                 for d in error["details"] if d["type"] == "google.rpc.ErrorInfo"]
+        self.assertEqual([(i.reason, i.domain) for i in infos], [("BAD_SELECTOR", "pulseboard")])
+        self.assertEqual(infos[0].metadata["selector"], "a{")
 
     def test_wrong_types_never_arrive(self):
         token = self.login()
