@@ -73,7 +73,7 @@ struct SubscriptionSpec {
   int32_t max_frames_per_second = 0;  // 0: default; coerced
 };
 
-// The receiver's handle on its subscription. Thread-safe; any call may come after the end.
+// The receiver's handle on its subscription. Thread-safe; any call may come after the end. The hub must outlive it.
 class Subscription {
  public:
   virtual ~Subscription() = default;

@@ -105,6 +105,8 @@ class LiveSubscription final : public Subscription, public std::enable_shared_fr
     size_t next = 0;
     std::unique_ptr<SeriesReader> reader;  // of the history before `next`
     uint32_t ref = 0;                      // of the reader's series
+    SampleColumns ready;                   // read, not staged yet
+    size_t ready_at = 0;
     int64_t now_unix_nanos = 0;
     int64_t started_ns = 0;
     int64_t scanned_samples = 0;
@@ -120,7 +122,7 @@ class LiveSubscription final : public Subscription, public std::enable_shared_fr
   void FinishBackfillLocked() PB_REQUIRES(mu_);
   absl::Status ReadBackfill();
   absl::Status FillBackfillChunk(LiveBackfill* chunk);
-  void AddPiece(SampleColumns samples, LiveBackfill* chunk);
+  size_t AddPiece(size_t max_rows, LiveBackfill* chunk);
   absl::Status BackfillTooBroad() const;
   absl::Status ReadLog();
   absl::Status ReadLogPart(Store& store, int64_t from, int64_t to);

@@ -182,7 +182,8 @@ absl::Status LiveSubscription::ReadBackfill() {
   }
   LiveBackfill chunk;
   PB_RETURN_IF_ERROR(FillBackfillChunk(&chunk));
-  const bool done = backfill_.reader == nullptr && backfill_.next == backfill_.histories.size();
+  const bool done = backfill_.reader == nullptr && backfill_.next == backfill_.histories.size() &&
+                    backfill_.ready_at == backfill_.ready.size();
   MutexLock lock(&mu_);
   if (!chunk.columns.empty()) {
     const int64_t bytes = Bytes(chunk.columns);
@@ -193,9 +194,10 @@ absl::Status LiveSubscription::ReadBackfill() {
 }
 
 absl::Status LiveSubscription::FillBackfillChunk(LiveBackfill* chunk) {
-  const size_t target = ChunkRows();
-  size_t rows = 0;
-  while (rows < target && !ended()) {
+  size_t room = ChunkRows();
+  while (!ended()) {
+    room -= AddPiece(room, chunk);
+    if (room == 0) return absl::OkStatus();
     if (backfill_.reader == nullptr) {
       if (backfill_.next == backfill_.histories.size()) return absl::OkStatus();
       const History& history = backfill_.histories[backfill_.next++];
@@ -205,14 +207,26 @@ absl::Status LiveSubscription::FillBackfillChunk(LiveBackfill* chunk) {
           TimeRange{history.start, backfill_.now_unix_nanos}, history.max_points, backfill_.now_unix_nanos + kSparseAhead);
     }
     const int64_t scanned_before = backfill_.reader->scanned_samples();
-    PB_ASSIGN_OR_RETURN(SampleColumns samples, backfill_.reader->Next());
+    PB_ASSIGN_OR_RETURN(backfill_.ready, backfill_.reader->Next());
+    backfill_.ready_at = 0;
     backfill_.scanned_samples += backfill_.reader->scanned_samples() - scanned_before;
     if (backfill_.reader->done()) backfill_.reader = nullptr;
     if (backfill_.scanned_samples > context_.options.max_backfill_samples) return BackfillTooBroad();
-    rows += samples.size();
-    AddPiece(std::move(samples), chunk);
   }
   return absl::OkStatus();
+}
+
+size_t LiveSubscription::AddPiece(size_t max_rows, LiveBackfill* chunk) {
+  const size_t count = std::min(max_rows, backfill_.ready.size() - backfill_.ready_at);
+  if (count == 0) return 0;
+  if (chunk->columns.empty() || chunk->columns.back().ref != backfill_.ref) chunk->columns.push_back({backfill_.ref, {}});
+  SampleColumns& to = chunk->columns.back().samples;  // may hold an earlier day of the same series
+  const auto first = static_cast<ptrdiff_t>(backfill_.ready_at);
+  const auto last = first + static_cast<ptrdiff_t>(count);
+  to.times.insert(to.times.end(), backfill_.ready.times.begin() + first, backfill_.ready.times.begin() + last);
+  to.values.insert(to.values.end(), backfill_.ready.values.begin() + first, backfill_.ready.values.begin() + last);
+  backfill_.ready_at += count;
+  return count;
 }
 
 absl::Status LiveSubscription::ReadLog() {
@@ -238,17 +252,6 @@ absl::Status LiveSubscription::ReadLog() {
   // The commit lock comes before our own, so it is taken without it.
   if (cut_again) store.Cut([this](int64_t commit_sequence) { AttachAtCut(commit_sequence); });
   return absl::OkStatus();
-}
-
-void LiveSubscription::AddPiece(SampleColumns samples, LiveBackfill* chunk) {
-  if (samples.empty()) return;
-  if (chunk->columns.empty() || chunk->columns.back().ref != backfill_.ref) {
-    chunk->columns.push_back({backfill_.ref, std::move(samples)});
-    return;
-  }
-  SampleColumns& before = chunk->columns.back().samples;  // an earlier day of the same series
-  before.times.insert(before.times.end(), samples.times.begin(), samples.times.end());
-  before.values.insert(before.values.end(), samples.values.begin(), samples.values.end());
 }
 
 absl::Status LiveSubscription::BackfillTooBroad() const {

@@ -1,0 +1,142 @@
+#include "tests/unit/live/viewer.h"
+
+#include <gtest/gtest.h>
+
+#include <utility>
+#include <variant>
+
+#include "common/base/errors.h"
+
+namespace pulseboard::testing {
+
+std::shared_ptr<Viewer> Viewer::Open(Hub& hub, SubscriptionSpec spec, ViewerState state) {
+  spec.resume_token = state.token;
+  auto viewer = std::shared_ptr<Viewer>(new Viewer(std::move(state)));
+  auto subscription = hub.Subscribe(std::move(spec), viewer);
+  EXPECT_TRUE(subscription.ok()) << StatusMessage(subscription.status());
+  if (!subscription.ok()) return nullptr;
+  viewer->subscription_ = *std::move(subscription);
+  viewer->subscription_->Start();
+  return viewer;
+}
+
+Viewer::~Viewer() { Close(); }
+
+void Viewer::Close() {
+  if (subscription_ != nullptr) subscription_->Close();
+}
+
+void Viewer::Offer(LiveEvent event) {
+  bool automatic = false;
+  {
+    MutexLock lock(&mu_);
+    if (end_) return;  // may cross with the end
+    if (waiting_) breaches_.push_back("two events at a time");
+    Apply(event);
+    events_.push_back(std::move(event));
+    automatic = automatic_;
+    waiting_ = !automatic;
+  }
+  if (automatic) subscription_->Ready();
+}
+
+void Viewer::End(const absl::Status& status) {
+  MutexLock lock(&mu_);
+  if (end_) breaches_.push_back("ended twice");
+  end_ = status;
+}
+
+void Viewer::SetAutomatic(bool automatic) {
+  bool ready = false;
+  {
+    MutexLock lock(&mu_);
+    automatic_ = automatic;
+    ready = automatic && std::exchange(waiting_, false);
+  }
+  if (ready) subscription_->Ready();
+}
+
+bool Viewer::Take() {
+  {
+    MutexLock lock(&mu_);
+    if (!std::exchange(waiting_, false)) return false;
+  }
+  subscription_->Ready();
+  return true;
+}
+
+void Viewer::ApplyColumns(const std::vector<LiveColumn>& columns) {
+  std::set<uint32_t> seen;
+  for (const LiveColumn& column : columns) {
+    if (!seen.insert(column.ref).second) breaches_.push_back("a series twice in a frame");
+    if (column.samples.empty()) breaches_.push_back("an empty column");
+    const auto series = refs_.find(column.ref);
+    if (series == refs_.end()) {
+      breaches_.push_back("samples before their definition");
+      continue;
+    }
+    for (size_t i = 0; i < column.samples.size(); ++i) {
+      if (i > 0 && column.samples.times[i] <= column.samples.times[i - 1]) breaches_.push_back("not ascending");
+      state_.samples[series->second][column.samples.times[i]] = column.samples.values[i];
+    }
+  }
+}
+
+void Viewer::Apply(const LiveEvent& event) {
+  if (const auto* definitions = std::get_if<LiveDefinitions>(&event.what)) {
+    story_ += 'D';
+    for (const LiveDefinition& definition : definitions->definitions) {
+      if (!refs_.emplace(definition.ref, definition.series->id).second) breaches_.push_back("a ref bound twice");
+      if (!definitions_.emplace(definition.series->id, definition).second) breaches_.push_back("defined twice");
+    }
+  } else if (const auto* backfill = std::get_if<LiveBackfill>(&event.what)) {
+    story_ += 'B';
+    ApplyColumns(backfill->columns);
+    if (!event.resume_token.empty()) breaches_.push_back("a token before the backfill is done");
+  } else if (const auto* done = std::get_if<LiveBackfillDone>(&event.what)) {
+    story_ += 'K';
+    state_.commit_sequence = done->commit_sequence;
+    if (event.resume_token.empty()) breaches_.push_back("no token with the end of the backfill");
+  } else if (const auto* samples = std::get_if<LiveSamples>(&event.what)) {
+    story_ += 'S';
+    ApplyColumns(samples->columns);
+    if (event.resume_token.empty()) breaches_.push_back("no token with samples");
+  } else if (const auto* gap = std::get_if<LiveGap>(&event.what)) {
+    story_ += 'G';
+    state_.gaps.push_back(*gap);
+    if (gap->dropped_sample_count <= 0 || gap->start_time_unix_nanos > gap->end_time_unix_nanos) {
+      breaches_.push_back("an empty gap");
+    }
+  } else if (const auto* progress = std::get_if<LiveProgress>(&event.what)) {
+    story_ += 'P';
+    state_.commit_sequence = progress->commit_sequence;
+  }
+  if (!event.resume_token.empty()) state_.token = event.resume_token;
+}
+
+ViewerState Viewer::state() const {
+  MutexLock lock(&mu_);
+  return state_;
+}
+std::optional<absl::Status> Viewer::end() const {
+  MutexLock lock(&mu_);
+  return end_;
+}
+std::vector<std::string> Viewer::breaches() const {
+  MutexLock lock(&mu_);
+  return breaches_;
+}
+std::string Viewer::story() const {
+  MutexLock lock(&mu_);
+  return story_;
+}
+std::vector<LiveEvent> Viewer::events() const {
+  MutexLock lock(&mu_);
+  return events_;
+}
+std::map<SeriesId, LiveDefinition> Viewer::definitions() const {
+  MutexLock lock(&mu_);
+  return definitions_;
+}
+
+}  // namespace pulseboard::testing

@@ -1,0 +1,70 @@
+// Viewer: a sink that keeps what a desktop would keep, and notes every breach of the stream's promises.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "common/base/mutex.h"
+#include "server/live/hub.h"
+
+namespace pulseboard::testing {
+
+// What was received so far; a value.
+struct ViewerState {
+  std::map<SeriesId, std::map<int64_t, double>> samples;
+  std::vector<LiveGap> gaps;
+  std::string token;
+  int64_t commit_sequence = 0;  // of the last BackfillDone or Progress
+};
+
+// Thread-safe.
+class Viewer final : public LiveSink, public std::enable_shared_from_this<Viewer> {
+ public:
+  // Subscribes and starts. Goes on from `state`, with its token when it has one.
+  static std::shared_ptr<Viewer> Open(Hub& hub, SubscriptionSpec spec, ViewerState state = {});
+  ~Viewer() override;
+
+  void Offer(LiveEvent event) override;
+  void End(const absl::Status& status) override;
+
+  // Takes events by itself (the default), or only by Take().
+  void SetAutomatic(bool automatic);
+  // Lets one more event come; false when the last one taken was not followed by another yet.
+  bool Take();
+  void Close();
+  void Drain(const absl::Status& status) { subscription_->Drain(status); }
+
+  ViewerState state() const;
+  std::optional<absl::Status> end() const;
+  std::vector<std::string> breaches() const;
+  // Kinds of events in order: D(efinitions) B(ackfill) K (backfill done) S(amples) G(ap) P(rogress).
+  std::string story() const;
+  std::vector<LiveEvent> events() const;
+  std::map<SeriesId, LiveDefinition> definitions() const;
+  size_t event_count() const { return story().size(); }
+
+ private:
+  explicit Viewer(ViewerState state) : state_(std::move(state)) {}
+  void Apply(const LiveEvent& event) PB_REQUIRES(mu_);
+  void ApplyColumns(const std::vector<LiveColumn>& columns) PB_REQUIRES(mu_);
+
+  std::shared_ptr<Subscription> subscription_;
+  mutable Mutex mu_;
+  bool automatic_ PB_GUARDED_BY(mu_) = true;
+  bool waiting_ PB_GUARDED_BY(mu_) = false;  // an event was offered and Ready() not called
+  ViewerState state_ PB_GUARDED_BY(mu_);
+  std::map<uint32_t, SeriesId> refs_ PB_GUARDED_BY(mu_);
+  std::map<SeriesId, LiveDefinition> definitions_ PB_GUARDED_BY(mu_);
+  std::optional<absl::Status> end_ PB_GUARDED_BY(mu_);
+  std::vector<std::string> breaches_ PB_GUARDED_BY(mu_);
+  std::string story_ PB_GUARDED_BY(mu_);
+  std::vector<LiveEvent> events_ PB_GUARDED_BY(mu_);
+};
+
+}  // namespace pulseboard::testing
