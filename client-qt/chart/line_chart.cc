@@ -289,15 +289,28 @@ void LineChart::hoverAt(const QPointF& position) {
 }
 
 void LineChart::onCrosshairMoved() {
-  const bool had = !hover_.isEmpty();
   hover_ = crosshair_.time() ? data_.valuesAt(*crosshair_.time()) : QVector<HoverValue>();
   if (mouse_ && crosshair_.time()) {
     showCard();
   } else {
     hideCard();
   }
-  if (had || crosshair_.time()) viewport()->update(scale_.plot.toAlignedRect().adjusted(-6, -6, 6, 6));
-  if (!crosshair_.time()) viewport()->update();
+  // Only what the crosshair covered and covers: it moves in all panels at the pace of the mouse.
+  const QRect covered = crosshairArea();
+  viewport()->update(covered_);
+  viewport()->update(covered);
+  covered_ = covered;
+}
+
+QRect LineChart::crosshairArea() const {
+  if (!crosshair_.time() || !scale_.usable()) return {};
+  double left = scale_.x(*crosshair_.time());
+  double right = left;
+  for (const HoverValue& value : hover_) {
+    left = std::min(left, scale_.x(value.time));
+    right = std::max(right, scale_.x(value.time));
+  }
+  return QRectF(left, scale_.plot.top(), right - left, scale_.plot.height()).toAlignedRect().adjusted(-6, -6, 6, 6);
 }
 
 QString LineChart::timeText(qint64 time) const {
@@ -387,7 +400,6 @@ void LineChart::leaveEvent(QEvent* event) {
   mouse_.reset();
   selecting_from_.reset();
   crosshair_.moveTo(std::nullopt);
-  viewport()->update();
 }
 
 void LineChart::hideEvent(QHideEvent* event) {

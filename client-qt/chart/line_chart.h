@@ -91,6 +91,7 @@ class LineChart : public QChartView {
   QString timeText(qint64 time) const;
   void hoverAt(const QPointF& position);
   void onCrosshairMoved();
+  QRect crosshairArea() const;
   void showCard();
   void hideCard();
 
@@ -120,6 +121,7 @@ class LineChart : public QChartView {
   QVector<GapItem> gaps_;
   QVector<HoverValue> edge_;
   QVector<HoverValue> hover_;
+  QRect covered_;  // by the crosshair when it was last drawn
   int drawn_points_ = 0;
   QPixmap picture_;
   bool picture_stale_ = true;

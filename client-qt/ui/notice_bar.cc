@@ -29,6 +29,7 @@ NoticeBar::NoticeBar(QWidget* parent)
   row->addWidget(title_);
   row->addWidget(detail_, 1);
   row->addWidget(action_);
+  action_->hide();
   connect(action_, &QPushButton::clicked, this, &NoticeBar::actionRequested);
   hide();
 }

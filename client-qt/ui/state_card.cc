@@ -32,6 +32,7 @@ StateCard::StateCard(QWidget* parent)
   column->addSpacing(spacing::kTight);
   column->addWidget(action_, 0, Qt::AlignHCenter);
   column->addStretch(1);
+  action_->hide();
   connect(action_, &QPushButton::clicked, this, &StateCard::actionRequested);
 }
 
