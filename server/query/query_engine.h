@@ -158,7 +158,7 @@ class QueryEngine {
   absl::StatusOr<LabelValuesPage> ListLabelValues(const QueryContext& context, std::string_view label,
                                                   const PageRequest& request) const;
   absl::StatusOr<LatestSamples> QueryLatest(const QueryContext& context, std::string_view selector) const;
-  // Opens a consistent view; read it chunk by chunk.
+  // Opens a consistent view; read it chunk by chunk (range_cursor.h).
   absl::StatusOr<std::unique_ptr<RangeCursor>> OpenRange(const QueryContext& context, const RangeRequest& request);
 
   // OK while the call may go on: CANCELLED, or QUERY_TOO_BROAD past its deadline.
