@@ -1,13 +1,16 @@
 #include "tests/support/process.h"
 
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstdio>
 #include <cstdlib>
+#include <random>
 #include <sstream>
 #include <utility>
 
@@ -67,17 +70,29 @@ Output RunToEnd(std::vector<std::string> argv, std::chrono::milliseconds timeout
   return {exit_code, process.out(), process.err()};
 }
 
-ServerProcess::ServerProcess(ServerProcessOptions options) : options_(std::move(options)) {}
+int PickPort() {
+  static std::mt19937 random(std::random_device{}());
+  for (;;) {
+    const int port = std::uniform_int_distribution(20'000, 32'000)(random);
+    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_ANY);
+    address.sin_port = htons(static_cast<uint16_t>(port));
+    const bool free = bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0;
+    close(fd);
+    if (free) return port;
+  }
+}
+
+ServerProcess::ServerProcess(ServerProcessOptions options) : options_(std::move(options)) {
+  address_ = options_.listen.empty() ? "127.0.0.1:" + std::to_string(PickPort()) : options_.listen;
+}
 
 absl::Status ServerProcess::Start(std::chrono::milliseconds timeout) {
-  std::vector<std::string> argv = {BinaryPath("pulseboardd"),
-                                   "serve",
-                                   "--data",
-                                   data_dir(),
-                                   "--listen",
-                                   address_.empty() ? options_.listen : address_,
-                                   "--admin-password-file",
-                                   password_file()};
+  std::vector<std::string> argv = {
+      BinaryPath("pulseboardd"), "serve",        "--data", data_dir(), "--listen", address_,
+      "--admin-password-file",   password_file()};
   for (const std::string& setting : options_.set) {
     argv.push_back("--set");
     argv.push_back(setting);

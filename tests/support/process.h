@@ -50,10 +50,14 @@ struct Output {
 // Runs to the end.
 Output RunToEnd(std::vector<std::string> argv, std::chrono::milliseconds timeout = std::chrono::seconds(30));
 
+// A port nobody listens on now, below the range of outgoing connections: while a server there is down, no client's
+// socket (not even one that reconnects to it) can take the port.
+int PickPort();
+
 struct ServerProcessOptions {
-  std::string listen = "127.0.0.1:0";
-  std::vector<std::string> set;        // key=value
-  std::vector<std::string> arguments;  // further ones
+  std::string listen = {};                  // empty: 127.0.0.1 with PickPort()
+  std::vector<std::string> set = {};        // key=value
+  std::vector<std::string> arguments = {};  // further ones
 };
 
 // A server with its own temporary data folder, which stays through Kill() and Start(). Not thread-safe.
