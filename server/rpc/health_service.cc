@@ -48,7 +48,8 @@ class WatchCall final : public grpc::ServerWriteReactor<hv1::HealthCheckResponse
   void Drain(const absl::Status& status, bool hard) override {
     MutexLock lock(&mu_);
     if (hard && context_ != nullptr) context_->TryCancel();
-    FinishLocked(ToGrpcStatus(status));
+    last_status_ = ToGrpcStatus(status);
+    PumpLocked();
   }
   void OnWriteDone(bool ok) override {
     MutexLock lock(&mu_);
@@ -80,8 +81,12 @@ class WatchCall final : public grpc::ServerWriteReactor<hv1::HealthCheckResponse
     PumpLocked();
   }
   void PumpLocked() PB_REQUIRES(mu_) {
+    if (finished_ || writing_) return;
     const auto now = ToProto(state_.IsServing(service_));
-    if (finished_ || writing_ || sent_ == now) return;
+    if (sent_ == now) {
+      if (last_status_) FinishLocked(*last_status_);
+      return;
+    }
     sent_ = now;
     writing_ = true;
     response_.set_status(now);
@@ -102,6 +107,7 @@ class WatchCall final : public grpc::ServerWriteReactor<hv1::HealthCheckResponse
   std::shared_ptr<WatchCall> self_ PB_GUARDED_BY(mu_);
   bool writing_ PB_GUARDED_BY(mu_) = false;
   bool finished_ PB_GUARDED_BY(mu_) = false;
+  std::optional<grpc::Status> last_status_ PB_GUARDED_BY(mu_);  // set: end with it once the present state is sent
   std::optional<hv1::HealthCheckResponse::ServingStatus> sent_ PB_GUARDED_BY(mu_);
   hv1::HealthCheckResponse response_ PB_GUARDED_BY(mu_);
 };
