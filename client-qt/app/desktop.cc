@@ -14,6 +14,8 @@
 namespace pulseboard::qt {
 namespace {
 
+// Where `pulseboardd serve` listens unless told otherwise: the likeliest server of a first start.
+constexpr const char* kFirstServer = "127.0.0.1:7443";
 constexpr int kMovingPanels = 3;
 constexpr int kScreenshotPollMs = 200;
 constexpr int kStillMs = 1'000;  // until a window without live data has settled
@@ -34,7 +36,11 @@ QSize fitting(const QSize& wanted) {
 
 Desktop::Desktop(CommandLine options) : options_(std::move(options)), source_(netOptions(options_)) {
   dialog_ = std::make_unique<LoginDialog>(&source_, memory_.servers());
-  if (!options_.server.isEmpty()) dialog_->setServer(options_.server);
+  if (!options_.server.isEmpty()) {
+    dialog_->setServer(options_.server);
+  } else if (memory_.servers().isEmpty()) {
+    dialog_->setServer(QString::fromLatin1(kFirstServer));
+  }
   if (!options_.user.isEmpty()) dialog_->setUser(options_.user);
   connect(&source_, &MetricsSource::loggedIn, this, &Desktop::onLoggedIn);
   connect(&source_, &MetricsSource::loginFailed, this, &Desktop::onLoginFailed);

@@ -9,7 +9,9 @@ namespace pulseboard::qt {
 
 Memory::Memory()
     : settings_(QSettings::IniFormat, QSettings::UserScope, QStringLiteral("pulseboard"),
-                QStringLiteral("pulseboard")) {}
+                QStringLiteral("pulseboard")) {
+  writer_.setMaxThreadCount(1);
+}
 
 QVector<RememberedServer> Memory::servers() const {
   QVector<RememberedServer> out;
@@ -42,6 +44,7 @@ QString Memory::dashboardPath() const {
 }
 
 DashboardSpec Memory::dashboard() const {
+  writer_.waitForDone();
   QString error;
   const QString path = dashboardPath();
   if (std::optional<DashboardSpec> spec = loadDashboard(path, &error)) return *std::move(spec);
@@ -54,10 +57,11 @@ DashboardSpec Memory::dashboard() const {
 }
 
 void Memory::rememberDashboard(const DashboardSpec& spec) const {
-  QString error;
-  if (saveDashboard(dashboardPath(), spec, &error)) return;
-  PB_LOG(Warning, "desktop", "cannot save dashboard file={} error={}", dashboardPath().toStdString(),
-         error.toStdString());
+  writer_.start([path = dashboardPath(), spec] {
+    QString error;
+    if (saveDashboard(path, spec, &error)) return;
+    PB_LOG(Warning, "desktop", "cannot save dashboard file={} error={}", path.toStdString(), error.toStdString());
+  });
 }
 
 }  // namespace pulseboard::qt

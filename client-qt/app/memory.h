@@ -3,6 +3,7 @@
 
 #include <QByteArray>
 #include <QSettings>
+#include <QThreadPool>
 #include <QVector>
 
 #include "client-qt/model/dashboard_spec.h"
@@ -11,7 +12,7 @@
 
 namespace pulseboard::qt {
 
-// GUI thread.
+// GUI thread; dashboards are written by a thread of its own, which the destructor waits for.
 class Memory {
  public:
   static constexpr qsizetype kMaxServers = 6;
@@ -32,6 +33,7 @@ class Memory {
  private:
   QString dashboardPath() const;
   QSettings settings_;
+  mutable QThreadPool writer_;  // one thread: saves stay in order, and no disk is waited for on the GUI thread
 };
 
 }  // namespace pulseboard::qt

@@ -11,6 +11,9 @@
 #include <algorithm>
 #include <array>
 
+#include "common/base/errors.h"
+#include "common/model/selector.h"
+
 namespace pulseboard::qt {
 namespace {
 
@@ -79,8 +82,14 @@ std::optional<PanelSpec> panelFromJson(const QJsonObject& json, QString* error) 
   panel.title = json["title"].toString();
   panel.unit = json["unit"].toString();
   for (const QJsonValue& selector : json["selectors"].toArray()) panel.selectors << selector.toString();
-  if (panel.selectors.isEmpty() || panel.selectors.contains(QString())) {
-    *error = QStringLiteral("panel '%1' has no selector, or an empty one").arg(panel.id);
+  if (panel.selectors.isEmpty()) {
+    *error = QStringLiteral("panel '%1' has no selector").arg(panel.id);
+    return std::nullopt;
+  }
+  for (const QString& selector : panel.selectors) {
+    const QString wrong = selectorError(selector);
+    if (wrong.isEmpty()) continue;
+    *error = QStringLiteral("panel '%1': %2").arg(panel.id, wrong);
     return std::nullopt;
   }
   if (json["axis_min"].isDouble()) panel.axis_min = json["axis_min"].toDouble();
@@ -93,6 +102,11 @@ std::optional<PanelSpec> panelFromJson(const QJsonObject& json, QString* error) 
 }
 
 }  // namespace
+
+QString selectorError(const QString& selector) {
+  const auto parsed = Selector::Parse(selector.toStdString());
+  return parsed.ok() ? QString() : QString::fromStdString(StatusMessage(parsed.status()));
+}
 
 DashboardSpec DashboardSpec::thisMachine() {
   DashboardSpec spec;
@@ -158,6 +172,8 @@ FeedSpec DashboardSpec::feedSpec(qint64 backfill_seconds, int max_points) const 
   for (const PanelSpec& entry : panels) {
     if (feed.queries.size() + entry.selectors.size() > kMaxFeedQueries) break;
     for (qsizetype i = 0; i < entry.selectors.size(); ++i) {
+      // One selector that the server would refuse must not end the feed of all others.
+      if (!selectorError(entry.selectors[i]).isEmpty()) continue;
       feed.queries.push_back({QStringLiteral("%1/%2").arg(entry.id).arg(i), entry.selectors[i]});
     }
   }

@@ -14,6 +14,9 @@ namespace pulseboard::qt {
 inline constexpr int kGridColumns = 12;
 inline constexpr int kMaxFeedQueries = 64;  // LiveService's limit per subscription
 
+// Why the server would refuse a selector, for people; empty when it is good.
+QString selectorError(const QString& selector);
+
 enum class PanelKind {
   Lines,
   StackedArea,
@@ -47,7 +50,8 @@ struct DashboardSpec {
   static std::optional<DashboardSpec> fromJson(const QJsonObject& json, QString* error);
   QJsonObject toJson() const;
 
-  // One feed for all panels: queries `<panel id>/<n>`. Panels beyond kMaxFeedQueries selectors are left out.
+  // One feed for all panels: queries `<panel id>/<n>`. Selectors that are no selectors are left out, and
+  // panels beyond kMaxFeedQueries selectors.
   FeedSpec feedSpec(qint64 backfill_seconds, int max_points) const;
   PanelSpec* find(const QString& panel_id);
   // A new panel for a selector dragged onto the grid: half a row wide, below all others.

@@ -1,9 +1,10 @@
 #include "client-qt/model/panel_data.h"
 
-#include <QMap>
 #include <algorithm>
 #include <cmath>
 #include <limits>
+
+#include "client-qt/model/series_names.h"
 
 namespace pulseboard::qt {
 namespace {
@@ -11,12 +12,6 @@ namespace {
 constexpr double kNoValue = std::numeric_limits<double>::quiet_NaN();
 
 TimeRange spanOf(const std::vector<qint64>& times) { return {times.front(), times.back() + 1}; }
-
-bool isNumber(const QString& text) {
-  bool ok = false;
-  text.toLongLong(&ok);
-  return ok;
-}
 
 struct Edge {
   qint64 time;
@@ -195,24 +190,12 @@ int PanelData::slotOf(quint64 series_id) const {
 
 void PanelData::refreshNames() const {
   names_stale_ = false;
-  names_.clear();
-  QMap<QString, QSet<QString>> values;  // by label name, in order of names
-  QSet<QString> metrics;
+  QVector<const SeriesItem*> group;
+  for (const SeriesItem& item : series_) group.push_back(&item);
+  names_ = distinctNames(group);
   for (const SeriesItem& item : series_) {
-    metrics.insert(item.metric);
-    for (const LabelItem& label : item.labels) values[label.name];
-  }
-  for (auto it = values.begin(); it != values.end(); ++it) {
-    for (const SeriesItem& item : series_) it.value().insert(item.label(it.key()));
-  }
-  for (const SeriesItem& item : series_) {
-    QStringList words;
-    if (metrics.size() > 1) words << item.metric.section(QLatin1Char('.'), -1);
-    for (const LabelItem& label : item.labels) {
-      if (values[label.name].size() < 2) continue;
-      words << (isNumber(label.value) ? label.name + QLatin1Char(' ') + label.value : label.value);
-    }
-    names_[item.id] = words.isEmpty() ? item.metric.section(QLatin1Char('.'), -1) : words.join(QLatin1Char(' '));
+    QString& name = names_[item.id];
+    if (name.isEmpty()) name = item.metric.section(QLatin1Char('.'), -1);
   }
 }
 

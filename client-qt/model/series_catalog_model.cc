@@ -1,10 +1,13 @@
 #include "client-qt/model/series_catalog_model.h"
 
+#include <QHash>
 #include <QMap>
 #include <QMimeData>
 #include <QSet>
 #include <algorithm>
 #include <vector>
+
+#include "client-qt/model/series_names.h"
 
 namespace pulseboard::qt {
 namespace {
@@ -32,7 +35,8 @@ int naturalCompare(const QString& a, const QString& b) {
   return QString::compare(a, b);
 }
 
-QString seriesText(const SeriesItem& series) {
+// All labels, for the only series of a metric.
+QString allLabels(const SeriesItem& series) {
   QStringList parts;
   for (const LabelItem& label : series.labels) parts << label.name + QLatin1Char('=') + label.value;
   return parts.isEmpty() ? series.metric : parts.join(QStringLiteral("  "));
@@ -101,8 +105,10 @@ void SeriesCatalogModel::setFilter(const CatalogFilter& filter) {
 
 std::unique_ptr<SeriesCatalogModel::Node> SeriesCatalogModel::wantedTree() const {
   auto root = std::make_unique<Node>();
+  QHash<QString, QVector<const SeriesItem*>> everything;
   QMap<QString, QVector<const SeriesItem*>> by_metric;
   for (const SeriesItem& series : catalog_) {
+    everything[series.metric].push_back(&series);
     if (filter_.isEmpty() || filter_.matches(series)) by_metric[series.metric].push_back(&series);
   }
   for (auto it = by_metric.begin(); it != by_metric.end(); ++it) {
@@ -118,11 +124,13 @@ std::unique_ptr<SeriesCatalogModel::Node> SeriesCatalogModel::wantedTree() const
     node->selector = SeriesItem{0, first.metric, {}, first.kind, {}, {}}.selector();
     node->unit = first.unit;
     node->tip = first.description;
+    // Names by all series of the metric, so that a filter does not rename them.
+    const std::unordered_map<quint64, QString> names = distinctNames(everything[it.key()]);
     for (qsizetype i = 0; i < std::min<qsizetype>(it->size(), kMaxSeriesRows); ++i) {
       const SeriesItem& series = *(*it)[i];
       auto leaf = std::make_unique<Node>();
       leaf->kind = Series;
-      leaf->text = seriesText(series);
+      leaf->text = names.at(series.id).isEmpty() ? allLabels(series) : names.at(series.id);
       leaf->path = series.metric;
       leaf->selector = series.selector();
       leaf->unit = series.unit;

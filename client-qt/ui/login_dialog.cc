@@ -92,6 +92,7 @@ LoginDialog::LoginDialog(MetricsSource* source, const QVector<RememberedServer>&
     setMark({}, "secondary", {});
     setFieldError(server_error_, {});
     probe_delay_.start();
+    updateKept();
     for (ServerRow* each : rows_) {
       const bool same = each->server() == server_->text();
       each->setAutoExclusive(false);
@@ -240,15 +241,32 @@ void LoginDialog::submit() {
   };
   require(server_, server_error_, tr("Which server? For example metrics.example.com:7443."));
   require(user_, user_error_, tr("Who are you?"));
-  require(password_, password_error_, tr("The password is missing."));
+  const QString kept = user_->text().trimmed().isEmpty() || !password_->text().isEmpty() ? QString() : keptServer();
+  if (kept.isEmpty()) require(password_, password_error_, tr("The password is missing."));
   if (missing != nullptr) return missing->setFocus(Qt::OtherFocusReason);
   setBusy(true);
+  if (!kept.isEmpty()) return source_->resumeSession(kept);
   source_->login({server_->text(), user_->text().trimmed(), password_->text(), keep_->isChecked()});
+}
+
+// The server's address as the kept session knows it; empty without one.
+QString LoginDialog::keptServer() const {
+  const QString text = server_->text().trimmed();
+  for (const QString& kept : kept_servers_) {
+    if (kept == text || shortServerName(kept) == text) return kept;
+  }
+  return {};
+}
+
+void LoginDialog::updateKept() {
+  password_->setPlaceholderText(keptServer().isEmpty() ? QString() : tr("Session kept: leave empty to go on"));
 }
 
 void LoginDialog::onFailed(const UserError& error) {
   if (!isVisible()) return;
   setBusy(false);
+  kept_servers_ = source_->keptServers();
+  updateKept();
   showError(error);
 }
 
@@ -344,6 +362,8 @@ void LoginDialog::resizeEvent(QResizeEvent* event) {
 void LoginDialog::showEvent(QShowEvent* event) {
   QDialog::showEvent(event);
   setBusy(notice_->isAsking());
+  kept_servers_ = source_->keptServers();
+  updateKept();
   for (ServerRow* row : rows_) source_->probeServer(row->server());
   if (server_->text().isEmpty()) return server_->setFocus(Qt::OtherFocusReason);
   (user_->text().isEmpty() ? user_ : password_)->setFocus(Qt::OtherFocusReason);

@@ -53,6 +53,8 @@ class LoginDialog : public QDialog {
   void onFailed(const UserError& error);
   void onProbed(const ServerProbe& probe);
   void choose(ServerRow* row);
+  QString keptServer() const;
+  void updateKept();
   void setBusy(bool busy);
   void setFieldError(QLabel* label, const QString& text);
   void clearErrors();
@@ -72,6 +74,7 @@ class LoginDialog : public QDialog {
   QPushButton* submit_ = nullptr;
   LoginNotice* notice_ = nullptr;
   QTimer probe_delay_;
+  QStringList kept_servers_;
   bool busy_ = false;
 };
 

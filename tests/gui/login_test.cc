@@ -97,6 +97,33 @@ TEST_F(Login, RemembersTheServerAndKeepsTheSessionWhenAsked) {
       [&] { return pulseboard::testing::ReadFile(file).find(server_->address().toStdString()) == std::string::npos; }));
 }
 
+TEST_F(Login, SaysThatTheSessionIsOverWhenTheAccountIsDeactivated) {
+  using pulseboard::testing::RunToEnd;
+  const std::string pins = desk_.dir().File("admin.pins");
+  const std::string password_file = desk_.dir().File("viewer.password");
+  std::ofstream(password_file) << "a long enough one\n";
+  const auto user = [&](std::vector<std::string> arguments) {
+    std::vector<std::string> argv = {pulseboard::testing::BinaryPath("pulseboardd"), "user"};
+    argv.insert(argv.end(), arguments.begin(), arguments.end());
+    for (const std::string& more :
+         {std::string("--server"), server_->process().address(), std::string("--user"), std::string("admin"),
+          std::string("--password-file"), server_->process().password_file()}) {
+      argv.push_back(more);
+    }
+    const auto output = RunToEnd(argv);
+    EXPECT_EQ(output.exit_code, 0) << output.err;
+  };
+  user({"create", "--name", "visitor", "--role", "VIEWER", "--new-password-file", password_file});
+  desk_.open();
+  desk_.typeLogin(server_->address(), "visitor", "a long enough one");
+  ASSERT_TRUE(eventually([&] { return desk_.window() != nullptr; }));
+  EXPECT_EQ(desk_.desktop().source().connection().role, "viewer");
+  user({"deactivate", "--name", "visitor"});
+  ASSERT_TRUE(eventually([&] { return desk_.window() == nullptr && desk_.dialog()->isVisible(); }, 60'000));
+  EXPECT_TRUE(eventually([&] { return !noticeText(desk_.dialog()).isEmpty(); }));
+  saveScreenshot(desk_.dialog(), "login-session-over");
+}
+
 TEST_F(Login, CanBeDoneByKeyboardAlone) {
   desk_.open();
   LoginDialog* dialog = desk_.dialog();

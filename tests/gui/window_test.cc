@@ -126,6 +126,20 @@ TEST_F(Window, FiltersTheBrowserAsOneTypes) {
   saveScreenshot(&window(), "main-filter");
 }
 
+TEST_F(Window, ReadsTheHistoryOfAFixedRange) {
+  ASSERT_TRUE(waitForSeconds(6));
+  const qint64 end = newest() - kSecond;
+  const TimeRange range{end - 5 * kSecond, end};
+  window().setTimeWindow(TimeWindow::custom(range.start, range.end));
+  ASSERT_TRUE(eventually([&] { return !cpu().isAwaiting(); }));
+  const QVector<LegendRow> rows = cpu().data().legend(range);
+  ASSERT_FALSE(rows.isEmpty());
+  EXPECT_GE(cpu().data().lines(range, 1'000)[0].runs[0].size(), 4);
+  EXPECT_GT(pixelsLike(cpu().lineChart()->grab().toImage(), Theme::current().series(0)), 20);
+  click(child<QPushButton>(&window(), "live"));
+  EXPECT_TRUE(waitForSeconds(2));
+}
+
 TEST_F(Window, BecomesOneColumnWhenNarrow) {
   window().resize(360, 780);
   ASSERT_TRUE(waitForSeconds(3));

@@ -56,6 +56,7 @@ TEST(DashboardSpec, SaysWhatIsWrongWithAFile) {
   EXPECT_NE(refuse(R"({"version":2})").find("version"), std::string::npos);
   EXPECT_NE(refuse(R"({"version":1,"panels":[{"id":"A b"}]})").find("id"), std::string::npos);
   EXPECT_NE(refuse(R"({"version":1,"panels":[{"id":"a"}]})").find("selector"), std::string::npos);
+  EXPECT_NE(refuse(R"({"version":1,"panels":[{"id":"a","selectors":["x{"]}]})").find("column"), std::string::npos);
   EXPECT_NE(refuse(R"({"version":1,"panels":[{"id":"a","kind":"pie","selectors":["x"]}]})").find("pie"),
             std::string::npos);
   EXPECT_NE(refuse(R"({"version":1,"panels":[{"id":"a","selectors":["x"]},{"id":"a","selectors":["x"]}]})").find("two"),
@@ -72,6 +73,15 @@ TEST(DashboardSpec, MakesOneFeedOfAllPanels) {
   EXPECT_EQ(feed.queries[1].id, spec.panels[0].id + "/1");
   EXPECT_EQ(feed.queries[1].selector, "c.d");
   EXPECT_EQ(feed.backfill_seconds, 600);
+}
+
+TEST(DashboardSpec, LeavesABrokenSelectorOutOfTheFeed) {
+  DashboardSpec spec;
+  spec.addPanel("a{");
+  spec.addPanel("b");
+  const FeedSpec feed = spec.feedSpec(1, 0);
+  ASSERT_EQ(feed.queries.size(), 1);
+  EXPECT_EQ(feed.queries[0].selector, "b");
 }
 
 TEST(DashboardSpec, PutsNewPanelsSideBySideAtTheEnd) {

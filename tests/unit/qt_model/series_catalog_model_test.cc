@@ -43,8 +43,8 @@ TEST_F(CatalogModel, ShowsPathSegmentsThenSeries) {
   EXPECT_EQ(dump(model_),
             "system(3)\n"
             "  cpu(2)\n"
-            "    cpu=2(1)\n"
-            "    cpu=10(1)\n"
+            "    cpu 2(1)\n"
+            "    cpu 10(1)\n"
             "  load(1)\n"
             "    window=1m(1)\n");
 }
@@ -67,12 +67,13 @@ TEST_F(CatalogModel, AnnouncesChangesAsRowsAndNeverAsReset) {
 }
 
 TEST_F(CatalogModel, NarrowsToTheFilterAndComesBack) {
-  model_.setCatalog({series(1, "a.x", {{"h", "1"}}), series(2, "a.y", {{"h", "2"}}), series(3, "b.x", {{"h", "1"}})});
+  model_.setCatalog(
+      {series(1, "a.x", {{"h", "one"}}), series(2, "a.y", {{"h", "one"}}), series(3, "a.x", {{"h", "two"}})});
   const std::string all = dump(model_);
-  model_.setFilter({"", {{"h", "1"}}});
+  model_.setFilter({"", {{"h", "one"}}});
   EXPECT_EQ(model_.shownSeries(), 2);
   EXPECT_EQ(model_.totalSeries(), 3);
-  EXPECT_EQ(dump(model_), "a(1)\n  x(1)\n    h=1(1)\nb(1)\n  x(1)\n    h=1(1)\n");
+  EXPECT_EQ(dump(model_), "a(2)\n  x(1)\n    one(1)\n  y(1)\n    h=one(1)\n");
   model_.setFilter({});
   EXPECT_EQ(dump(model_), all);
 }
