@@ -36,6 +36,10 @@ class Window : public ::testing::Test {
   MainWindow& window() { return *desk_.window(); }
   PanelView& cpu() { return *window().panel("cpu"); }
   qint64 newest() { return cpu().data().newestTime().value_or(0); }
+  // Of the series drawn last: earlier ones may lie below it, on a machine whose cores are all busy.
+  int topmostPixels(const QImage& chart) {
+    return pixelsLike(chart, Theme::current().series(cpu().data().slotOf(cpu().data().series().back().id)));
+  }
   bool waitForSeconds(int seconds) {
     const qint64 from = newest();
     return eventually([&] { return newest() >= from + seconds * kSecond; });
@@ -50,7 +54,7 @@ TEST_F(Window, DrawsTheSeriesOfThisMachineAndTheirValuesMove) {
   ASSERT_TRUE(waitForSeconds(5));
   EXPECT_GE(cpu().data().series().size(), 1);
   const QImage before = cpu().lineChart()->grab().toImage();
-  EXPECT_GT(pixelsLike(before, Theme::current().series(0)), 20);
+  EXPECT_GT(topmostPixels(before), 20);
   ASSERT_TRUE(waitForSeconds(2));
   EXPECT_NE(cpu().lineChart()->grab().toImage(), before);
   EXPECT_GE(window().movingPanels(), 6);
@@ -69,7 +73,7 @@ TEST_F(Window, ChangesItsThemeAtOnce) {
   ASSERT_TRUE(waitForSeconds(2));
   saveScreenshot(&window(), "main-light");
   EXPECT_GT(window().grab().toImage().pixelColor(800, 20).lightness(), dark.lightness() + 100);
-  EXPECT_GT(pixelsLike(cpu().lineChart()->grab().toImage(), Theme::current().series(0)), 20);
+  EXPECT_GT(topmostPixels(cpu().lineChart()->grab().toImage()), 20);
   Theme::instance()->setChoice(ThemeChoice::Dark);
 }
 
@@ -135,7 +139,7 @@ TEST_F(Window, ReadsTheHistoryOfAFixedRange) {
   const QVector<LegendRow> rows = cpu().data().legend(range);
   ASSERT_FALSE(rows.isEmpty());
   EXPECT_GE(cpu().data().lines(range, 1'000)[0].runs[0].size(), 4);
-  EXPECT_GT(pixelsLike(cpu().lineChart()->grab().toImage(), Theme::current().series(0)), 20);
+  EXPECT_GT(topmostPixels(cpu().lineChart()->grab().toImage()), 20);
   click(child<QPushButton>(&window(), "live"));
   EXPECT_TRUE(waitForSeconds(2));
 }
