@@ -1,6 +1,6 @@
 # ./dev run, sourced by ./dev: server, agent and desktop app of this machine, until Ctrl-C. Leaves no process behind.
 
-BIN=$PWD/build/release/bin
+BIN=${PULSEBOARD_BIN:-$PWD/build/release/bin}  # given: nothing is installed or built (tests)
 STATE=${XDG_STATE_HOME:-$HOME/.local/state}/pulseboard
 RUN_DIR=$STATE/run          # logs, recorded address
 SECRETS=$STATE/secrets      # password files, mode 0600
@@ -142,13 +142,13 @@ show_calls() {
   cat <<EOF
 
 ${BOLD}Try with grpcurl${RESET} (one line each; TOKEN comes from the first):
-  TOKEN=\$(grpcurl -plaintext -d "{\"login\":\"admin\",\"password\":\"\$(cat $ADMIN_PASSWORD)\"}" $LISTEN pulseboard.v1.AuthService/Login | sed -n 's/.*"accessToken": "\(.*\)".*/\1/p')
+  TOKEN=\$(grpcurl -plaintext -d "{\"login\":\"admin\",\"password\":\"\$(cat $ADMIN_PASSWORD)\"}" $LISTEN pulseboard.v1.AuthService/Login | sed -n 's/.*"accessToken": *"\([^"]*\)".*/\1/p')
   grpcurl -plaintext $LISTEN list
   grpcurl -plaintext -H "authorization: Bearer \$TOKEN" -d '{"samples":[{"metric":"demo.temperature","labels":{"room":"kitchen"},"value":21.5}]}' $LISTEN pulseboard.v1.IngestService/Push
   grpcurl -plaintext -H "authorization: Bearer \$TOKEN" -d '{"selector":"demo.temperature"}' $LISTEN pulseboard.v1.QueryService/QueryLatest
   grpcurl -plaintext -H "authorization: Bearer \$TOKEN" -d '{"queries":[{"selector":"$selector","backfill":"10s"}]}' $LISTEN pulseboard.v1.LiveService/Subscribe
 ${BOLD}or with buf${RESET} (npm install @bufbuild/buf, or build/tools/node_modules/.bin/buf after ./dev test):
-  TOKEN=\$(buf curl --protocol grpc --http2-prior-knowledge -d "{\"login\":\"admin\",\"password\":\"\$(cat $ADMIN_PASSWORD)\"}" http://$LISTEN/pulseboard.v1.AuthService/Login | sed -n 's/.*"accessToken":"\([^"]*\)".*/\1/p')
+  TOKEN=\$(buf curl --protocol grpc --http2-prior-knowledge -d "{\"login\":\"admin\",\"password\":\"\$(cat $ADMIN_PASSWORD)\"}" http://$LISTEN/pulseboard.v1.AuthService/Login | sed -n 's/.*"accessToken": *"\([^"]*\)".*/\1/p')
   buf curl --protocol grpc --http2-prior-knowledge --list-methods http://$LISTEN
   buf curl --protocol grpc --http2-prior-knowledge -H "authorization: Bearer \$TOKEN" -d '{"samples":[{"metric":"demo.temperature","labels":{"room":"kitchen"},"value":21.5}]}' http://$LISTEN/pulseboard.v1.IngestService/Push
   buf curl --protocol grpc --http2-prior-knowledge -H "authorization: Bearer \$TOKEN" -d '{"selector":"demo.temperature"}' http://$LISTEN/pulseboard.v1.QueryService/QueryLatest
@@ -172,7 +172,7 @@ watch_children() {
 }
 
 cmd_run() {
-  cmd_build
+  [ -n "${PULSEBOARD_BIN:-}" ] || cmd_build
   umask 077
   mkdir -p "$STATE" "$RUN_DIR" "$SECRETS"
   trap 'stop_children; exit 130' INT
