@@ -1,0 +1,19 @@
+// Any bytes into the log record decoder.
+#include <cstdlib>
+#include <string>
+
+#include "server/storage/wal_record.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  using namespace pulseboard;
+  WalRecord record;
+  if (!DecodeWalRecord({reinterpret_cast<const char*>(data), size}, &record)) return 0;
+  std::string bytes;
+  EncodeWalRecord(record.commit_sequence, record.committed_unix_nanos, record.batch, record.definitions, &bytes);
+  WalRecord again;
+  if (!DecodeWalRecord(bytes, &again) || again.batch.series != record.batch.series ||
+      again.batch.times != record.batch.times) {
+    std::abort();
+  }
+  return 0;
+}
