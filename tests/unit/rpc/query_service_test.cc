@@ -1,0 +1,229 @@
+#include <gtest/gtest.h>
+
+#include <limits>
+#include <set>
+#include <thread>
+#include <utility>
+
+#include "common/base/errors.h"
+#include "common/wire/model.h"
+#include "tests/support/eventually.h"
+#include "tests/unit/rpc/data_server.h"
+
+namespace pulseboard {
+namespace {
+
+using testing::DataServer;
+using testing::DataServerOptions;
+using testing::Eventually;
+using testing::ReasonOf;
+using testing::TestStore;
+
+int64_t Now() { return SystemClock().NowUnixNanos(); }
+
+// `count` samples a millisecond apart, the last one now.
+SeriesId Fill(DataServer& server, const std::string& metric, int count) {
+  const SeriesId id = server.store().Series(metric);
+  const int64_t end = Now();
+  std::vector<TestStore::Row> rows;
+  for (int i = 0; i < count; ++i) {
+    rows.push_back({id, end - (count - 1 - i) * kNanosPerMilli, static_cast<double>(i % 1'000)});
+    if (rows.size() < 50'000 && i + 1 < count) continue;
+    server.store().Append(rows);
+    rows.clear();
+  }
+  return id;
+}
+
+v1::QueryRangeRequest Range(const std::string& selector, int32_t max_points = 0) {
+  v1::QueryRangeRequest request;
+  request.set_selector(selector);
+  request.mutable_start_time()->set_seconds(Now() / kNanosPerSecond - 86'400);
+  request.mutable_end_time()->set_seconds(Now() / kNanosPerSecond + 60);
+  request.set_max_points(max_points);
+  return request;
+}
+
+TEST(QueryService, ListsAndPages) {
+  DataServer server;
+  std::set<int64_t> expected;
+  for (int i = 0; i < 30; ++i) {
+    expected.insert(static_cast<int64_t>(server.store().Series("m" + std::to_string(i % 3), {{"i", std::to_string(i)}})));
+  }
+  const auto query = server.query();
+  v1::ListMetricsResponse metrics;
+  ASSERT_TRUE(query->ListMetrics(server.Context().get(), {}, &metrics).ok());
+  ASSERT_EQ(metrics.metrics_size(), 3);
+  EXPECT_EQ(metrics.metrics(0).name(), "m0");
+  EXPECT_EQ(metrics.metrics(0).series_count(), 10);
+  EXPECT_EQ(metrics.metrics(0).kind(), v1::METRIC_KIND_GAUGE);
+
+  std::set<int64_t> seen;
+  v1::ListSeriesRequest request;
+  request.set_page_size(7);
+  do {
+    v1::ListSeriesResponse page;
+    ASSERT_TRUE(query->ListSeries(server.Context().get(), request, &page).ok());
+    for (const v1::Series& series : page.series()) EXPECT_TRUE(seen.insert(series.series_id()).second);
+    request.set_page_token(page.next_page_token());
+  } while (!request.page_token().empty());
+  EXPECT_EQ(seen, expected);
+
+  v1::ListLabelValuesRequest labels;
+  labels.set_label("i");
+  labels.set_selector("m1");
+  v1::ListLabelValuesResponse values;
+  ASSERT_TRUE(query->ListLabelValues(server.Context().get(), labels, &values).ok());
+  EXPECT_EQ(values.values_size(), 10);
+}
+
+TEST(QueryService, AnswersLatestAndRange) {
+  DataServer server;
+  const SeriesId id = Fill(server, "cpu", 20'000);
+  const auto query = server.query();
+  v1::QueryLatestRequest latest;
+  latest.set_selector("cpu");
+  v1::QueryLatestResponse newest;
+  ASSERT_TRUE(query->QueryLatest(server.Context().get(), latest, &newest).ok());
+  ASSERT_EQ(newest.samples_size(), 1);
+  EXPECT_EQ(newest.samples(0).value(), 999);
+  EXPECT_EQ(newest.commit_sequence(), 1);
+
+  for (const int32_t max_points : {0, 100}) {
+    const auto context = server.Context();
+    const auto stream = query->QueryRange(context.get(), Range("cpu", max_points));
+    v1::QueryRangeResponse chunk;
+    SampleColumns samples;
+    int summaries = 0;
+    while (stream->Read(&chunk)) {
+      EXPECT_EQ(summaries, 0) << "the summary is the last word";
+      if (chunk.has_definition()) {
+        EXPECT_EQ(chunk.definition().series().series_id(), static_cast<int64_t>(id));
+      }
+      for (const v1::SeriesColumns& columns : chunk.samples().columns()) ASSERT_TRUE(FromProto(columns, &samples));
+      if (chunk.has_summary()) ++summaries;
+    }
+    ASSERT_TRUE(stream->Finish().ok());
+    EXPECT_EQ(summaries, 1);
+    EXPECT_EQ(chunk.summary().series_count(), 1);
+    EXPECT_EQ(chunk.summary().sample_count(), static_cast<int64_t>(samples.size()));
+    if (max_points == 0) {
+      EXPECT_EQ(samples.times, server.store().Read(id).times);
+    } else {
+      EXPECT_LE(samples.size(), 400U);
+    }
+  }
+}
+
+TEST(QueryService, AnswersBadRequestsWithTheirReason) {
+  DataServer server;
+  server.store().Series("cpu");
+  const auto query = server.query();
+  const auto range = [&](const v1::QueryRangeRequest& request, const std::string& token = "") {
+    const auto context = server.Context(token);
+    const auto stream = query->QueryRange(context.get(), request);
+    v1::QueryRangeResponse chunk;
+    while (stream->Read(&chunk)) {
+    }
+    return ReasonOf(stream->Finish());
+  };
+  EXPECT_EQ(range({}), ErrorReason::kBadField);
+  v1::QueryRangeRequest request = Range("cpu");
+  request.clear_start_time();
+  EXPECT_EQ(range(request), ErrorReason::kBadField);
+  request = Range("cpu");
+  request.mutable_start_time()->set_seconds(-62'135'596'800);
+  EXPECT_EQ(range(request), ErrorReason::kBadField);
+  request = Range("cpu");
+  request.mutable_end_time()->set_seconds(253'402'300'799);
+  EXPECT_EQ(range(request), ErrorReason::kBadField);
+  request = Range("cpu");
+  request.mutable_end_time()->set_nanos(1'000'000'000);
+  EXPECT_EQ(range(request), ErrorReason::kBadField);
+  request = Range("cpu");
+  std::swap(*request.mutable_start_time(), *request.mutable_end_time());
+  EXPECT_EQ(range(request), ErrorReason::kBadField);
+  EXPECT_EQ(range(Range("cpu", -1)), ErrorReason::kBadField);
+  EXPECT_EQ(range(Range("cpu", std::numeric_limits<int32_t>::max())), ErrorReason::kBadField);
+  EXPECT_EQ(range(Range("")), ErrorReason::kBadSelector);
+  EXPECT_EQ(range(Range("{host=~\"a(\"}")), ErrorReason::kBadSelector);
+  EXPECT_EQ(range(Range("cpu"), "nobody"), ErrorReason::kTokenInvalid);
+  const std::string pusher = server.Token("pusher", Role::kIngest);
+  EXPECT_EQ(range(Range("cpu"), pusher), ErrorReason::kRoleTooLow);
+
+  v1::ListMetricsRequest metrics;
+  v1::ListMetricsResponse metrics_page;
+  metrics.set_page_size(-1);
+  EXPECT_EQ(ReasonOf(query->ListMetrics(server.Context().get(), metrics, &metrics_page)), ErrorReason::kBadField);
+  v1::ListSeriesRequest series;
+  v1::ListSeriesResponse series_page;
+  series.set_page_token("00");
+  EXPECT_EQ(ReasonOf(query->ListSeries(server.Context().get(), series, &series_page)), ErrorReason::kBadPageToken);
+  series.clear_page_token();
+  EXPECT_EQ(ReasonOf(query->ListSeries(server.Context(pusher).get(), series, &series_page)), ErrorReason::kRoleTooLow);
+  v1::ListLabelValuesResponse values;
+  EXPECT_EQ(ReasonOf(query->ListLabelValues(server.Context().get(), {}, &values)), ErrorReason::kBadField);
+  v1::QueryLatestResponse latest;
+  EXPECT_EQ(ReasonOf(query->QueryLatest(server.Context().get(), {}, &latest)), ErrorReason::kBadSelector);
+  EXPECT_TRUE(Eventually([&] { return server.engine().Stats().active == 0; }));
+}
+
+TEST(QueryService, HoldsOneChunkForASlowReaderAndFreesItsPlaceWhenItLeaves) {
+  DataServer server;
+  Fill(server, "cpu", 1'500'000);
+  const auto query = server.query();
+  auto context = server.Context();
+  const auto stream = query->QueryRange(context.get(), Range("cpu"));
+  v1::QueryRangeResponse chunk;
+  ASSERT_TRUE(stream->Read(&chunk));
+  int64_t scanned = -1;
+  EXPECT_TRUE(Eventually([&] {  // it comes to a stand
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    return std::exchange(scanned, server.engine().Stats().scanned_samples) == server.engine().Stats().scanned_samples;
+  }));
+  EXPECT_EQ(server.engine().Stats().active, 1);
+  context->TryCancel();
+  while (stream->Read(&chunk)) {
+  }
+  EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::CANCELLED);
+  EXPECT_TRUE(Eventually([&] { return server.engine().Stats().active == 0 && server.streams().size() == 0; }));
+}
+
+TEST(QueryService, EndsAReaderThatTakesTooLong) {
+  DataServerOptions options;
+  options.query.max_duration_ns = 300 * kNanosPerMilli;
+  DataServer server(options);
+  Fill(server, "cpu", 1'500'000);
+  const auto query = server.query();
+  const auto context = server.Context();
+  const auto stream = query->QueryRange(context.get(), Range("cpu"));
+  v1::QueryRangeResponse chunk;
+  ASSERT_TRUE(stream->Read(&chunk));
+  // Nothing is read: the server's look at the clock ends it, and gives the place back.
+  EXPECT_TRUE(Eventually([&] { return server.engine().Stats().active == 0; }));
+  while (stream->Read(&chunk)) {
+  }
+  EXPECT_FALSE(stream->Finish().ok());
+}
+
+TEST(QueryService, SaysWhenItIsBusyAndWhenTooBroad) {
+  DataServerOptions options;
+  options.query.max_active = 1;
+  options.query.max_series = 2;
+  DataServer server(options);
+  for (int i = 0; i < 3; ++i) server.store().Series("cpu", {{"i", std::to_string(i)}});
+  const auto query = server.query();
+  v1::QueryLatestRequest request;
+  request.set_selector("cpu");
+  v1::QueryLatestResponse response;
+  const grpc::Status broad = query->QueryLatest(server.Context().get(), request, &response);
+  EXPECT_EQ(ReasonOf(broad), ErrorReason::kQueryTooBroad);
+  EXPECT_TRUE(Eventually([&] { return server.engine().Stats().active == 0; }));
+  const auto place = server.engine().Admit();
+  const grpc::Status busy = query->QueryLatest(server.Context().get(), request, &response);
+  EXPECT_EQ(ReasonOf(busy), ErrorReason::kQueryBusy);
+  EXPECT_TRUE(GetErrorDetail(FromGrpcStatus(busy))->retry_after_ms.has_value());
+}
+
+}  // namespace
+}  // namespace pulseboard
