@@ -64,7 +64,7 @@ bool eventually(const std::function<bool()>& condition, int timeout_ms) {
 }
 
 int pixelsLike(const QImage& image, const QColor& color) {
-  constexpr int kNear = 24;
+  constexpr int kNear = 110;  // a line 1.5 px wide is nowhere less than three quarters its colour
   int count = 0;
   for (int y = 0; y < image.height(); ++y) {
     for (int x = 0; x < image.width(); ++x) {
