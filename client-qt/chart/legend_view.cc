@@ -18,7 +18,8 @@ constexpr int kScrollRoom = 16;
 constexpr int kMinName = 48;
 constexpr int kMaxName = 176;
 constexpr int kMinCell = 132;
-constexpr int kMaxLines = 3;
+constexpr int kMaxFullLines = 3;
+constexpr int kMaxLines = 4;
 constexpr int kMaxTableLines = 5;
 constexpr int kMinFigure = 40;
 
@@ -87,14 +88,13 @@ LegendView::Grid LegendView::gridFor(int width) const {
   }
   const int full = kSwatch + kGap + name_width_ + 3 * figure_width_ + kCellGap;
   grid.columns = std::clamp(width / full, 1, count);
-  const int max_lines = count > kCompactSeries ? kMaxTableLines : kMaxLines;
-  if (width < full || (grid.columns < count && (count + grid.columns - 1) / grid.columns > max_lines)) {
-    // Not all fit with three figures: two columns of names with the newest value serve better than scrolling.
-    if (width < full || count <= kCompactSeries) {
-      grid.figures = 1;
-      grid.columns =
-          std::clamp(width / std::max(kMinCell, kSwatch + kGap + name_width_ + figure_width_ + kCellGap), 1, count);
-    }
+  const bool table = count > kCompactSeries;
+  const bool too_many = !table && (count + grid.columns - 1) / grid.columns > kMaxFullLines;
+  if (width < full || too_many) {
+    // Columns of names with the newest value alone serve better than scrolling.
+    grid.figures = 1;
+    grid.columns =
+        std::clamp(width / std::max(kMinCell, kSwatch + kGap + name_width_ + figure_width_ + kCellGap), 1, count);
   }
   grid.lines = (count + grid.columns - 1) / grid.columns;
   grid.columns = (count + grid.lines - 1) / grid.lines;

@@ -17,10 +17,9 @@ namespace {
 constexpr int kTopMargin = 8;
 constexpr int kRightMargin = 12;  // room for the halo of the live edge
 constexpr int kBottomMargin = 22;
-constexpr int kLabelGap = 8;
+constexpr int kCrosshairMargin = 6;  // rings reach this far around the crosshair
 constexpr int kMinGutter = 40;
 constexpr int kGutterStep = 8;  // the plot's left edge moves in steps, so that panels stay aligned
-constexpr int kMinTickPitch = 16;
 constexpr int kTimeLabelPitch = 88;
 constexpr int kBleed = 8;  // around the plot in the cached picture: halos
 constexpr double kDimmedOpacity = 0.6;
@@ -33,19 +32,6 @@ QColor mix(const QColor& below, const QColor& above, double opacity) {
   const auto channel = [&](int a, int b) { return static_cast<int>(std::lround(a + (b - a) * opacity)); };
   return QColor(channel(below.red(), above.red()), channel(below.green(), above.green()),
                 channel(below.blue(), above.blue()));
-}
-
-// Fewest decimals with which all ticks are exact.
-int decimalsFor(const ValueAxis& axis, double divisor) {
-  for (int decimals = 0; decimals < 4; ++decimals) {
-    const double factor = std::pow(10.0, decimals);
-    const bool exact = std::all_of(axis.ticks.begin(), axis.ticks.end(), [&](double tick) {
-      const double scaled = tick / divisor * factor;
-      return std::abs(scaled - std::round(scaled)) < 1e-6 * std::max(1.0, std::abs(scaled));
-    });
-    if (exact) return decimals;
-  }
-  return 3;
 }
 
 }  // namespace
@@ -173,7 +159,7 @@ void LineChart::updateAxis() {
 
   const QString suffix = axis_unit_.suffix;
   axis_unit_ = unitScale(std::max(std::abs(axis_.min), std::abs(axis_.max)), unit());
-  tick_decimals_ = decimalsFor(axis_, axis_unit_.divisor);
+  labels_ = ValueLabels::of(axis_, axis_unit_.divisor);
   const int ticks = std::max<int>(2, static_cast<int>(axis_.ticks.size()));
   if (value_axis_->min() != axis_.min || value_axis_->max() != axis_.max || value_axis_->tickCount() != ticks) {
     value_axis_->setRange(axis_.min, axis_.max);
@@ -182,13 +168,8 @@ void LineChart::updateAxis() {
   }
   if (suffix != axis_unit_.suffix) Q_EMIT axisUnitChanged(axis_unit_.suffix);
 
-  const QFontMetrics metrics(style_.caption);
-  int widest = 0;
-  for (const double tick : axis_.ticks) {
-    widest =
-        std::max(widest, metrics.horizontalAdvance(QString::number(tick / axis_unit_.divisor, 'f', tick_decimals_)));
-  }
-  const int gutter = std::max(kMinGutter, (widest + kLabelGap + 4 + kGutterStep - 1) / kGutterStep * kGutterStep);
+  const int widest = labels_.widest(axis_, style_.caption);
+  const int gutter = std::max(kMinGutter, (widest + kAxisLabelGap + 4 + kGutterStep - 1) / kGutterStep * kGutterStep);
   if (gutter > gutter_) {
     gutter_ = gutter;
     layoutPlot();
@@ -241,29 +222,14 @@ void LineChart::renderPlot() {
   picture_stale_ = false;
 }
 
-void LineChart::drawForeground(QPainter* painter, const QRectF&) {
+void LineChart::drawForeground(QPainter* painter, const QRectF& exposed) {
   if (!scale_.usable() || !axis_known_) return;
   if (picture_stale_) renderPlot();
   const QRectF& plot = scale_.plot;
-  painter->setFont(style_.caption);
-  painter->setPen(style_.secondary);
-  // A low chart has no room for all: every second label, but always that of the top.
-  const double pitch = plot.height() / std::max<double>(1, static_cast<double>(axis_.ticks.size() - 1));
-  const int every = pitch >= kMinTickPitch ? 1 : pitch * 2 >= kMinTickPitch ? 2 : static_cast<int>(axis_.ticks.size());
-  for (qsizetype i = 0; i < axis_.ticks.size(); ++i) {
-    const double tick = axis_.ticks[i];
-    if ((axis_.ticks.size() - 1 - i) % every != 0 && i != 0) continue;
-    if (i == 0 && every == 2 && axis_.ticks.size() % 2 == 0) continue;
-    const QRectF place(0, scale_.y(tick) - 8, plot.left() - kLabelGap, 16);
-    painter->drawText(place, Qt::AlignRight | Qt::AlignVCenter,
-                      QString::number(tick / axis_unit_.divisor, 'f', tick_decimals_));
-  }
-  const QFontMetricsF metrics(style_.caption);
-  for (const TimeTick& tick : time_ticks_) {
-    const double x = scale_.x(tick.unix_nanos);
-    const double half = metrics.horizontalAdvance(tick.text) / 2;
-    if (x - half < plot.left() - kLabelGap || x + half > viewport()->width() - 2) continue;
-    painter->drawText(QPointF(x - half, plot.bottom() + 6 + metrics.ascent()), tick.text);
+  // The crosshair's strips reach no label.
+  if (exposed.left() < plot.left() - kAxisLabelGap) paintValueLabels(*painter, axis_, labels_, scale_, style_);
+  if (exposed.bottom() > plot.bottom() + kCrosshairMargin + 1) {
+    paintTimeLabels(*painter, time_ticks_, scale_, viewport()->width() - 2, style_);
   }
   if (dimmed_) painter->setOpacity(kDimmedOpacity);
   painter->drawPixmap(plot.topLeft() - QPointF(kBleed, kBleed), picture_);
@@ -310,7 +276,9 @@ QRect LineChart::crosshairArea() const {
     left = std::min(left, scale_.x(value.time));
     right = std::max(right, scale_.x(value.time));
   }
-  return QRectF(left, scale_.plot.top(), right - left, scale_.plot.height()).toAlignedRect().adjusted(-6, -6, 6, 6);
+  return QRectF(left, scale_.plot.top(), right - left, scale_.plot.height())
+      .toAlignedRect()
+      .adjusted(-kCrosshairMargin, -kCrosshairMargin, kCrosshairMargin, kCrosshairMargin);
 }
 
 QString LineChart::timeText(qint64 time) const {

@@ -11,6 +11,7 @@
 #include <QTimeZone>
 #include <optional>
 
+#include "client-qt/chart/axis_painter.h"
 #include "client-qt/chart/chart_style.h"
 #include "client-qt/chart/crosshair.h"
 #include "client-qt/chart/hover_card.h"
@@ -113,7 +114,7 @@ class LineChart : public QChartView {
   ValueAxis axis_;
   bool axis_known_ = false;
   UnitScale axis_unit_;
-  int tick_decimals_ = 0;
+  ValueLabels labels_;
   int gutter_ = 0;
   QVector<TimeTick> time_ticks_;
   QVector<SeriesLine> lines_;

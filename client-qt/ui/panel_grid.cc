@@ -8,6 +8,7 @@
 
 #include "client-qt/chart/crosshair.h"
 #include "client-qt/model/series_catalog_model.h"
+#include "client-qt/ui/panel_header.h"
 #include "client-qt/ui/panel_view.h"
 #include "client-qt/ui/state_card.h"
 #include "client-qt/ui/theme.h"
@@ -139,7 +140,7 @@ void PanelGrid::arrange() {
     for (PanelView* panel : views_) {
       const bool big = panel->spec().id == maximised_;
       if (big) panel->setGeometry(page_->rect().adjusted(kGap, kGap, -kGap, -kGap));
-      panel->setMaximised(big);
+      panel->header().setMaximised(big);
       panel->setVisible(big);
     }
     return;
@@ -156,8 +157,8 @@ void PanelGrid::arrange() {
     const int left = kGap + static_cast<int>(place.column * pitch);
     const int right = static_cast<int>((place.column + place.width) * pitch);
     const int top = kGap + place.row * (row + kGap);
-    views_[i]->setMaximised(false);
-    views_[i]->setTouch(density_ == Density::Narrow);
+    views_[i]->header().setMaximised(false);
+    views_[i]->header().setTouch(density_ == Density::Narrow);
     views_[i]->setGeometry(left, top, right - left, place.height * (row + kGap) - kGap);
     views_[i]->show();
   }

@@ -1,9 +1,6 @@
 #include "client-qt/ui/panel_view.h"
 
-#include <QDateTime>
 #include <QDragEnterEvent>
-#include <QElapsedTimer>
-#include <QLabel>
 #include <QMimeData>
 #include <QPainter>
 #include <QPushButton>
@@ -11,6 +8,7 @@
 
 #include "client-qt/model/series_catalog_model.h"
 #include "client-qt/model/units.h"
+#include "client-qt/ui/panel_header.h"
 #include "client-qt/ui/state_card.h"
 #include "client-qt/ui/theme.h"
 #include "common/base/clock.h"
@@ -18,7 +16,7 @@
 namespace pulseboard::qt {
 namespace {
 
-constexpr int kHeaderHeight = 32;
+constexpr int kHeaderHeight = PanelHeader::kHeight;
 constexpr int kInset = 12;
 constexpr int kLoadingLine = 2;
 constexpr int kLoadingDelayMs = 300;
@@ -43,11 +41,14 @@ PanelView::PanelView(const PanelSpec& spec, Crosshair& crosshair, QWidget* paren
     : QFrame(parent), spec_(spec), crosshair_(crosshair), data_(std::make_unique<PanelData>(spec.id)) {
   setObjectName(QStringLiteral("panel:") + spec.id);
   setAcceptDrops(true);
+  header_ = new PanelHeader(this);
   legend_ = new LegendView(this);
   state_ = new StateCard(this);
   state_->hide();
-  buildHeader();
+  connect(header_, &PanelHeader::maximiseToggled, this, &PanelView::maximiseToggled);
+  connect(header_, &PanelHeader::removeRequested, this, &PanelView::removeRequested);
   buildChart();
+  for (QPushButton* action : header_->findChildren<QPushButton*>()) action->installEventFilter(this);
   connect(state_, &StateCard::actionRequested, this, [this] {
     if (error_.isEmpty()) {
       Q_EMIT widerRangeRequested();
@@ -74,51 +75,20 @@ PanelView::~PanelView() {
   delete bar_chart_;
 }
 
-void PanelView::buildHeader() {
-  title_ = new QLabel(this);
-  title_->setProperty("kind", "strong");
-  title_->setTextFormat(Qt::PlainText);
-  caption_ = new QLabel(this);
-  caption_->setProperty("kind", "caption");
-  caption_->setTextFormat(Qt::PlainText);
-  badge_ = new QLabel(this);
-  badge_->setProperty("kind", "caption");
-  badge_->hide();
-  maximise_ = new QPushButton(this);
-  maximise_->setIcon(themedIcon(Icon::Maximise, ColorRole::Secondary));
-  maximise_->setAccessibleName(QStringLiteral("Maximise panel"));
-  maximise_->setToolTip(QStringLiteral("Maximise"));
-  maximise_->setObjectName(QStringLiteral("maximise"));
-  remove_ = new QPushButton(this);
-  remove_->setIcon(themedIcon(Icon::Close, ColorRole::Secondary));
-  remove_->setAccessibleName(QStringLiteral("Remove panel"));
-  remove_->setToolTip(QStringLiteral("Remove panel"));
-  remove_->setObjectName(QStringLiteral("remove"));
-  for (QPushButton* button : {maximise_, remove_}) {
-    button->setProperty("kind", "quiet");
-    button->setFixedSize(24, 24);
-    button->setStyleSheet(QStringLiteral("padding: 0; min-height: 22px;"));
-    button->installEventFilter(this);  // focus shows the actions as hovering does
-  }
-  connect(maximise_, &QPushButton::clicked, this, &PanelView::maximiseToggled);
-  connect(remove_, &QPushButton::clicked, this, &PanelView::removeRequested);
-  showActions(false);
-}
-
 void PanelView::buildChart() {
   if (spec_.kind == PanelKind::TopBars) {
     bar_chart_ = new BarChart(*data_, this);
     bar_chart_->setFocusPolicy(Qt::StrongFocus);
     bar_chart_->installEventFilter(this);
     bar_chart_->setScale(spec_.unit, spec_.axis_max);
-    connect(bar_chart_, &BarChart::painted, this, &PanelView::painted);
+    connect(bar_chart_, &BarChart::painted, this, &PanelView::onPainted);
     legend_->hide();
     return;
   }
   line_chart_ = new LineChart(*data_, crosshair_, this);
   line_chart_->installEventFilter(this);
   line_chart_->setOptions({spec_.kind == PanelKind::StackedArea, spec_.unit, spec_.axis_min, spec_.axis_max});
-  connect(line_chart_, &LineChart::painted, this, &PanelView::painted);
+  connect(line_chart_, &LineChart::painted, this, &PanelView::onPainted);
   connect(line_chart_, &LineChart::axisUnitChanged, this, &PanelView::updateHeader);
   connect(line_chart_, &LineChart::rangeSelected, this, &PanelView::rangeSelected);
   connect(line_chart_, &LineChart::zoomRequested, this, &PanelView::zoomRequested);
@@ -142,18 +112,18 @@ void PanelView::applyStyle() {
 }
 
 void PanelView::updateHeader() {
-  title_->setText(spec_.title);
   QStringList caption;
-  const QString unit =
-      line_chart_ != nullptr && !line_chart_->axisUnit().isEmpty() ? line_chart_->axisUnit() : unitCaption(spec_.unit);
-  if (!unit.isEmpty()) caption << unit.trimmed();
+  if (line_chart_ != nullptr) {  // bars carry the unit at each figure
+    QString unit = line_chart_->axisUnit();
+    if (unit.isEmpty()) unit = unitCaption(spec_.unit.isEmpty() ? data_->unit() : spec_.unit);
+    if (!unit.isEmpty()) caption << unit.trimmed();
+  }
   const QString source = kindCaption(spec_);
   if (source != spec_.title) caption << source;
-  caption_->setText(caption.join(QStringLiteral(" · ")));
+  header_->setWords(spec_.title, caption.join(QStringLiteral(" · ")));
   setAccessibleName(QStringLiteral("Panel ") + spec_.title);
   if (line_chart_ != nullptr) line_chart_->setAccessibleName(QStringLiteral("Chart ") + spec_.title);
   if (bar_chart_ != nullptr) bar_chart_->setAccessibleName(QStringLiteral("Bars ") + spec_.title);
-  layoutBody();
 }
 
 bool PanelView::apply(const FeedBatch& batch, qint64 backfill_column_nanos) {
@@ -161,9 +131,14 @@ bool PanelView::apply(const FeedBatch& batch, qint64 backfill_column_nanos) {
   if (batch.backfill_done) finishLoading();
   if (changed) {
     changed_ = true;
-    if (!batch.samples.empty() && !awaiting_) ++live_updates_;
+    live_pending_ = live_pending_ || (!batch.samples.empty() && !awaiting_);
   }
   return changed;
+}
+
+void PanelView::onPainted() {
+  if (std::exchange(live_pending_, false)) ++live_updates_;
+  Q_EMIT painted();
 }
 
 void PanelView::beginLoading() {
@@ -258,10 +233,7 @@ void PanelView::updateBadge(qint64 now_unix_nanos, bool live) {
     if (silence > std::max(kSilenceFloor, 3 * interval))
       words = QStringLiteral("○ silent for ") + formatDuration(silence);
   }
-  if (words == badge_->text() && badge_->isHidden() == words.isEmpty()) return;
-  badge_->setText(words);
-  badge_->setVisible(!words.isEmpty());
-  layoutBody();
+  header_->setBadge(words);
 }
 
 void PanelView::setOffline(bool offline) {
@@ -272,43 +244,12 @@ void PanelView::setOffline(bool offline) {
   updateBadge(0, false);
 }
 
-void PanelView::setMaximised(bool maximised) {
-  maximise_->setIcon(themedIcon(maximised ? Icon::Restore : Icon::Maximise, ColorRole::Secondary));
-  maximise_->setAccessibleName(maximised ? QStringLiteral("Restore panel") : QStringLiteral("Maximise panel"));
-  maximise_->setToolTip(maximised ? QStringLiteral("Restore (Esc)") : QStringLiteral("Maximise"));
-}
-
-void PanelView::setTouch(bool touch) {
-  // A finger does not hover: the actions are always there, and large enough.
-  maximise_->setFixedSize(touch ? QSize(40, 32) : QSize(24, 24));
-  remove_->setFixedSize(maximise_->size());
-  setProperty("touch", touch);
-  showActions(touch || underMouse());
-}
-
 int PanelView::plotPixels() const { return line_chart_ != nullptr ? line_chart_->plotPixels() : 0; }
 
 void PanelView::layoutBody() {
-  const QRect inner = rect().adjusted(kInset, 0, -kInset, 0);
-  int right = inner.right() + 1;
-  // Actions take their room only while shown; the badge moves aside for them.
-  for (QPushButton* button : {remove_, maximise_}) {
-    if (button->isHidden()) continue;
-    right -= button->width();
-    button->move(right + 6, (kHeaderHeight - button->height()) / 2 + 1);
-  }
-  if (!badge_->isHidden()) {
-    const int wide = badge_->sizeHint().width();
-    right -= wide + (right <= inner.right() ? 4 : 0);
-    badge_->setGeometry(right, 0, wide, kHeaderHeight);
-  }
-  const int title_width = std::min(title_->sizeHint().width(), std::max(40, right - inner.left()));
-  title_->setGeometry(inner.left(), 0, title_width, kHeaderHeight);
-  const int caption_left = inner.left() + title_width + spacing::kBase;
-  caption_->setGeometry(caption_left, 1, std::max(0, right - caption_left - spacing::kBase), kHeaderHeight);
-
-  QRect body(inner.left(), kHeaderHeight + kLoadingLine, inner.width(),
-             height() - kHeaderHeight - kLoadingLine - kInset);
+  header_->setGeometry(0, 0, width(), kHeaderHeight);
+  const QRect body(kInset, kHeaderHeight + kLoadingLine, width() - 2 * kInset,
+                   height() - kHeaderHeight - kLoadingLine - kInset);
   state_->setGeometry(body);
   if (bar_chart_ != nullptr) bar_chart_->setGeometry(body.adjusted(0, 4, 0, 0));
   const bool covered = !state_->isHidden();
@@ -348,36 +289,28 @@ void PanelView::paintEvent(QPaintEvent*) {
     painter.fillRect(QRectF(1, kHeaderHeight, width() - 2, kLoadingLine), theme.color(ColorRole::Accent));
 }
 
-void PanelView::showActions(bool show) {
-  if (maximise_->isHidden() == !show) return;
-  maximise_->setVisible(show);
-  remove_->setVisible(show);
-  layoutBody();
-}
-
 bool PanelView::hasFocusInside() const {
   const QWidget* focus = focusWidget();
   return focus != nullptr && focus->hasFocus() && isAncestorOf(focus);
 }
 
 bool PanelView::eventFilter(QObject* watched, QEvent* event) {
-  if (event->type() == QEvent::FocusIn) showActions(true);
-  if (event->type() == QEvent::FocusOut) {
-    // Where the focus went is known only afterwards.
-    QTimer::singleShot(0, this,
-                       [this] { showActions(underMouse() || property("touch").toBool() || hasFocusInside()); });
-  }
+  // Focus shows the actions as hovering does; where it went is known only after it left.
+  if (event->type() == QEvent::FocusIn) header_->setActive(true);
+  if (event->type() == QEvent::FocusOut) QTimer::singleShot(0, this, [this] { updateActive(); });
   return QFrame::eventFilter(watched, event);
 }
 
+void PanelView::updateActive() { header_->setActive(underMouse() || hasFocusInside()); }
+
 void PanelView::enterEvent(QEnterEvent* event) {
   QFrame::enterEvent(event);
-  showActions(true);
+  header_->setActive(true);
 }
 
 void PanelView::leaveEvent(QEvent* event) {
   QFrame::leaveEvent(event);
-  showActions(property("touch").toBool() || hasFocusInside());
+  header_->setActive(hasFocusInside());
 }
 
 void PanelView::dragEnterEvent(QDragEnterEvent* event) {

@@ -14,11 +14,9 @@
 #include "client-qt/model/dashboard_spec.h"
 #include "client-qt/model/panel_data.h"
 
-class QLabel;
-class QPushButton;
-
 namespace pulseboard::qt {
 
+class PanelHeader;
 class StateCard;
 
 class PanelView : public QFrame {
@@ -49,10 +47,9 @@ class PanelView : public QFrame {
   // that brings new data.
   bool refresh(TimeRange range, qint64 now_unix_nanos, bool live);
   void setOffline(bool offline);
-  void setMaximised(bool maximised);
-  void setTouch(bool touch);
+  PanelHeader& header() { return *header_; }
   int plotPixels() const;
-  // Live samples that were drawn; for "data moves" checks.
+  // Frames with live samples that were painted; for "data moves" checks.
   qint64 liveUpdates() const { return live_updates_; }
 
  Q_SIGNALS:
@@ -77,7 +74,6 @@ class PanelView : public QFrame {
   bool eventFilter(QObject* watched, QEvent* event) override;
 
  private:
-  void buildHeader();
   void buildChart();
   void applyStyle();
   void updateHeader();
@@ -85,18 +81,15 @@ class PanelView : public QFrame {
   void updateState();
   void updateLegend(TimeRange range);
   void layoutBody();
-  void showActions(bool show);
+  void updateActive();
+  void onPainted();
   bool hasFocusInside() const;
 
   PanelSpec spec_;
   Crosshair& crosshair_;
   std::unique_ptr<PanelData> data_;
 
-  QLabel* title_ = nullptr;
-  QLabel* caption_ = nullptr;
-  QLabel* badge_ = nullptr;
-  QPushButton* maximise_ = nullptr;
-  QPushButton* remove_ = nullptr;
+  PanelHeader* header_ = nullptr;
   LineChart* line_chart_ = nullptr;
   BarChart* bar_chart_ = nullptr;
   LegendView* legend_ = nullptr;
@@ -108,6 +101,7 @@ class PanelView : public QFrame {
   bool offline_ = false;
   bool drop_target_ = false;
   bool loading_line_ = false;
+  bool live_pending_ = false;  // live samples wait for the next paint
   qint64 live_updates_ = 0;
   qint64 legend_due_ = 0;  // monotonic ms
   TimeRange legend_range_;

@@ -68,6 +68,10 @@ void SyntheticSource::addMachine(const QString& host) {
                 shape);
     }
   }
+  for (const auto& [mode, shape] : modes) {
+    addSeries(QStringLiteral("system.cpu.utilization"),
+              {on, label("cpu", QStringLiteral("all")), label("mode", QLatin1String(mode))}, percent, shape);
+  }
   addSeries(QStringLiteral("system.cpu.usage"), {on, label("cpu", QStringLiteral("all"))}, percent,
             {38, 12, 3, 0, 100});
   const double gib = 1024.0 * 1024 * 1024;
