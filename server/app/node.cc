@@ -2,6 +2,7 @@
 
 #include <grpcpp/impl/codegen/service_type.h>
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -144,7 +145,13 @@ void Node::Drain(bool hard) {
 void Node::Close(std::chrono::milliseconds limit) {
   upkeep_ticker_.reset();
   self_metrics_ticker_.reset();
-  if (server_ != nullptr) server_->Shutdown(limit);
+  if (server_ != nullptr) {
+    // gRPC's Shutdown also waits for connections that clients merely keep open, so it gets less time: what short calls
+    // under way may need.
+    constexpr std::chrono::milliseconds kShortCalls{500};
+    streams_.WaitUntilEmpty(limit);
+    server_->Shutdown(std::min(limit, kShortCalls));
+  }
   if (query_ != nullptr) query_->Stop();
   if (hub_ != nullptr) hub_->Close();
   CloseStore();

@@ -31,6 +31,18 @@ uint64_t StreamRegistry::Add(std::weak_ptr<Drainable> stream) {
 void StreamRegistry::Remove(uint64_t id) {
   MutexLock lock(&mu_);
   streams_.erase(id);
+  if (streams_.empty()) empty_.NotifyAll();
+}
+
+bool StreamRegistry::WaitUntilEmpty(std::chrono::nanoseconds limit) {
+  const auto end = std::chrono::steady_clock::now() + limit;
+  MutexLock lock(&mu_);
+  while (!streams_.empty()) {
+    const auto left = end - std::chrono::steady_clock::now();
+    if (left.count() <= 0) return false;
+    empty_.WaitFor(&mu_, left);
+  }
+  return true;
 }
 
 void StreamRegistry::DrainAll(bool hard) {

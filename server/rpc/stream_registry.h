@@ -1,6 +1,7 @@
 // StreamRegistry: every long-lived stream of the server, so that a drain can end them all with a reason and a resume token.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -29,12 +30,15 @@ class StreamRegistry {
   void Remove(uint64_t id);
   // Drains all present and future streams with UNAVAILABLE/SHUTTING_DOWN.
   void DrainAll(bool hard);
+  // Waits until no stream is left; false when `limit` was over first.
+  bool WaitUntilEmpty(std::chrono::nanoseconds limit);
   int64_t size() const;
 
  private:
   std::vector<std::shared_ptr<Drainable>> Living() const PB_EXCLUDES(mu_);
 
   mutable Mutex mu_;
+  CondVar empty_;
   uint64_t next_id_ PB_GUARDED_BY(mu_) = 1;
   bool draining_ PB_GUARDED_BY(mu_) = false;
   std::unordered_map<uint64_t, std::weak_ptr<Drainable>> streams_ PB_GUARDED_BY(mu_);

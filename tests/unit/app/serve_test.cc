@@ -5,10 +5,12 @@
 
 #include <csignal>
 
+#include "common/base/clock.h"
 #include "common/base/errors.h"
 #include "common/wire/status.h"
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "pulseboard/v1/auth.grpc.pb.h"
+#include "pulseboard/v1/ingest.grpc.pb.h"
 #include "pulseboard/v1/live.grpc.pb.h"
 #include "pulseboard/v1/user.grpc.pb.h"
 #include "tests/support/eventually.h"
@@ -92,30 +94,98 @@ TEST(Serve, TellsWatchersAndEndsStreamsBeforeItGoes) {
   EXPECT_EQ(server.process().Wait(std::chrono::seconds(5)), 0);
 }
 
-// A peer that opens a subscription on the server's own metrics and then reads nothing, nor closes.
-TEST(Serve, LeavesWithinFiveSecondsWithAStuckPeer) {
-  ServerProcessOptions options;
-  options.set = {"server.self_metrics_interval=100ms"};
-  ServerProcess server(options);
-  ASSERT_TRUE(server.Start().ok());
-  const std::string token = LogIn(server);
-  const auto stub = v1::LiveService::NewStub(Connect(server));
+// Pushes `count` samples of series `flood`, starting at `first` milliseconds after the test's epoch.
+void PushFlood(const ServerProcess& server, const std::string& token, int first, int count) {
+  const auto stub = v1::IngestService::NewStub(Connect(server));
   grpc::ClientContext context;
+  SetDeadline(&context);
   context.AddMetadata("authorization", "Bearer " + token);
-  context.AddMetadata("x-pulseboard-tenant", "_system");
-  v1::SubscribeRequest request;
-  auto* query = request.add_queries();
-  query->set_query_id("q");
-  query->set_selector("{__name__=~\"pulseboard.*\"}");
-  const auto stream = stub->Subscribe(&context, request);
-  v1::SubscribeResponse response;
-  ASSERT_TRUE(stream->Read(&response)) << stream->Finish().error_message();
+  v1::PushRequest request;
+  const int64_t start_ms = SystemClock().NowUnixNanos() / kNanosPerMilli - 1'000'000;
+  for (int i = 0; i < count; ++i) {
+    auto* sample = request.add_samples();
+    sample->set_metric("flood");
+    const int64_t ms = start_ms + first + i;
+    sample->mutable_time()->set_seconds(ms / 1000);
+    sample->mutable_time()->set_nanos(static_cast<int32_t>(ms % 1000) * 1'000'000);
+    sample->set_value(i * 0.1);
+  }
+  v1::PushResponse response;
+  const grpc::Status status = stub->Push(&context, request, &response);
+  ASSERT_TRUE(status.ok()) << status.error_message();
+}
+
+// A subscriber that takes the first message and nothing more while far more than its flow-control window waits for it.
+class StuckSubscriber {
+ public:
+  explicit StuckSubscriber(const ServerProcess& server) {
+    const std::string token = LogIn(server);
+    PushFlood(server, token, 0, 1);
+    grpc::ChannelArguments arguments;
+    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);  // a connection of its own
+    arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);            // whose window does not grow
+    stub_ = v1::LiveService::NewStub(
+        grpc::CreateCustomChannel(server.address(), grpc::InsecureChannelCredentials(), arguments));
+    context_.AddMetadata("authorization", "Bearer " + token);
+    v1::SubscribeRequest request;
+    request.set_max_buffer_bytes(16 << 20);
+    auto* query = request.add_queries();
+    query->set_query_id("q");
+    query->set_selector("flood");
+    stream_ = stub_->Subscribe(&context_, request);
+    v1::SubscribeResponse response;
+    EXPECT_TRUE(stream_->Read(&response)) << stream_->Finish().error_message();
+    for (int i = 1; i <= 30; ++i) PushFlood(server, token, i * 10'000, 10'000);
+  }
+  ~StuckSubscriber() {
+    context_.TryCancel();
+    v1::SubscribeResponse response;
+    while (stream_->Read(&response)) continue;
+    EXPECT_FALSE(stream_->Finish().ok());
+  }
+
+ private:
+  std::unique_ptr<v1::LiveService::Stub> stub_;
+  grpc::ClientContext context_;
+  std::unique_ptr<grpc::ClientReader<v1::SubscribeResponse>> stream_;
+};
+
+TEST(Serve, LeavesWithinFiveSecondsWithAStuckPeer) {
+  ServerProcess server;
+  ASSERT_TRUE(server.Start().ok());
+  const StuckSubscriber stuck(server);
+  const auto start = std::chrono::steady_clock::now();
+  EXPECT_EQ(server.Terminate(std::chrono::seconds(10)), 0);
+  const auto took = std::chrono::steady_clock::now() - start;
+  EXPECT_GT(took, std::chrono::milliseconds(1900)) << "the peer was not stuck";
+  EXPECT_LT(took, std::chrono::seconds(5));
+}
+
+// A peer whose whole process stands still in the middle of a push.
+TEST(Serve, LeavesWithinFiveSecondsWithAFrozenPusher) {
+  ServerProcess server;
+  ASSERT_TRUE(server.Start().ok());
+  testing::Process agent(
+      {BinaryPath("pulseboardd"), "agent", "--server", server.address(), "--user", "admin", "--password-file",
+       server.password_file(), "--interval", "100ms", "--pins", server.dir().File("pins")},
+      server.dir().File("agent"));
+  ASSERT_TRUE(Eventually([&] { return agent.err().find("pushing server=") != std::string::npos; })) << agent.err();
+  agent.Signal(SIGSTOP);
   const auto start = std::chrono::steady_clock::now();
   EXPECT_EQ(server.Terminate(std::chrono::seconds(10)), 0);
   EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(5));
-  context.TryCancel();
-  while (stream->Read(&response)) continue;
-  EXPECT_FALSE(stream->Finish().ok());
+}
+
+TEST(Serve, GoesAtOnceOnASecondSignal) {
+  ServerProcessOptions options;
+  options.set = {"server.drain=60s", "server.exit=120s"};
+  ServerProcess server(options);
+  ASSERT_TRUE(server.Start().ok());
+  const StuckSubscriber stuck(server);
+  server.process().Signal(SIGTERM);
+  EXPECT_EQ(server.process().Wait(std::chrono::milliseconds(1500)), std::nullopt) << "it did not wait for the stream";
+  server.process().Signal(SIGINT);
+  EXPECT_EQ(server.process().Wait(std::chrono::seconds(10)), 128 + SIGINT);
 }
 
 TEST(Serve, ReloadsSettingsOnHangup) {
