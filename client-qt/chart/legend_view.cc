@@ -1,8 +1,10 @@
 #include "client-qt/chart/legend_view.h"
 
+#include <QHelpEvent>
 #include <QMouseEvent>
 #include <QPainter>
 #include <QScrollBar>
+#include <QToolTip>
 #include <algorithm>
 #include <cmath>
 
@@ -203,6 +205,22 @@ void LegendView::mouseMoveEvent(QMouseEvent* event) {
   hovered_ = row;
   Q_EMIT highlighted(row < 0 ? 0 : rows_[row].series_id);
   viewport()->update();
+}
+
+bool LegendView::viewportEvent(QEvent* event) {
+  if (event->type() != QEvent::ToolTip) return QAbstractScrollArea::viewportEvent(event);
+  const auto* help = static_cast<QHelpEvent*>(event);
+  const int at = rowAt(help->pos());
+  if (at < 0) {
+    QToolTip::hideText();
+    return true;
+  }
+  const LegendRow& row = rows_[at];
+  QToolTip::showText(help->globalPos(),
+                     QStringLiteral("%1\nlast %2, min %3, max %4")
+                         .arg(row.name, scale_.text(row.last), scale_.text(row.min), scale_.text(row.max)),
+                     viewport());
+  return true;
 }
 
 void LegendView::leaveEvent(QEvent*) {

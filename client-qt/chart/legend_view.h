@@ -37,6 +37,8 @@ class LegendView : public QAbstractScrollArea {
   void resizeEvent(QResizeEvent* event) override;
   void mouseMoveEvent(QMouseEvent* event) override;
   void leaveEvent(QEvent* event) override;
+  // The whole name with all figures, also where only the newest has room.
+  bool viewportEvent(QEvent* event) override;
 
  private:
   struct Grid {

@@ -202,7 +202,7 @@ void paintStack(QPainter& painter, const QVector<StackLayer>& layers, const Plot
     }
     if (layers.size() > kMaxSeams) continue;
     painter.setRenderHint(QPainter::Antialiasing, true);
-    painter.setPen(QPen(style.panel, 1));  // a hair of panel colour keeps neighbours apart for every eye
+    painter.setPen(QPen(dim ? faded(color, kDimmed) : color, 1));  // an edge keeps neighbours apart for every eye
     painter.setBrush(Qt::NoBrush);
     for (const auto& run : layer.upper) painter.drawPolyline(toPixels(run, scale));
   }
