@@ -108,26 +108,28 @@ QString selectorError(const QString& selector) {
   return parsed.ok() ? QString() : QString::fromStdString(StatusMessage(parsed.status()));
 }
 
+// Three rows of three: all in sight at once on a usual screen.
 DashboardSpec DashboardSpec::thisMachine() {
   DashboardSpec spec;
   spec.title = QStringLiteral("This machine");
-  PanelSpec cpu = panel("cpu", "CPU by core", {R"(system.cpu.usage{cpu!="all"})"}, PanelKind::Lines, 0, 0, 8);
+  PanelSpec cpu = panel("cpu", "CPU by core", {R"(system.cpu.usage{cpu!="all"})"}, PanelKind::Lines, 0, 0, 4);
   PanelSpec modes = panel("cpu-mode", "CPU by mode", {R"(system.cpu.utilization{cpu="all",mode!="idle"})"},
-                          PanelKind::StackedArea, 0, 1, 4);
-  PanelSpec pressure = panel("pressure", "Pressure stall", {"system.pressure"}, PanelKind::Lines, 8, 1, 4);
-  for (PanelSpec* percent : {&cpu, &modes, &pressure}) percent->axis_min = 0;
-  cpu.axis_max = 100;
+                          PanelKind::StackedArea, 4, 0, 4);
+  PanelSpec memory = panel("memory", "Memory", {R"(system.memory.usage{state=~"used|buffers|cached|free"})"},
+                           PanelKind::StackedArea, 0, 1, 4);
+  PanelSpec pressure = panel("pressure", "Pressure stall", {"system.pressure"}, PanelKind::Lines, 8, 2, 4);
+  for (PanelSpec* from_zero : {&cpu, &modes, &memory, &pressure}) from_zero->axis_min = 0;
+  for (PanelSpec* percent : {&cpu, &modes}) percent->axis_max = 100;
   spec.panels = {
       cpu,
-      panel("load", "Load", {"system.load"}, PanelKind::Lines, 8, 0, 4),
       modes,
-      panel("memory", "Memory", {R"(system.memory.usage{state=~"used|buffers|cached|free"})"}, PanelKind::StackedArea,
-            4, 1, 4),
+      panel("process-cpu", "Busiest processes", {"process.cpu.utilization"}, PanelKind::TopBars, 8, 0, 4),
+      memory,
+      panel("load", "Load", {"system.load"}, PanelKind::Lines, 4, 1, 4),
+      panel("process-memory", "Largest processes", {"process.memory.usage"}, PanelKind::TopBars, 8, 1, 4),
+      panel("disk", "Disk throughput", {"system.disk.throughput"}, PanelKind::Lines, 0, 2, 4),
+      panel("network", "Network throughput", {"system.network.throughput"}, PanelKind::Lines, 4, 2, 4),
       pressure,
-      panel("disk", "Disk throughput", {"system.disk.throughput"}, PanelKind::Lines, 0, 2, 6),
-      panel("network", "Network throughput", {"system.network.throughput"}, PanelKind::Lines, 6, 2, 6),
-      panel("process-cpu", "Busiest processes", {"process.cpu.utilization"}, PanelKind::TopBars, 0, 3, 6),
-      panel("process-memory", "Largest processes", {"process.memory.usage"}, PanelKind::TopBars, 6, 3, 6),
   };
   return spec;
 }
