@@ -80,6 +80,7 @@ int pixelsLike(const QImage& image, const QColor& color) {
 void saveScreenshot(QWidget* widget, const char* name) {
   const QDir dir(QStringLiteral(PULSEBOARD_SCREENSHOT_DIR));
   dir.mkpath(QStringLiteral("."));
+  QCoreApplication::processEvents();  // layouts that were asked for
   EXPECT_TRUE(widget->grab().save(dir.filePath(QLatin1String(name) + QStringLiteral(".png"))));
 }
 

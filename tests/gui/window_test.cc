@@ -132,6 +132,27 @@ TEST_F(Window, FiltersTheBrowserAsOneTypes) {
   saveScreenshot(&window(), "main-filter");
 }
 
+TEST_F(Window, TellsTheValuesUnderTheMouse) {
+  ASSERT_TRUE(waitForSeconds(5));
+  click(child<QPushButton>(&window(), "pause"));  // so that the picture stays below the mouse
+  LineChart* chart = load().lineChart();
+  QWidget* surface = chart->viewport();
+  // Near the right edge, where the samples are.
+  const QPoint spot(surface->width() - 16, surface->height() / 2);
+  QTest::mouseMove(surface, spot - QPoint(3, 0));
+  QTest::mouseMove(surface, spot);
+  const auto card = [&]() -> QWidget* {
+    for (QWidget* found : window().findChildren<QWidget*>("hoverCard")) {
+      if (found->isVisible()) return found;
+    }
+    return nullptr;
+  };
+  ASSERT_TRUE(eventually([&] { return card() != nullptr; }));
+  saveScreenshot(&window(), "main-hover");
+  QTest::mouseMove(&window(), QPoint(100, 900));
+  EXPECT_TRUE(eventually([&] { return card() == nullptr; }));
+}
+
 TEST_F(Window, ReadsTheHistoryOfAFixedRange) {
   ASSERT_TRUE(waitForSeconds(6));
   const qint64 end = newest() - kSecond;
