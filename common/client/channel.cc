@@ -29,9 +29,9 @@ std::string SystemAuthorities() {
   return "";
 }
 
-// gRPC 1.51 runs callbacks on threads that live as long as any channel made a callback call. When the last such channel goes
-// inside a callback (and a call's context, dropped in OnDone, may well be the last to hold one), a thread would join itself and
-// the process dies of an assertion. One channel that never goes keeps those threads for ever.
+// gRPC 1.51 runs callbacks on threads that live as long as any channel made a callback call. When the last such channel
+// goes inside a callback (and a call's context, dropped in OnDone, may well be the last to hold one), a thread would
+// join itself and the process dies of an assertion. One channel that never goes keeps those threads for ever.
 void KeepCallbackThreads() {
   struct Keeper {
     std::shared_ptr<grpc::Channel> channel =

@@ -77,7 +77,7 @@ struct SessionOptions {
   std::chrono::milliseconds retry_first{500};
   std::chrono::milliseconds retry_last{15'000};
   // When set, a session that is over (refresh token spent, expired or revoked) logs in again with what this returns,
-  // e.g. from a password file. Runs on a gRPC thread: may read a file, must not wait.
+  // e.g. from a password file. Runs on a gRPC thread under a lock: may read a file, must not wait nor call the session.
   std::function<absl::StatusOr<LoginCredentials>()> login_again;
   // The session is over and could not be renewed. Once, on a gRPC thread.
   std::function<void(const absl::Status&)> on_lost;

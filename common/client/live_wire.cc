@@ -1,0 +1,64 @@
+#include "common/client/live_wire.h"
+
+#include <utility>
+
+#include "common/base/clock.h"
+#include "common/wire/model.h"
+
+namespace pulseboard::client {
+
+v1::SubscribeRequest BuildRequest(const SubscriberOptions& options) {
+  v1::SubscribeRequest request;
+  for (const SubscriptionQuery& query : options.queries) {
+    v1::LiveQuery* out = request.add_queries();
+    out->set_query_id(query.id);
+    out->set_selector(query.selector);
+    out->mutable_backfill()->set_seconds(query.backfill.count() / kNanosPerSecond);
+    out->mutable_backfill()->set_nanos(static_cast<int32_t>(query.backfill.count() % kNanosPerSecond));
+    out->set_max_points(query.max_points);
+  }
+  request.set_max_buffer_bytes(options.max_buffer_bytes);
+  request.set_max_frames_per_second(options.max_frames_per_second);
+  return request;
+}
+
+DefinitionsEvent DecodeDefinitions(const v1::SeriesDefinitions& in, RefMap* refs) {
+  DefinitionsEvent event;
+  event.definitions.reserve(static_cast<size_t>(in.definitions_size()));
+  for (const v1::SeriesDefinition& definition : in.definitions()) {
+    SeriesInfo series = FromProto(definition.series());
+    (*refs)[definition.ref()] = series.id;
+    event.definitions.push_back({std::move(series), {definition.query_ids().begin(), definition.query_ids().end()}});
+  }
+  return event;
+}
+
+absl::StatusOr<std::vector<SeriesSamples>> DecodeFrame(const v1::SampleFrame& in, const RefMap& refs) {
+  std::vector<SeriesSamples> out;
+  out.reserve(static_cast<size_t>(in.columns_size()));
+  for (const v1::SeriesColumns& columns : in.columns()) {
+    const auto it = refs.find(columns.ref());
+    if (it == refs.end()) {
+      return absl::InternalError("the server sent samples of ref " + std::to_string(columns.ref()) +
+                                 " without defining it");
+    }
+    SeriesSamples& series = out.emplace_back();
+    series.series = it->second;
+    if (!FromProto(columns, &series.samples)) {
+      return absl::InternalError("the server sent columns of unequal length");
+    }
+  }
+  return out;
+}
+
+int64_t CountSamples(const std::vector<SeriesSamples>& series) {
+  int64_t count = 0;
+  for (const SeriesSamples& s : series) count += static_cast<int64_t>(s.samples.size());
+  return count;
+}
+
+FrameTimes DecodeTimes(const v1::FrameTimes& in, int64_t now) {
+  return {in.pushed_unix_nanos(), in.received_unix_nanos(), in.committed_unix_nanos(), in.sent_unix_nanos(), now};
+}
+
+}  // namespace pulseboard::client
