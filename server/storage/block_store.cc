@@ -22,39 +22,37 @@ int64_t BlockKeyTime(std::string_view key) {
   return OrderedToTime(GetBigEndian<uint64_t>(key.substr(kBlockKeyBytes - sizeof(uint64_t))));
 }
 
-BlockScan::BlockScan(PartitionPtr partition, const std::shared_ptr<rocksdb::DB>& db, const rocksdb::Snapshot* snapshot,
-                     TenantId tenant, SeriesId series)
-    : partition_(std::move(partition)),
+PartitionCursor::PartitionCursor(PartitionPtr partition, rocksdb::DB* db, const rocksdb::Snapshot* snapshot)
+    : partition_(std::move(partition)), iterator_([&] {
+        rocksdb::ReadOptions options;
+        options.snapshot = snapshot;
+        return db->NewIterator(options, partition_->family.get());
+      }()) {}
+
+BlockScan::BlockScan(PartitionCursor* cursor, TenantId tenant, SeriesId series)
+    : cursor_(cursor),
+      tenant_(tenant),
       series_(series),
-      lower_key_(BlockKey(tenant, series, std::numeric_limits<int64_t>::min())),
-      upper_key_(BlockKey(tenant, series + 1, std::numeric_limits<int64_t>::min())),
-      lower_(lower_key_),
-      upper_(upper_key_) {
-  rocksdb::ReadOptions options;
-  options.snapshot = snapshot;
-  options.iterate_lower_bound = &lower_;
-  options.iterate_upper_bound = &upper_;
-  it_.reset(db->NewIterator(options, partition_->family.get()));
-}
+      prefix_(BlockKey(tenant, series, 0).substr(0, kBlockKeyBytes - sizeof(uint64_t))) {}
 
 void BlockScan::SeekTo(int64_t time) {
-  std::string key = lower_key_.substr(0, kBlockKeyBytes - sizeof(uint64_t));
-  PutBigEndian(&key, TimeToOrdered(time));
-  it_->SeekForPrev(key);
-  if (!it_->Valid() && it_->status().ok()) it_->SeekToFirst();
+  it()->SeekForPrev(BlockKey(tenant_, series_, time));
+  if (!Valid() && it()->status().ok()) it()->Seek(prefix_);
 }
 
-void BlockScan::SeekToLast() { it_->SeekToLast(); }
+void BlockScan::SeekToLast() { it()->SeekForPrev(BlockKey(tenant_, series_, std::numeric_limits<int64_t>::max())); }
 
-bool BlockScan::Valid() const { return it_->Valid() && it_->key().size() == kBlockKeyBytes; }
+bool BlockScan::Valid() const {
+  return it()->Valid() && it()->key().size() == kBlockKeyBytes && ToView(it()->key()).starts_with(prefix_);
+}
 
 absl::Status BlockScan::status() const {
-  return FromRocks(it_->status(),
-                   "read blocks of series " + std::to_string(series_) + " of " + FormatDay(partition_->day));
+  return FromRocks(it()->status(),
+                   "read blocks of series " + std::to_string(series_) + " of " + FormatDay(cursor_->partition().day));
 }
 
 absl::Status BlockScan::Describe(const absl::Status& status) const {
-  return WithContext(status, "series " + std::to_string(series_) + ", day " + FormatDay(partition_->day) +
+  return WithContext(status, "series " + std::to_string(series_) + ", day " + FormatDay(cursor_->partition().day) +
                                  ", block starting at " + std::to_string(start_time()));
 }
 

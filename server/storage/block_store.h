@@ -32,35 +32,44 @@ std::string BlockKey(TenantId tenant, SeriesId series, int64_t start_time);
 inline constexpr size_t kBlockKeyBytes = 20;
 int64_t BlockKeyTime(std::string_view key);
 
-// Ascending walk over one series' blocks in one day. Not thread-safe; not movable: RocksDB keeps pointers into it.
+// An open iterator over one day. Making one costs more than a seek: keep it for several series. Not thread-safe.
+class PartitionCursor {
+ public:
+  // `snapshot` may be null: the state now. Both must outlive it.
+  PartitionCursor(PartitionPtr partition, rocksdb::DB* db, const rocksdb::Snapshot* snapshot);
+
+  const Partition& partition() const { return *partition_; }
+  rocksdb::Iterator* iterator() const { return iterator_.get(); }
+
+ private:
+  const PartitionPtr partition_;
+  const std::unique_ptr<rocksdb::Iterator> iterator_;
+};
+
+// Ascending walk over one series' blocks in one day. One at a time per cursor, which must outlive it.
 class BlockScan {
  public:
-  // `snapshot` may be null: the newest state.
-  BlockScan(PartitionPtr partition, const std::shared_ptr<rocksdb::DB>& db, const rocksdb::Snapshot* snapshot,
-            TenantId tenant, SeriesId series);
-  BlockScan(const BlockScan&) = delete;
-  BlockScan& operator=(const BlockScan&) = delete;
+  BlockScan(PartitionCursor* cursor, TenantId tenant, SeriesId series);
 
   // To the last block that starts at or before `time`, else to the first block.
   void SeekTo(int64_t time);
   void SeekToLast();
   bool Valid() const;
-  void Next() { it_->Next(); }
-  int64_t start_time() const { return BlockKeyTime(ToView(it_->key())); }
-  std::string_view bytes() const { return ToView(it_->value()); }
+  void Next() { it()->Next(); }
+  int64_t start_time() const { return BlockKeyTime(ToView(it()->key())); }
+  std::string_view bytes() const { return ToView(it()->value()); }
   // After Valid() returned false: OK at the end.
   absl::Status status() const;
   // Adds series, day and block to a decoding error.
   absl::Status Describe(const absl::Status& status) const;
 
  private:
-  const PartitionPtr partition_;
+  rocksdb::Iterator* it() const { return cursor_->iterator(); }
+
+  PartitionCursor* const cursor_;
+  const TenantId tenant_;
   const SeriesId series_;
-  const std::string lower_key_;
-  const std::string upper_key_;
-  const rocksdb::Slice lower_;
-  const rocksdb::Slice upper_;
-  std::unique_ptr<rocksdb::Iterator> it_;
+  const std::string prefix_;  // of this series' keys
 };
 
 // Thread-safe. Does no I/O under its lock.

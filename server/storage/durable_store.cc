@@ -95,7 +95,8 @@ absl::StatusOr<std::optional<Sample>> DurableStore::LatestFromBlocks(SeriesId se
   if (info == nullptr) return std::optional<Sample>();
   std::vector<PartitionPtr> partitions = blocks_->All();
   for (auto it = partitions.rbegin(); it != partitions.rend(); ++it) {
-    BlockScan scan(*it, rocks_->db(), nullptr, info->tenant, series);
+    PartitionCursor cursor(*it, rocks_->db().get(), nullptr);
+    BlockScan scan(&cursor, info->tenant, series);
     scan.SeekToLast();
     PB_RETURN_IF_ERROR(scan.status());
     if (!scan.Valid()) continue;

@@ -105,7 +105,7 @@ class DurableStore final : public Store {
   absl::Status CheckpointLocked() PB_REQUIRES(maintenance_mu_);
   absl::Status WriteCheckpoint() PB_REQUIRES(maintenance_mu_);
   absl::Status TendDays() PB_REQUIRES(maintenance_mu_);
-  void RelievePressure() PB_REQUIRES(maintenance_mu_);
+  bool RelievePressure() PB_REQUIRES(maintenance_mu_);
   int64_t OldestDay() const;
 
   absl::StatusOr<std::optional<Sample>> LatestFromBlocks(SeriesId series);

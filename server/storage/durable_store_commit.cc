@@ -11,6 +11,8 @@ namespace {
 
 // Bounds the latency of what is queued behind a group.
 constexpr int64_t kMaxGroupBytes = 16 << 20;
+// A log record's length must stay far from its format's limit.
+constexpr int64_t kMaxBatchBytes = 256 << 20;
 constexpr int64_t kBacklogRetryAfterMs = 100;
 constexpr int64_t kRequestOverheadBytes = 256;
 constexpr std::chrono::milliseconds kHeadRoomCheck{100};
@@ -29,6 +31,9 @@ absl::Status DurableStore::Append(AppendBatch batch, AppendDone done) {
   PB_RETURN_IF_ERROR(health_.Check());
   Request request;
   request.bytes = RequestBytes(batch);
+  if (request.bytes > kMaxBatchBytes) {
+    return BadField("batch", std::to_string(request.bytes) + " bytes", "at most " + std::to_string(kMaxBatchBytes));
+  }
   request.batch = std::move(batch);
   request.done = std::move(done);
   MutexLock lock(&queue_mu_);

@@ -50,9 +50,9 @@ void DurableStore::MaintainLoop() {
       if (rocks_->Resume().ok()) health_.SetRocks(absl::OkStatus());
     }
     MutexLock lock(&maintenance_mu_);
-    RelievePressure();
     status = SealPending();
-    if (status.ok() && steady_clock::now() >= next_checkpoint) {
+    const bool pressed = status.ok() && RelievePressure();
+    if (status.ok() && (pressed || steady_clock::now() >= next_checkpoint)) {
       status = CheckpointLocked();
       next_checkpoint = steady_clock::now() + interval;
     }
@@ -60,10 +60,13 @@ void DurableStore::MaintainLoop() {
   }
 }
 
-void DurableStore::RelievePressure() {
+// True when open chunks had to be given up early, to free memory or log.
+bool DurableStore::RelievePressure() {
   const bool log_full = wal_->BytesAfter(saved_checkpoint_) > options_.wal_recovery_bytes;
   MutexLock lock(&commit_mu_);
-  if (log_full || head_.bytes() > options_.head_bytes) head_.SealOldestHalf();
+  if (!log_full && head_.bytes() <= options_.head_bytes) return false;
+  head_.SealOldestHalf();
+  return true;
 }
 
 absl::Status DurableStore::SealPending() {

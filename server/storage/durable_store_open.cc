@@ -3,7 +3,9 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <filesystem>
 #include <random>
 #include <utility>
 
@@ -61,6 +63,8 @@ absl::StatusOr<std::unique_ptr<Store>> DurableStore::Open(StoreOptions options, 
 
 absl::Status DurableStore::LockDirectory() {
   PB_RETURN_IF_ERROR(WithContext(files_->CreateDirectory(options_.directory), "open store"));
+  const std::string parent = std::filesystem::absolute(options_.directory).lexically_normal().parent_path().string();
+  PB_RETURN_IF_ERROR(WithContext(files_->SyncDirectory(parent), "open store"));
   const std::string path = options_.directory + "/LOCK";
   lock_fd_ = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640);
   if (lock_fd_ < 0) return WithContext(FileError("open " + path, errno), "open store");
@@ -248,7 +252,10 @@ DurableStore::~DurableStore() {
     PB_LOG(Error, "storage", "failed closing store error={}", StatusMessage(status));
   }
   wal_.reset();  // stops its thread, which may report to health_
-  if (lock_fd_ >= 0) close(lock_fd_);
+  tables_.clear();
+  blocks_.reset();
+  rocks_.reset();
+  if (lock_fd_ >= 0) close(lock_fd_);  // last: whoever gets the lock finds everything let go
 }
 
 absl::Status DurableStore::WriteMeta(std::string_view key, std::string_view value) {

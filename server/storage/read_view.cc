@@ -26,9 +26,13 @@ absl::StatusOr<SampleColumns> StoreReadView::Read(SeriesId series, TimeRange ran
   SampleColumns out;
   if (range.empty()) return out;
   if (it->second.has_blocks) {
-    for (const PartitionPtr& partition : cut_.partitions) {
-      if (partition->day < DayOf(range.start) || partition->day > DayOf(range.end - 1)) continue;
-      PB_RETURN_IF_ERROR(ReadBlocks(partition, it->second.tenant, series, range, &out));
+    for (size_t i = 0; i < cursors_.size(); ++i) {
+      const int64_t day = cut_.partitions[i]->day;
+      if (day < DayOf(range.start) || day > DayOf(range.end - 1)) continue;
+      if (cursors_[i] == nullptr) {
+        cursors_[i] = std::make_unique<PartitionCursor>(cut_.partitions[i], cut_.db.get(), cut_.snapshot->get());
+      }
+      PB_RETURN_IF_ERROR(ReadBlocks(cursors_[i].get(), it->second.tenant, series, range, &out));
     }
   }
   for (const SampleRun& run : it->second.runs) {
@@ -38,9 +42,9 @@ absl::StatusOr<SampleColumns> StoreReadView::Read(SeriesId series, TimeRange ran
   return out;
 }
 
-absl::Status StoreReadView::ReadBlocks(const PartitionPtr& partition, TenantId tenant, SeriesId series, TimeRange range,
+absl::Status StoreReadView::ReadBlocks(PartitionCursor* cursor, TenantId tenant, SeriesId series, TimeRange range,
                                        SampleColumns* out) {
-  BlockScan scan(partition, cut_.db, cut_.snapshot->get(), tenant, series);
+  BlockScan scan(cursor, tenant, series);
   SampleColumns block;
   for (scan.SeekTo(range.start); scan.Valid() && scan.start_time() < range.end; scan.Next()) {
     const absl::StatusOr<BlockHeader> header = ReadBlockHeader(scan.bytes());

@@ -29,17 +29,18 @@ class StoreReadView final : public ReadView {
     std::shared_ptr<rocksdb::DB> db;
   };
 
-  explicit StoreReadView(Cut cut) : cut_(std::move(cut)) {}
+  explicit StoreReadView(Cut cut) : cut_(std::move(cut)), cursors_(cut_.partitions.size()) {}
 
   int64_t commit_sequence() const override { return cut_.commit_sequence; }
   absl::StatusOr<SampleColumns> Read(SeriesId series, TimeRange range) override;
   const ReadStats& stats() const override { return stats_; }
 
  private:
-  absl::Status ReadBlocks(const PartitionPtr& partition, TenantId tenant, SeriesId series, TimeRange range,
+  absl::Status ReadBlocks(PartitionCursor* cursor, TenantId tenant, SeriesId series, TimeRange range,
                           SampleColumns* out);
 
   Cut cut_;
+  std::vector<std::unique_ptr<PartitionCursor>> cursors_;  // beside cut_.partitions; null until needed; before cut_ in death
   ReadStats stats_;
 };
 

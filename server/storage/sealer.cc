@@ -78,7 +78,8 @@ absl::Status Sealer::AppendToTail(const Target& target, const Tail& tail, Column
 }
 
 absl::Status Sealer::MergeIntoDay(const Target& target, Columns samples) {
-  BlockScan scan(target.partition, blocks_->db(), nullptr, target.series->tenant, target.series->id);
+  PartitionCursor cursor(target.partition, blocks_->db().get(), nullptr);
+  BlockScan scan(&cursor, target.series->tenant, target.series->id);
   bool reached_last = false;
   while (!samples.times.empty()) {
     scan.SeekTo(samples.times.front());

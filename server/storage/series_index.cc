@@ -58,18 +58,35 @@ absl::StatusOr<SeriesId> SeriesIndex::FindOrCreate(TenantId tenant, const Series
       if (const auto found = it->second.by_key.find(encoded); found != it->second.by_key.end()) return found->second;
     }
   }
+  while (true) {
+    {
+      WriterLock lock(&mu_);
+      if (const auto found = tenants_[tenant].by_key.find(encoded); found != tenants_[tenant].by_key.end()) {
+        return found->second;
+      }
+      if (next_id_ < reserved_limit_) {
+        const SeriesId id = next_id_++;
+        InsertLocked(std::make_shared<const SeriesInfo>(SeriesInfo{id, tenant, key, metadata}), std::move(encoded));
+        if (created != nullptr) *created = true;
+        return id;
+      }
+    }
+    PB_RETURN_IF_ERROR(ReserveMore());
+  }
+}
+
+absl::Status SeriesIndex::ReserveMore() {
+  MutexLock reserve_lock(&reserve_mu_);
+  SeriesId limit = 0;
+  {
+    ReaderLock lock(&mu_);
+    if (next_id_ < reserved_limit_) return absl::OkStatus();  // somebody else was first
+    limit = next_id_ + kReservedAtOnce;
+  }
+  PB_RETURN_IF_ERROR(reserve_(limit));
   WriterLock lock(&mu_);
-  if (const auto found = tenants_[tenant].by_key.find(encoded); found != tenants_[tenant].by_key.end()) {
-    return found->second;
-  }
-  if (next_id_ == reserved_limit_) {
-    PB_RETURN_IF_ERROR(reserve_(next_id_ + kReservedAtOnce));
-    reserved_limit_ = next_id_ + kReservedAtOnce;
-  }
-  const SeriesId id = next_id_++;
-  InsertLocked(std::make_shared<const SeriesInfo>(SeriesInfo{id, tenant, key, metadata}), std::move(encoded));
-  if (created != nullptr) *created = true;
-  return id;
+  reserved_limit_ = std::max(reserved_limit_, limit);
+  return absl::OkStatus();
 }
 
 bool SeriesIndex::Add(SeriesInfoPtr info) {

@@ -25,7 +25,8 @@ using SeriesInfoPtr = std::shared_ptr<const SeriesInfo>;
 // Thread-safe.
 class SeriesIndex {
  public:
-  // Makes durable that ids below `limit` may have been handed out; called under the index's lock, rarely.
+  // Makes durable that ids below `limit` may have been handed out. Called rarely and not under the index's own lock: it may
+  // wait for the disk.
   using Reserve = std::function<absl::Status(SeriesId limit)>;
   static constexpr SeriesId kReservedAtOnce = 256;
 
@@ -56,10 +57,12 @@ class SeriesIndex {
     Ids all;
   };
 
+  absl::Status ReserveMore();
   void InsertLocked(SeriesInfoPtr info, std::string encoded_key) PB_REQUIRES(mu_);
   Ids NarrowLocked(const Tenant& tenant, const Matcher& matcher, Ids ids) const PB_REQUIRES_SHARED(mu_);
 
   const Reserve reserve_;
+  Mutex reserve_mu_;  // one reservation at a time; taken before mu_
   mutable SharedMutex mu_;
   std::map<TenantId, Tenant> tenants_ PB_GUARDED_BY(mu_);
   std::deque<SeriesInfoPtr> by_id_ PB_GUARDED_BY(mu_);  // null where no series is

@@ -93,7 +93,7 @@ struct ReadStats {
 };
 
 // One consistent state of some series: exactly the samples of all commits up to commit_sequence(). Keeps old data alive
-// while it exists: hold it for seconds, not for hours. Thread-compatible.
+// while it exists: hold it for seconds, not for hours; must not outlive the store. Thread-compatible.
 class ReadView {
  public:
   virtual ~ReadView() = default;

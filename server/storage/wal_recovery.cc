@@ -1,5 +1,6 @@
 // Opening a log: what is whole, what is torn, what is damaged.
 #include <algorithm>
+#include <filesystem>
 
 #include "common/base/errors.h"
 #include "common/base/log.h"
@@ -30,6 +31,7 @@ absl::StatusOr<int64_t> EndOfNonZero(const LogFile& file, int64_t from, int64_t 
 absl::StatusOr<std::unique_ptr<Wal>> Wal::Open(WalOptions options, int64_t checkpoint, const Visit& replay,
                                                WalRecovery* recovery) {
   PB_RETURN_IF_ERROR(options.files->CreateDirectory(options.directory));
+  PB_RETURN_IF_ERROR(options.files->SyncDirectory(std::filesystem::path(options.directory).parent_path().string()));
   std::unique_ptr<Wal> wal(new Wal(std::move(options)));
   PB_RETURN_IF_ERROR(wal->Recover(checkpoint, replay, recovery));
   wal->preparer_ = std::thread([raw = wal.get()] { raw->PrepareLoop(); });
