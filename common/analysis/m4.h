@@ -2,9 +2,10 @@
 // drawn line is the line of all samples. U. Jugel, Z. Jerzak, G. Hackenbroich, V. Markl: "M4: A Visualization-Oriented
 // Time Series Data Aggregation", PVLDB 7(10), 2014.
 //
-// NaN means "no value" and breaks the line. A column keeps the NaNs that break the line at its edges; where NaN lies between
-// values, the column keeps the part before it and the part after it apart, each with its own four samples (breaks past the
-// first within one column are not told apart). So a column gives at most 4 samples, or 11 where it holds NaN.
+// NaN means "no value" and breaks the line. A column keeps the NaNs that break the line at its edges; where NaN lies
+// between values, the column keeps the part before it and the part after it apart, each with its own four samples
+// (breaks past the first within one column are not told apart). So a column gives at most 4 samples, or 11 where it
+// holds NaN.
 #pragma once
 
 #include <cstdint>
@@ -16,13 +17,14 @@ namespace pulseboard {
 // One pass over sorted samples in as many pieces as one likes. Not thread-safe.
 class M4Reducer {
  public:
-  // Columns are `range` cut into `columns` equal parts, counted from range.start. REQUIRES: range not empty, columns >= 1.
+  // Columns are `range` cut into `columns` equal parts, counted from range.start. REQUIRES: range not empty, columns
+  // >= 1.
   M4Reducer(TimeRange range, int64_t columns);
 
   // Samples go on where the last ones ended. Times outside `range` fall into further columns of the same width.
   void Add(const SampleColumns& sorted);
-  // All samples as they were added when they are no more than 4 per column (of the range), else the reduced ones, sorted.
-  // Ends the use of the object.
+  // All samples as they were added when they are no more than 4 per column (of the range), else the reduced ones,
+  // sorted. Ends the use of the object.
   SampleColumns Finish();
   int64_t added() const { return added_; }
 
@@ -36,8 +38,8 @@ class M4Reducer {
     void AppendTo(SampleColumns* out) const;
   };
   struct Column {
-    Run before;          // up to the first break within the column
-    Run after;           // all that follows it
+    Run before;                   // up to the first break within the column
+    Run after;                    // all that follows it
     bool leading_break = false;   // NaN came before any value
     bool inner_break = false;     // NaN between values, or at the end until a value follows
     bool trailing_break = false;  // NaN is the last sample

@@ -1,5 +1,5 @@
-// WorkerPool: a fixed number of threads behind a bounded queue. For work that may block (disk reads), so that RPC threads
-// and the committer never do.
+// WorkerPool: a fixed number of threads behind a bounded queue. For work that may block (disk reads), so that RPC
+// threads and the committer never do.
 #pragma once
 
 #include <cstddef>

@@ -149,6 +149,8 @@ constexpr ConfigKey kKeys[] = {
              "A subscriber that takes nothing for this long is ended with SLOW_CONSUMER.", PB_FIELD(live.max_stall_ns)),
     Duration("live.max_backfill_duration", kSecond, 60 * kMinute, kFixed,
              "A backfill that takes longer is ended with SLOW_CONSUMER.", PB_FIELD(live.max_backfill_ns)),
+    Integer("live.max_backfill_samples", "samples", 1, 1'000'000'000'000,
+            "Raw samples one backfill may read; beyond it QUERY_TOO_BROAD.", PB_FIELD(live.max_backfill_samples)),
     Integer("live.pump_threads", "threads", 1, 16, "Threads that build and hand over frames.",
             PB_FIELD(live.pump_threads)),
     Integer("live.reader_threads", "threads", 1, 16, "Threads that read backfills and the log.",

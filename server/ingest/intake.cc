@@ -62,7 +62,9 @@ std::unique_ptr<IntakeStream> Intake::OpenStream(TenantId tenant) {
 }
 
 Intake::Found Intake::Judge(const SeriesDraft& draft, SeriesKey* key, SeriesMetadata* metadata) const {
-  const auto refused = [](RefusalReason reason, const absl::Status& why) { return Found{0, reason, StatusMessage(why)}; };
+  const auto refused = [](RefusalReason reason, const absl::Status& why) {
+    return Found{0, reason, StatusMessage(why)};
+  };
   if (auto bad = ValidateMetricName("metric", draft.metric); !bad.ok()) return refused(RefusalReason::kBadMetric, bad);
   if (auto bad = ValidateText("unit", draft.unit, kMaxUnitBytes); !bad.ok()) {
     return refused(RefusalReason::kBadMetric, bad);
@@ -140,7 +142,8 @@ absl::Status Intake::Push(TenantId tenant, const PushBatch& batch, PushDone done
     const auto index = static_cast<int64_t>(i);
     if (sample.time_is == PushSample::TimeIs::kNotRepresentable) {
       refusals.Add(index, RefusalReason::kBadTime, [] {
-        return std::string("time is not representable; 1970-01-01 to 2262-04-11 with 0 to 999,999,999 nanos would be accepted");
+        return std::string(
+            "time is not representable; 1970-01-01 to 2262-04-11 with 0 to 999,999,999 nanos would be accepted");
       });
       continue;
     }
@@ -173,7 +176,8 @@ absl::Status Intake::Append(AppendBatch batch, Refusals refusals, PushDone done)
     done(receipt);
     return absl::OkStatus();
   }
-  // A batch without good samples is committed all the same when it has a sequence: it may not hold up the acks after it.
+  // A batch without good samples is committed all the same when it has a sequence: it may not hold up the acks after
+  // it.
   auto on_commit = [this, receipt = std::move(receipt),
                     done = std::move(done)](const absl::StatusOr<CommitReceipt>& committed) mutable {
     if (!committed.ok()) {

@@ -27,15 +27,15 @@ namespace pulseboard {
 class IntakeStream;
 
 struct IntakeOptions {
-  int64_t max_sample_age_ns = 30 * kNanosPerDay;      // ingest.max_sample_age: older samples are refused TOO_OLD
-  int64_t raw_retention_ns = 30 * kNanosPerDay;       // storage.raw_retention: the shorter of the two counts
+  int64_t max_sample_age_ns = 30 * kNanosPerDay;       // ingest.max_sample_age: older samples are refused TOO_OLD
+  int64_t raw_retention_ns = 30 * kNanosPerDay;        // storage.raw_retention: the shorter of the two counts
   int64_t max_sample_lead_ns = 600 * kNanosPerSecond;  // ingest.max_sample_lead: further ahead is refused IN_FUTURE
-  int32_t max_labels = 64;                            // ingest.max_labels: labels per series; 1 to 256
-  int64_t max_series_per_tenant = 1'000'000;          // ingest.max_series_per_tenant: new series beyond: SERIES_LIMIT
-  int64_t max_series_per_metric = 200'000;            // ingest.max_series_per_metric: the same per tenant and metric
-  int32_t max_refs_per_stream = 1'000'000;            // ingest.max_refs_per_stream: series a stream may bind; 8 to 40 B each
-  int32_t max_unacked_batches = 16;                   // ingest.max_unacked_batches: in work per stream, then no reads
-  int64_t backlog_retry_ms = 250;                     // ingest.backlog_retry: RetryInfo with INGEST_BACKLOG_FULL
+  int32_t max_labels = 64;                             // ingest.max_labels: labels per series; 1 to 256
+  int64_t max_series_per_tenant = 1'000'000;           // ingest.max_series_per_tenant: new series beyond: SERIES_LIMIT
+  int64_t max_series_per_metric = 200'000;             // ingest.max_series_per_metric: the same per tenant and metric
+  int32_t max_refs_per_stream = 1'000'000;  // ingest.max_refs_per_stream: series a stream may bind; 8 to 40 B each
+  int32_t max_unacked_batches = 16;         // ingest.max_unacked_batches: in work per stream, then no reads
+  int64_t backlog_retry_ms = 250;           // ingest.backlog_retry: RetryInfo with INGEST_BACKLOG_FULL
 };
 
 // A series as a pusher describes it, not judged yet. The views live as long as the request.
@@ -92,8 +92,8 @@ struct PushReceipt {
   bool fsynced = true;
 };
 
-// Runs once: on the store's completion thread, or on the caller's when no sample was good and there is nothing to commit.
-// Must not block.
+// Runs once: on the store's completion thread, or on the caller's when no sample was good and there is nothing to
+// commit. Must not block.
 using PushDone = std::function<void(const absl::StatusOr<PushReceipt>&)>;
 
 inline constexpr size_t kMaxPushSamples = 10'000;         // PushRequest.samples
@@ -156,7 +156,8 @@ class Intake {
   std::atomic<int64_t> open_streams_{0};
 };
 
-// Refs, producer and sequence of one PushStream call. Thread-compatible: one call at a time. Its Intake must outlive it.
+// Refs, producer and sequence of one PushStream call. Thread-compatible: one call at a time. Its Intake must outlive
+// it.
 //
 // Per batch: Begin once, then Submit until it does not say INGEST_BACKLOG_FULL.
 class IntakeStream {
@@ -168,16 +169,16 @@ class IntakeStream {
   // Checks the structure and binds the definitions. An error ends the stream: BAD_FIELD (columns of unequal length, too
   // many samples, producer_id missing or changed, a ref out of range or bound to another series) or BAD_SEQUENCE.
   absl::Status Begin(const StreamBatch& batch);
-  // Judges and queues the samples of the batch Begin took. INGEST_BACKLOG_FULL: nothing happened, call again later with the
-  // same batch; other errors end the stream. With an error `done` will not run.
+  // Judges and queues the samples of the batch Begin took. INGEST_BACKLOG_FULL: nothing happened, call again later with
+  // the same batch; other errors end the stream. With an error `done` will not run.
   absl::Status Submit(const StreamBatch& batch, PushDone done);
   // Highest committed sequence of the producer. REQUIRES: Begin succeeded once.
   int64_t ProducerPosition() const;
 
  private:
   friend class Intake;
-  // A bound ref whose series was not found yet, or may not be. A series is looked up when its first good sample comes, so
-  // that refused samples create nothing.
+  // A bound ref whose series was not found yet, or may not be. A series is looked up when its first good sample comes,
+  // so that refused samples create nothing.
   struct Unresolved {
     SeriesKey key;
     SeriesMetadata metadata;
@@ -200,8 +201,8 @@ class IntakeStream {
   const TenantId tenant_;
   std::string producer_id_;
   int64_t last_sequence_ = 0;
-  std::vector<SeriesId> dense_;                        // by ref, for small refs
-  std::unordered_map<uint32_t, SeriesId> sparse_;      // for large ones
+  std::vector<SeriesId> dense_;                    // by ref, for small refs
+  std::unordered_map<uint32_t, SeriesId> sparse_;  // for large ones
   std::unordered_map<uint32_t, Unresolved> unresolved_;
   size_t unresolved_bytes_ = 0;
   size_t bound_count_ = 0;

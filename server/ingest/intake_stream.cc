@@ -78,7 +78,8 @@ absl::Status IntakeStream::Bind(size_t index, const StreamDefinition& definition
   drafted.bytes = KeyBytes(drafted.key, drafted.metadata) + drafted.message.size();
 
   const auto rebound = [&](const SeriesKey& key) {
-    return BadField(field, std::to_string(ref) + " again", "a ref that is not bound to " + Printable(key.Format()) + " yet");
+    return BadField(field, std::to_string(ref) + " again",
+                    "a ref that is not bound to " + Printable(key.Format()) + " yet");
   };
   if (const SeriesId id = Resolved(ref); id != 0) {
     const auto info = intake_.store_.GetSeries(id);
@@ -135,7 +136,8 @@ absl::StatusOr<SeriesId> IntakeStream::ResolveSlowly(int64_t index, uint32_t ref
     return SeriesId{0};
   }
   Unresolved& binding = it->second;
-  const bool quota_may_have_room = binding.reason == RefusalReason::kSeriesLimit && binding.tried_in_batch != last_sequence_;
+  const bool quota_may_have_room =
+      binding.reason == RefusalReason::kSeriesLimit && binding.tried_in_batch != last_sequence_;
   if (binding.reason == RefusalReason::kUnspecified || quota_may_have_room) {
     PB_ASSIGN_OR_RETURN(Intake::Found found, intake_.Resolve(tenant_, binding.key, binding.metadata));
     if (found.id != 0) {

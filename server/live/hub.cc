@@ -26,7 +26,8 @@ absl::Status CheckQuery(const LiveQuerySpec& query, const std::string& path) {
     return BadField(path + ".backfill", std::to_string(query.backfill_ns) + " ns", "0 to 400 days");
   }
   if (query.max_points < 0 || query.max_points > kMaxBackfillPoints) {
-    return BadField(path + ".max_points", std::to_string(query.max_points), "0 to " + std::to_string(kMaxBackfillPoints));
+    return BadField(path + ".max_points", std::to_string(query.max_points),
+                    "0 to " + std::to_string(kMaxBackfillPoints));
   }
   return absl::OkStatus();
 }
@@ -73,8 +74,8 @@ Hub::Hub(HubOptions options)
                                             // one step per subscription, those just closed included
                                             2 * static_cast<size_t>(std::max(1, options.max_subscriptions)))) {
   const int64_t sweep_interval_ns = std::clamp(options.progress_interval_ns / 4, kNanosPerMilli, kNanosPerSecond);
-  pump_ = std::make_unique<FramePump>(*options_.clock, std::clamp(options.pump_threads, 1, kMaxThreads), sweep_interval_ns,
-                                      [index = index_.get()] {
+  pump_ = std::make_unique<FramePump>(*options_.clock, std::clamp(options.pump_threads, 1, kMaxThreads),
+                                      sweep_interval_ns, [index = index_.get()] {
                                         for (const auto& subscription : index->All()) subscription->Sweep();
                                       });
   context_ = std::unique_ptr<LiveContext>(new LiveContext{options_, *index_, *pump_, *readers_, store_});
@@ -109,10 +110,10 @@ absl::StatusOr<std::shared_ptr<Subscription>> Hub::Subscribe(SubscriptionSpec sp
                                                          resume_after, std::move(sink));
   if (!index_->Add(subscription, options_.max_subscriptions)) {
     const std::string limit = std::to_string(options_.max_subscriptions);
-    return WithRetryAfterMs(MakeError(ErrorReason::kTooManySubscriptions,
-                                      limit + " subscriptions are open, the most this server serves",
-                                      {{"limit", limit}, {"setting", "live.max_subscriptions"}}),
-                            options_.busy_retry_ms);
+    return WithRetryAfterMs(
+        MakeError(ErrorReason::kTooManySubscriptions, limit + " subscriptions are open, the most this server serves",
+                  {{"limit", limit}, {"setting", "live.max_subscriptions"}}),
+        options_.busy_retry_ms);
   }
   if (closed_) {
     index_->Remove(subscription.get());

@@ -2,8 +2,8 @@
 //
 // A subscription is definitions, backfill and live samples in one ordered stream without hole or double: the view that
 // the backfill reads is cut inside the store's commit lock, where the subscription takes over from the commit after it.
-// After a break the stream goes on from a resume token: the commits between are read back from the store's log. What does
-// not fit into `max_buffer_bytes` is dropped oldest first, and one Gap says so.
+// After a break the stream goes on from a resume token: the commits between are read back from the store's log. What
+// does not fit into `max_buffer_bytes` is dropped oldest first, and one Gap says so.
 //
 // Lock order, outermost first. None is taken while a later one is held, and no lock is held across LiveSink calls:
 //   1. the store's commit lock   (held around OnCommit and the `at_cut` callbacks)
@@ -37,17 +37,17 @@ struct LiveContext;
 
 struct HubOptions {
   const Clock* clock = &SystemClock();
-  int32_t max_subscriptions = 10'000;                 // live.max_subscriptions: open at once, else TOO_MANY_SUBSCRIPTIONS
-  int32_t max_series_per_subscription = 20'000;       // live.max_series_per_subscription: else QUERY_TOO_BROAD
-  int64_t default_buffer_bytes = 1 << 20;             // live.default_buffer: unsent bytes held per subscription, by default
-  int32_t default_frames_per_second = 20;             // live.default_frames_per_second: 1 to 60
+  int32_t max_subscriptions = 10'000;            // live.max_subscriptions: open at once, else TOO_MANY_SUBSCRIPTIONS
+  int32_t max_series_per_subscription = 20'000;  // live.max_series_per_subscription: else QUERY_TOO_BROAD
+  int64_t default_buffer_bytes = 1 << 20;        // live.default_buffer: unsent bytes held per subscription, by default
+  int32_t default_frames_per_second = 20;        // live.default_frames_per_second: 1 to 60
   int64_t progress_interval_ns = 5 * kNanosPerSecond;  // live.progress_interval: heartbeat of an idle subscription
-  int64_t max_stall_ns = 120 * kNanosPerSecond;       // live.max_stall: a peer that takes nothing so long: SLOW_CONSUMER
-  int64_t max_backfill_ns = 300 * kNanosPerSecond;    // live.max_backfill_duration: longest backfill, then SLOW_CONSUMER
-  int64_t max_backfill_samples = 50'000'000;          // live.max_backfill_samples: raw samples read, else QUERY_TOO_BROAD
-  int32_t pump_threads = 1;                           // live.pump_threads: threads that build and hand over frames; 1 to 16
-  int32_t reader_threads = 2;                         // live.reader_threads: threads that read backfills and the log; 1 to 16
-  int64_t busy_retry_ms = 1'000;                      // live.busy_retry: RetryInfo with TOO_MANY_SUBSCRIPTIONS
+  int64_t max_stall_ns = 120 * kNanosPerSecond;     // live.max_stall: a peer that takes nothing so long: SLOW_CONSUMER
+  int64_t max_backfill_ns = 300 * kNanosPerSecond;  // live.max_backfill_duration: longest backfill, then SLOW_CONSUMER
+  int64_t max_backfill_samples = 50'000'000;        // live.max_backfill_samples: raw samples read, else QUERY_TOO_BROAD
+  int32_t pump_threads = 1;       // live.pump_threads: threads that build and hand over frames; 1 to 16
+  int32_t reader_threads = 2;     // live.reader_threads: threads that read backfills and the log; 1 to 16
+  int64_t busy_retry_ms = 1'000;  // live.busy_retry: RetryInfo with TOO_MANY_SUBSCRIPTIONS
 };
 
 inline constexpr int64_t kMinLiveBufferBytes = 64 << 10;
@@ -97,7 +97,8 @@ struct HubStats {
   int64_t slow_consumers = 0;
 };
 
-// Thread-safe. Made before the store (which observes through it), attached to it once open, closed before the store closes.
+// Thread-safe. Made before the store (which observes through it), attached to it once open, closed before the store
+// closes.
 class Hub final : public CommitObserver {
  public:
   explicit Hub(HubOptions options);

@@ -12,7 +12,7 @@
 namespace pulseboard {
 namespace {
 
-constexpr size_t kFrameRows = 16'384;             // a live frame holds about so many samples at most (but whole commits)
+constexpr size_t kFrameRows = 16'384;  // a live frame holds about so many samples at most (but whole commits)
 constexpr size_t kDefinitionsPerEvent = 1'000;
 constexpr size_t kDefinitionBytesPerEvent = 256 << 10;
 constexpr int32_t kMaxRounds = 8;  // catch-up rounds; afterwards overflow is dropped, so that it comes to an end
@@ -103,7 +103,8 @@ bool LiveSubscription::ended() const {
   return ended_ || failure_;
 }
 
-uint32_t LiveSubscription::AddSeries(const std::shared_ptr<const SeriesInfo>& info, const std::vector<int32_t>& queries) {
+uint32_t LiveSubscription::AddSeries(const std::shared_ptr<const SeriesInfo>& info,
+                                     const std::vector<int32_t>& queries) {
   std::string got;
   {
     MutexLock lock(&mu_);
@@ -114,7 +115,8 @@ uint32_t LiveSubscription::AddSeries(const std::shared_ptr<const SeriesInfo>& in
       refs_[info->id] = {ref, false};
       LiveDefinition definition{ref, info, {}};
       if (spec_.queries.size() > 1) {
-        for (const int32_t query : queries) definition.query_ids.push_back(spec_.queries[static_cast<size_t>(query)].query_id);
+        for (const int32_t query : queries)
+          definition.query_ids.push_back(spec_.queries[static_cast<size_t>(query)].query_id);
       }
       undefined_.push_back(std::move(definition));
       if (phase_ == Phase::kLive) ScheduleLocked(context_.clock().MonotonicNanos());
@@ -163,7 +165,8 @@ void LiveSubscription::AppendLive(int64_t commit_sequence, const LiveTimes& time
   const int64_t dropped = pending_.Append(commit_sequence, times, rows, PendingLimitLocked());
   dropped_total_ += dropped;
   context_.dropped_samples += dropped;
-  if (phase_ == Phase::kLive && !in_flight_) ScheduleLocked(std::max(next_frame_ns_, context_.clock().MonotonicNanos()));
+  if (phase_ == Phase::kLive && !in_flight_)
+    ScheduleLocked(std::max(next_frame_ns_, context_.clock().MonotonicNanos()));
 }
 
 void LiveSubscription::ScheduleLocked(int64_t due_ns) {

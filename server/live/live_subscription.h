@@ -3,10 +3,11 @@
 //   opening ──> backfill ──> live <──> catching up
 //      └── (resume token) ───────────────┘
 //
-// From the cut on (inside the store's commit lock) commits are appended to `pending_`, while the worker pool reads what came
-// before the cut: the backfill's view, or the log. What was read is sent first. Should `pending_` overflow before the reading
-// is done, it is forgotten and the subscription detaches: the log has it all, so the reading goes on from the cut in another
-// round, after a new cut. Only a subscription that is live (or has used up its rounds) drops samples, and says so by a Gap.
+// From the cut on (inside the store's commit lock) commits are appended to `pending_`, while the worker pool reads what
+// came before the cut: the backfill's view, or the log. What was read is sent first. Should `pending_` overflow before
+// the reading is done, it is forgotten and the subscription detaches: the log has it all, so the reading goes on from
+// the cut in another round, after a new cut. Only a subscription that is live (or has used up its rounds) drops
+// samples, and says so by a Gap.
 #pragma once
 
 #include <atomic>
@@ -48,8 +49,8 @@ struct LiveContext {
 // Thread-safe.
 class LiveSubscription final : public Subscription, public std::enable_shared_from_this<LiveSubscription> {
  public:
-  // `spec` is checked and coerced; `selectors` are its queries' ones, `queries_hash` their hash. `resume_after`: commit to go
-  // on after, nothing for a new start.
+  // `spec` is checked and coerced; `selectors` are its queries' ones, `queries_hash` their hash. `resume_after`: commit
+  // to go on after, nothing for a new start.
   LiveSubscription(LiveContext& context, SubscriptionSpec spec, std::vector<Selector> selectors, uint64_t queries_hash,
                    std::optional<int64_t> resume_after, std::weak_ptr<LiveSink> sink);
   ~LiveSubscription() override;
@@ -74,7 +75,8 @@ class LiveSubscription final : public Subscription, public std::enable_shared_fr
   // --- for SubscriptionIndex, under its mutex ---
   TenantId tenant() const { return spec_.tenant; }
   const std::vector<Selector>& selectors() const { return selectors_; }
-  // Makes the series known; its ref, or 0 once there are too many (the subscription then ends). `queries`: which it answers.
+  // Makes the series known; its ref, or 0 once there are too many (the subscription then ends). `queries`: which it
+  // answers.
   uint32_t AddSeries(const std::shared_ptr<const SeriesInfo>& info, const std::vector<int32_t>& queries);
   // True the first time.
   bool MarkRouted(SeriesId series);
@@ -156,26 +158,26 @@ class LiveSubscription final : public Subscription, public std::enable_shared_fr
   mutable Mutex mu_;
   Phase phase_ PB_GUARDED_BY(mu_) = Phase::kOpening;
   bool started_ PB_GUARDED_BY(mu_) = false;
-  bool ended_ PB_GUARDED_BY(mu_) = false;             // nothing more is offered
+  bool ended_ PB_GUARDED_BY(mu_) = false;                   // nothing more is offered
   std::optional<absl::Status> failure_ PB_GUARDED_BY(mu_);  // to end with, at once
   std::optional<absl::Status> drain_ PB_GUARDED_BY(mu_);    // to end with, after what is pending
   bool final_progress_sent_ PB_GUARDED_BY(mu_) = false;
-  bool in_flight_ PB_GUARDED_BY(mu_) = false;         // an event is with the sink
-  int64_t offered_ns_ PB_GUARDED_BY(mu_) = 0;         // when the last one went there
-  int64_t next_frame_ns_ PB_GUARDED_BY(mu_) = 0;      // when the next live frame may go
+  bool in_flight_ PB_GUARDED_BY(mu_) = false;     // an event is with the sink
+  int64_t offered_ns_ PB_GUARDED_BY(mu_) = 0;     // when the last one went there
+  int64_t next_frame_ns_ PB_GUARDED_BY(mu_) = 0;  // when the next live frame may go
   int64_t scheduled_ns_ PB_GUARDED_BY(mu_) = std::numeric_limits<int64_t>::max();
 
   std::unordered_map<SeriesId, Ref> refs_ PB_GUARDED_BY(mu_);
   std::deque<LiveDefinition> undefined_ PB_GUARDED_BY(mu_);  // series not yet defined to the receiver
 
-  bool reading_ PB_GUARDED_BY(mu_) = false;           // a read job waits or runs
+  bool reading_ PB_GUARDED_BY(mu_) = false;                              // a read job waits or runs
   std::deque<std::pair<LiveEvent, int64_t>> staged_ PB_GUARDED_BY(mu_);  // read, not sent; with their bytes
   int64_t staged_bytes_ PB_GUARDED_BY(mu_) = 0;
 
-  bool attached_ PB_GUARDED_BY(mu_) = false;          // commits are appended to pending_
-  int64_t read_to_ PB_GUARDED_BY(mu_) = 0;            // commits read (or skipped) so far
-  int64_t cut_ PB_GUARDED_BY(mu_) = 0;                // last commit before pending_; reading goes up to here
-  int32_t rounds_ PB_GUARDED_BY(mu_) = 0;             // cuts made
+  bool attached_ PB_GUARDED_BY(mu_) = false;  // commits are appended to pending_
+  int64_t read_to_ PB_GUARDED_BY(mu_) = 0;    // commits read (or skipped) so far
+  int64_t cut_ PB_GUARDED_BY(mu_) = 0;        // last commit before pending_; reading goes up to here
+  int32_t rounds_ PB_GUARDED_BY(mu_) = 0;     // cuts made
   PendingSamples pending_ PB_GUARDED_BY(mu_);
   int64_t dropped_total_ PB_GUARDED_BY(mu_) = 0;
 };

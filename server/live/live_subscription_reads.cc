@@ -14,9 +14,10 @@ namespace {
 
 constexpr size_t kMaxChunkRows = 8'000;
 constexpr int64_t kRowBytes = sizeof(PendingRow);
-constexpr int64_t kMaxScannedPerStep = 4'000'000;      // samples of the log looked at in one step: others wait for the thread
-constexpr size_t kRowsPerLock = 1'024;                 // the committer may wait for this lock
-constexpr int64_t kSparseAhead = 2 * kNanosPerDay;     // beyond the clock by this much hardly anything is stored
+constexpr int64_t kMaxScannedPerStep =
+    4'000'000;                          // samples of the log looked at in one step: others wait for the thread
+constexpr size_t kRowsPerLock = 1'024;  // the committer may wait for this lock
+constexpr int64_t kSparseAhead = 2 * kNanosPerDay;  // beyond the clock by this much hardly anything is stored
 
 int64_t Bytes(const std::vector<LiveColumn>& columns) {
   int64_t bytes = 0;
@@ -202,9 +203,10 @@ absl::Status LiveSubscription::FillBackfillChunk(LiveBackfill* chunk) {
       if (backfill_.next == backfill_.histories.size()) return absl::OkStatus();
       const History& history = backfill_.histories[backfill_.next++];
       backfill_.ref = history.ref;
-      backfill_.reader = std::make_unique<SeriesReader>(
-          *backfill_.view, history.series, TimeRange{history.start, kAllTime.end},
-          TimeRange{history.start, backfill_.now_unix_nanos}, history.max_points, backfill_.now_unix_nanos + kSparseAhead);
+      backfill_.reader =
+          std::make_unique<SeriesReader>(*backfill_.view, history.series, TimeRange{history.start, kAllTime.end},
+                                         TimeRange{history.start, backfill_.now_unix_nanos}, history.max_points,
+                                         backfill_.now_unix_nanos + kSparseAhead);
     }
     const int64_t scanned_before = backfill_.reader->scanned_samples();
     PB_ASSIGN_OR_RETURN(backfill_.ready, backfill_.reader->Next());
@@ -219,7 +221,8 @@ absl::Status LiveSubscription::FillBackfillChunk(LiveBackfill* chunk) {
 size_t LiveSubscription::AddPiece(size_t max_rows, LiveBackfill* chunk) {
   const size_t count = std::min(max_rows, backfill_.ready.size() - backfill_.ready_at);
   if (count == 0) return 0;
-  if (chunk->columns.empty() || chunk->columns.back().ref != backfill_.ref) chunk->columns.push_back({backfill_.ref, {}});
+  if (chunk->columns.empty() || chunk->columns.back().ref != backfill_.ref)
+    chunk->columns.push_back({backfill_.ref, {}});
   SampleColumns& to = chunk->columns.back().samples;  // may hold an earlier day of the same series
   const auto first = static_cast<ptrdiff_t>(backfill_.ready_at);
   const auto last = first + static_cast<ptrdiff_t>(count);
@@ -257,8 +260,8 @@ absl::Status LiveSubscription::ReadLog() {
 absl::Status LiveSubscription::BackfillTooBroad() const {
   const std::string limit = std::to_string(context_.options.max_backfill_samples);
   return MakeError(ErrorReason::kQueryTooBroad,
-                   "the backfill read " + std::to_string(backfill_.scanned_samples) + " samples and is not done; at most " +
-                       limit + " (live.max_backfill_samples) would be accepted",
+                   "the backfill read " + std::to_string(backfill_.scanned_samples) +
+                       " samples and is not done; at most " + limit + " (live.max_backfill_samples) would be accepted",
                    {{"sampleCount", std::to_string(backfill_.scanned_samples)},
                     {"limit", limit},
                     {"setting", "live.max_backfill_samples"}});
@@ -303,7 +306,8 @@ absl::Status LiveSubscription::ReadLogPart(Store& store, int64_t from, int64_t t
   MutexLock lock(&mu_);
   read_to_ = reached;
   if (samples.columns.empty()) return absl::OkStatus();
-  for (const LiveColumn& column : samples.columns) context_.delivered_samples += static_cast<int64_t>(column.samples.size());
+  for (const LiveColumn& column : samples.columns)
+    context_.delivered_samples += static_cast<int64_t>(column.samples.size());
   StageLocked({std::move(samples), TokenLocked(reached)}, bytes);
   return absl::OkStatus();
 }

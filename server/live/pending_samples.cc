@@ -87,7 +87,8 @@ PendingSamples::Frame PendingSamples::TakeFrame(size_t target_rows) {
     marks_.pop_front();
   }
   frame.samples.columns = ToColumns(&taken);
-  for (const LiveColumn& column : frame.samples.columns) frame.sample_count += static_cast<int64_t>(column.samples.size());
+  for (const LiveColumn& column : frame.samples.columns)
+    frame.sample_count += static_cast<int64_t>(column.samples.size());
   return frame;
 }
 

@@ -30,8 +30,8 @@ class PendingSamples {
     int64_t sample_count = 0;
   };
 
-  // Adds one commit. When more than `max_bytes` would be held, the oldest rows are dropped into the gap (of a commit that is
-  // too large by itself the newest rows stay). Returns how many were dropped.
+  // Adds one commit. When more than `max_bytes` would be held, the oldest rows are dropped into the gap (of a commit
+  // that is too large by itself the newest rows stay). Returns how many were dropped.
   int64_t Append(int64_t commit_sequence, const LiveTimes& times, std::span<const PendingRow> rows, int64_t max_bytes);
   // Adds one commit if it fits; false leaves all as it was.
   bool TryAppend(int64_t commit_sequence, const LiveTimes& times, std::span<const PendingRow> rows, int64_t max_bytes);

@@ -8,7 +8,8 @@
 namespace pulseboard {
 namespace {
 
-// Format 1: version u8 | queries hash u64 | commit sequence u64 | store id … | CRC-32 of all before, u32; little-endian.
+// Format 1: version u8 | queries hash u64 | commit sequence u64 | store id … | CRC-32 of all before, u32;
+// little-endian.
 constexpr char kVersion = 1;
 constexpr size_t kHashAt = 1;
 constexpr size_t kSequenceAt = kHashAt + sizeof(uint64_t);

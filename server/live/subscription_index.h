@@ -1,5 +1,5 @@
-// SubscriptionIndex: which series go to which subscriptions. A series is matched against all selectors once, when it is first
-// seen in a commit; from then on a sample costs one look-up and one append per subscription that wants it.
+// SubscriptionIndex: which series go to which subscriptions. A series is matched against all selectors once, when it is
+// first seen in a commit; from then on a sample costs one look-up and one append per subscription that wants it.
 #pragma once
 
 #include <array>
@@ -64,12 +64,14 @@ class SubscriptionIndex {
   // From now on new series are matched against its selectors too. No-op after Remove.
   void AddSelectors(LiveSubscription* subscription) PB_EXCLUDES(mu_);
   // Routes series that it wants and that were seen already; the others are routed when they are. No-op after Remove.
-  void AddRoutes(LiveSubscription* subscription, const std::vector<std::pair<SeriesId, uint32_t>>& refs) PB_EXCLUDES(mu_);
+  void AddRoutes(LiveSubscription* subscription, const std::vector<std::pair<SeriesId, uint32_t>>& refs)
+      PB_EXCLUDES(mu_);
   void Remove(LiveSubscription* subscription) PB_EXCLUDES(mu_);
 
   // Hands the rows of a commit to all who want them.
   void Publish(const CommittedBatch& batch, const Store* store) PB_EXCLUDES(mu_);
-  // All commits up to this one were handed out. May be read under a subscription's lock: then what is handed out is in there.
+  // All commits up to this one were handed out. May be read under a subscription's lock: then what is handed out is in
+  // there.
   int64_t published_commit() const { return published_commit_.load(std::memory_order_acquire); }
 
   std::vector<std::shared_ptr<LiveSubscription>> All() const PB_EXCLUDES(mu_);

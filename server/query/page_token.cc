@@ -57,10 +57,11 @@ absl::StatusOr<std::string> ParsePageToken(std::string_view token, std::initiali
     std::string position = bytes.substr(kHeaderBytes);
     if (GetLittleEndian<uint32_t>(std::string_view(bytes).substr(1)) == CheckSum(request, position)) return position;
   }
-  return MakeError(ErrorReason::kBadPageToken,
-                   "page_token: got '" + Printable(token) +
-                       "'; the next_page_token of the previous page, with all other fields unchanged, would be accepted",
-                   {{"pageToken", Printable(token)}});
+  return MakeError(
+      ErrorReason::kBadPageToken,
+      "page_token: got '" + Printable(token) +
+          "'; the next_page_token of the previous page, with all other fields unchanged, would be accepted",
+      {{"pageToken", Printable(token)}});
 }
 
 }  // namespace pulseboard

@@ -47,8 +47,8 @@ absl::StatusOr<PagePosition> Position(const QueryContext& context, std::string_v
 
 std::string NextToken(const QueryContext& context, std::string_view list, std::string_view extra,
                       const PageRequest& request, std::string_view last_key) {
-  return MakePageToken({std::to_string(context.tenant), list, extra, request.selector, std::to_string(request.page_size)},
-                       last_key);
+  return MakePageToken(
+      {std::to_string(context.tenant), list, extra, request.selector, std::to_string(request.page_size)}, last_key);
 }
 
 }  // namespace
@@ -82,7 +82,8 @@ absl::StatusOr<std::shared_ptr<QueryEngine::Ticket>> QueryEngine::Admit() {
 }
 
 int64_t QueryEngine::Deadline(std::optional<int64_t> remaining_ns) const {
-  const int64_t allowed = std::min(options_.max_duration_ns, std::max<int64_t>(0, remaining_ns.value_or(options_.max_duration_ns)));
+  const int64_t allowed =
+      std::min(options_.max_duration_ns, std::max<int64_t>(0, remaining_ns.value_or(options_.max_duration_ns)));
   return clock_.MonotonicNanos() + allowed;
 }
 
@@ -104,10 +105,14 @@ absl::Status QueryEngine::CheckSeriesCount(std::string_view selector, size_t cou
   return MakeError(ErrorReason::kQueryTooBroad,
                    "selector '" + Printable(selector) + "' picks " + got + " series; at most " + limit +
                        " (query.max_series) would be accepted",
-                   {{"selector", Printable(selector, 256)}, {"seriesCount", got}, {"limit", limit}, {"setting", "query.max_series"}});
+                   {{"selector", Printable(selector, 256)},
+                    {"seriesCount", got},
+                    {"limit", limit},
+                    {"setting", "query.max_series"}});
 }
 
-absl::StatusOr<std::vector<SeriesId>> QueryEngine::Select(const QueryContext& context, std::string_view selector) const {
+absl::StatusOr<std::vector<SeriesId>> QueryEngine::Select(const QueryContext& context,
+                                                          std::string_view selector) const {
   PB_RETURN_IF_ERROR(CheckAlive(context));
   PB_ASSIGN_OR_RETURN(const Selector compiled, Selector::Parse(selector));
   return store_.SelectSeries(context.tenant, compiled);
@@ -120,8 +125,9 @@ absl::StatusOr<std::vector<SeriesId>> QueryEngine::SelectForList(const QueryCont
   return store_.SelectSeries(context.tenant, Selector());
 }
 
-absl::Status QueryEngine::VisitSeries(const QueryContext& context, const std::vector<SeriesId>& ids,
-                                      const std::function<void(const std::shared_ptr<const SeriesInfo>&)>& visit) const {
+absl::Status QueryEngine::VisitSeries(
+    const QueryContext& context, const std::vector<SeriesId>& ids,
+    const std::function<void(const std::shared_ptr<const SeriesInfo>&)>& visit) const {
   for (size_t i = 0; i < ids.size(); ++i) {
     if (i % kCheckAliveEvery == 0) PB_RETURN_IF_ERROR(CheckAlive(context));
     if (const auto info = store_.GetSeries(ids[i]); info != nullptr) visit(info);

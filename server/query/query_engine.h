@@ -1,7 +1,7 @@
 // QueryEngine: answers questions about series and history on worker threads of its own. Plain C++, no gRPC.
 //
-// A call is admitted first (Admit), then runs on the pool through its ticket. Reads block on disk: never call the reading
-// functions on an RPC thread.
+// A call is admitted first (Admit), then runs on the pool through its ticket. Reads block on disk: never call the
+// reading functions on an RPC thread.
 #pragma once
 
 #include <atomic>
@@ -26,14 +26,14 @@ namespace pulseboard {
 class RangeCursor;
 
 struct QueryOptions {
-  int32_t threads = 2;                                // query.threads: worker threads; 1 to 64
-  int32_t max_active = 64;                            // query.max_active: calls running or waiting, beyond: QUERY_BUSY
-  int64_t max_series = 10'000;                        // query.max_series: per QueryRange or QueryLatest, else QUERY_TOO_BROAD
-  int64_t max_samples = 50'000'000;                   // query.max_samples: raw samples read per QueryRange, the same
-  int64_t max_duration_ns = 60 * kNanosPerSecond;     // query.max_duration: longest life of one call, streaming included
-  int64_t busy_retry_ms = 500;                        // query.busy_retry: RetryInfo with QUERY_BUSY
-  int32_t chunk_samples = 8'000;                      // query.chunk_samples: samples per chunk of a QueryRange answer
-  int64_t raw_retention_ns = 30 * kNanosPerDay;       // storage.raw_retention: nothing older needs to be read
+  int32_t threads = 2;               // query.threads: worker threads; 1 to 64
+  int32_t max_active = 64;           // query.max_active: calls running or waiting, beyond: QUERY_BUSY
+  int64_t max_series = 10'000;       // query.max_series: per QueryRange or QueryLatest, else QUERY_TOO_BROAD
+  int64_t max_samples = 50'000'000;  // query.max_samples: raw samples read per QueryRange, the same
+  int64_t max_duration_ns = 60 * kNanosPerSecond;  // query.max_duration: longest life of one call, streaming included
+  int64_t busy_retry_ms = 500;                     // query.busy_retry: RetryInfo with QUERY_BUSY
+  int32_t chunk_samples = 8'000;                   // query.chunk_samples: samples per chunk of a QueryRange answer
+  int64_t raw_retention_ns = 30 * kNanosPerDay;    // storage.raw_retention: nothing older needs to be read
 };
 
 // Cancels the work of one call from any thread. Thread-safe.
@@ -135,8 +135,8 @@ class QueryEngine {
     ~Ticket();
     Ticket(const Ticket&) = delete;
     Ticket& operator=(const Ticket&) = delete;
-    // Runs `job` on the pool. At most one job of a ticket may wait or run at a time; then there is always room. After Stop
-    // the job is dropped unrun and false returned.
+    // Runs `job` on the pool. At most one job of a ticket may wait or run at a time; then there is always room. After
+    // Stop the job is dropped unrun and false returned.
     [[nodiscard]] bool Run(std::function<void()> job);
 
    private:
@@ -150,7 +150,8 @@ class QueryEngine {
 
   // RESOURCE_EXHAUSTED/QUERY_BUSY with RetryInfo when `max_active` calls are under way.
   absl::StatusOr<std::shared_ptr<Ticket>> Admit();
-  // The instant at which a call starting now must end: the caller's own deadline or `max_duration_ns`, whichever is sooner.
+  // The instant at which a call starting now must end: the caller's own deadline or `max_duration_ns`, whichever is
+  // sooner.
   int64_t Deadline(std::optional<int64_t> remaining_ns) const;
 
   absl::StatusOr<MetricsPage> ListMetrics(const QueryContext& context, const PageRequest& request) const;

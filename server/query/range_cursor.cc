@@ -40,8 +40,8 @@ RangeCursor::RangeCursor(QueryEngine& engine, QueryContext context, RangeRequest
 }
 
 void RangeCursor::StartSeries() {
-  reader_ = std::make_unique<SeriesReader>(*view_, series_[next_series_], readable_, request_.range, request_.max_points,
-                                           engine_.clock_.NowUnixNanos() + kSlackNanos);
+  reader_ = std::make_unique<SeriesReader>(*view_, series_[next_series_], readable_, request_.range,
+                                           request_.max_points, engine_.clock_.NowUnixNanos() + kSlackNanos);
   series_defined_ = false;
   ready_.clear();
   ready_at_ = 0;

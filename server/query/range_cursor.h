@@ -19,8 +19,8 @@ class RangeCursor {
  public:
   RangeCursor(const RangeCursor&) = delete;
   RangeCursor& operator=(const RangeCursor&) = delete;
-  // The next chunk; the last one carries the summary, none may be asked for after it. A single series is read in pieces of a
-  // day, so that memory is bounded by a day and the answer's own chunk. Errors as for QueryEngine.
+  // The next chunk; the last one carries the summary, none may be asked for after it. A single series is read in pieces
+  // of a day, so that memory is bounded by a day and the answer's own chunk. Errors as for QueryEngine.
   absl::StatusOr<RangeChunk> Next();
 
  private:
@@ -45,7 +45,7 @@ class RangeCursor {
   uint32_t last_ref_ = 0;
   std::unique_ptr<SeriesReader> reader_;  // of the open series
   bool series_defined_ = false;           // its definition was sent
-  SampleColumns ready_;  // of the open series, not sent yet
+  SampleColumns ready_;                   // of the open series, not sent yet
   size_t ready_at_ = 0;
   RangeSummary summary_;
 };

@@ -1,5 +1,5 @@
-// SeriesReader: one series of a view in pieces of a day, reduced to pixel columns where asked, so that memory is bounded by a
-// day of one series and not by the range.
+// SeriesReader: one series of a view in pieces of a day, reduced to pixel columns where asked, so that memory is
+// bounded by a day of one series and not by the range.
 #pragma once
 
 #include <cstdint>

@@ -124,7 +124,8 @@ StreamBatch FromProto(const v1::PushStreamRequest& request) {
   }
   batch.base_time_unix_nanos = request.base_time_unix_nanos();
   batch.refs = {request.refs().data(), static_cast<size_t>(request.refs_size())};
-  batch.time_offsets_nanos = {request.time_offsets_nanos().data(), static_cast<size_t>(request.time_offsets_nanos_size())};
+  batch.time_offsets_nanos = {request.time_offsets_nanos().data(),
+                              static_cast<size_t>(request.time_offsets_nanos_size())};
   batch.values = {request.values().data(), static_cast<size_t>(request.values_size())};
   batch.pushed_unix_nanos = request.pushed_unix_nanos();
   return batch;

@@ -18,8 +18,8 @@
 namespace pulseboard {
 namespace {
 
-// One LiveService.Subscribe call: hands each event of its subscription to the transport and asks for the next one when it is
-// written. Thread-safe; owns itself until OnDone. The hub is called without `mu_` held.
+// One LiveService.Subscribe call: hands each event of its subscription to the transport and asks for the next one when
+// it is written. Thread-safe; owns itself until OnDone. The hub is called without `mu_` held.
 class SubscribeReactor final : public grpc::ServerWriteReactor<v1::SubscribeResponse>,
                                public LiveSink,
                                public Drainable,

@@ -18,7 +18,8 @@ constexpr int32_t kMaxRetryDoublings = 5;  // up to 160 ms
 
 PushStreamReactor* PushStreamReactor::Start(grpc::CallbackServerContext* context, const Authenticator& authenticator,
                                             Intake& intake, StreamRegistry& streams, StreamTicker& ticker) {
-  auto self = std::shared_ptr<PushStreamReactor>(new PushStreamReactor(context, authenticator, intake, streams, ticker));
+  auto self =
+      std::shared_ptr<PushStreamReactor>(new PushStreamReactor(context, authenticator, intake, streams, ticker));
   self->self_ = self;
   const auto principal = authenticator.Authenticate(*context, Right::kPush);
   if (principal.ok()) {
@@ -54,7 +55,8 @@ void PushStreamReactor::OnReadDone(bool ok) {
 }
 
 void PushStreamReactor::TakeBatch() {
-  const absl::Status status = stream_->Begin(FromProto(request_));
+  batch_ = FromProto(request_);
+  const absl::Status status = stream_->Begin(batch_);
   {
     MutexLock lock(&mu_);
     if (!status.ok()) {
@@ -78,10 +80,8 @@ void PushStreamReactor::SubmitBatch() {
       return;
     }
   }
-  const absl::Status status =
-      stream_->Submit(FromProto(request_), [self = shared_from_this()](const absl::StatusOr<PushReceipt>& receipt) {
-        self->OnReceipt(receipt);
-      });
+  const absl::Status status = stream_->Submit(
+      batch_, [self = shared_from_this()](const absl::StatusOr<PushReceipt>& receipt) { self->OnReceipt(receipt); });
   if (HasReason(status, ErrorReason::kIngestBacklogFull)) {
     RetryLater();
     return;
@@ -98,11 +98,12 @@ void PushStreamReactor::SubmitBatch() {
 
 void PushStreamReactor::RetryLater() {
   const int64_t wait_ms = kFirstRetryMs << std::min(retries_++, kMaxRetryDoublings);
-  // Weak: the alarm is our own member and must not keep us.
-  retry_alarm_.Set(std::chrono::system_clock::now() + std::chrono::milliseconds(wait_ms),
-                   [weak = weak_from_this()](bool /*fired*/) {
-                     if (const auto self = weak.lock()) self->SubmitBatch();
-                   });
+  // A new one each time: this may run inside the last one's function. Weak: the alarm is ours and must not keep us.
+  retry_alarm_ = std::make_unique<grpc::Alarm>();
+  retry_alarm_->Set(std::chrono::system_clock::now() + std::chrono::milliseconds(wait_ms),
+                    [weak = weak_from_this()](bool /*fired*/) {
+                      if (const auto self = weak.lock()) self->SubmitBatch();
+                    });
 }
 
 void PushStreamReactor::OnReceipt(const absl::StatusOr<PushReceipt>& receipt) {
@@ -137,7 +138,8 @@ void PushStreamReactor::AddToAckLocked(const PushReceipt& receipt) {
   acked_sequence_ = std::max(acked_sequence_, receipt.sequence);
   commit_sequence_ = std::max(commit_sequence_, receipt.commit_sequence);
   ack_.mutable_refusals()->MergeFrom(one.refusals());
-  for (const v1::RefusalCount& count : one.refusal_counts()) ack_counts_[static_cast<size_t>(count.reason())] += count.count();
+  for (const v1::RefusalCount& count : one.refusal_counts())
+    ack_counts_[static_cast<size_t>(count.reason())] += count.count();
   if (one.duplicate()) ack_.set_duplicate_batch_count(ack_.duplicate_batch_count() + 1);
   ack_.set_ack_mode(one.ack_mode());
 }

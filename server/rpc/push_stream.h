@@ -17,19 +17,20 @@
 
 namespace pulseboard {
 
-// Reads a batch, hands it to the intake, reads the next one while less than `max_unacked_batches` wait for their ack. A batch
-// that the store has no room for is tried again a little later, and nothing is read meanwhile: flow control slows the pusher.
-// Acks that come while a response is on its way are put together into the next one.
+// Reads a batch, hands it to the intake, reads the next one while less than `max_unacked_batches` wait for their ack. A
+// batch that the store has no room for is tried again a little later, and nothing is read meanwhile: flow control slows
+// the pusher. Acks that come while a response is on its way are put together into the next one.
 //
-// However the call ends, what is in work is acknowledged first, unless the peer is gone. Thread-safe; owns itself until OnDone.
+// However the call ends, what is in work is acknowledged first, unless the peer is gone. Thread-safe; owns itself until
+// OnDone.
 class PushStreamReactor final : public grpc::ServerBidiReactor<v1::PushStreamRequest, v1::PushStreamResponse>,
                                 public Drainable,
                                 public TickingStream,
                                 public std::enable_shared_from_this<PushStreamReactor> {
  public:
   // The arguments outlive the call.
-  static PushStreamReactor* Start(grpc::CallbackServerContext* context, const Authenticator& authenticator, Intake& intake,
-                                  StreamRegistry& streams, StreamTicker& ticker);
+  static PushStreamReactor* Start(grpc::CallbackServerContext* context, const Authenticator& authenticator,
+                                  Intake& intake, StreamRegistry& streams, StreamTicker& ticker);
 
   void Drain(const absl::Status& status, bool hard) override;
   void Tick() override;
@@ -68,20 +69,21 @@ class PushStreamReactor final : public grpc::ServerBidiReactor<v1::PushStreamReq
 
   // Belong to whoever reads or takes the batch; one at a time.
   v1::PushStreamRequest request_;
+  StreamBatch batch_;  // views of it
   int32_t retries_ = 0;
-  grpc::Alarm retry_alarm_;
+  std::unique_ptr<grpc::Alarm> retry_alarm_;
 
   Mutex mu_;
   bool reading_ PB_GUARDED_BY(mu_) = false;
-  bool taking_ PB_GUARDED_BY(mu_) = false;         // a batch was read and is not handed over yet
-  bool half_closed_ PB_GUARDED_BY(mu_) = false;    // the pusher will send no more
+  bool taking_ PB_GUARDED_BY(mu_) = false;       // a batch was read and is not handed over yet
+  bool half_closed_ PB_GUARDED_BY(mu_) = false;  // the pusher will send no more
   bool write_in_flight_ PB_GUARDED_BY(mu_) = false;
   bool greeted_ PB_GUARDED_BY(mu_) = false;
-  bool acks_frozen_ PB_GUARDED_BY(mu_) = false;    // a batch failed: nothing after it may be acknowledged
+  bool acks_frozen_ PB_GUARDED_BY(mu_) = false;  // a batch failed: nothing after it may be acknowledged
   bool finished_ PB_GUARDED_BY(mu_) = false;
   std::optional<absl::Status> ending_ PB_GUARDED_BY(mu_);
-  int32_t unacked_ PB_GUARDED_BY(mu_) = 0;         // batches whose ack was not handed to the transport
-  int32_t ready_acks_ PB_GUARDED_BY(mu_) = 0;      // those of them that are in `ack_`
+  int32_t unacked_ PB_GUARDED_BY(mu_) = 0;     // batches whose ack was not handed to the transport
+  int32_t ready_acks_ PB_GUARDED_BY(mu_) = 0;  // those of them that are in `ack_`
   v1::PushStreamResponse ack_ PB_GUARDED_BY(mu_);
   std::array<int64_t, kRefusalReasonCount> ack_counts_ PB_GUARDED_BY(mu_){};
   int64_t acked_sequence_ PB_GUARDED_BY(mu_) = 0;

@@ -63,8 +63,8 @@ class QueryReactor final : public grpc::ServerUnaryReactor, public std::enable_s
  public:
   using Work = std::function<absl::Status(const QueryContext&)>;
 
-  static QueryReactor* Start(grpc::CallbackServerContext* context, const Authenticator& authenticator, QueryEngine& engine,
-                             Work work) {
+  static QueryReactor* Start(grpc::CallbackServerContext* context, const Authenticator& authenticator,
+                             QueryEngine& engine, Work work) {
     auto self = std::make_shared<QueryReactor>();
     self->self_ = self;
     if (absl::Status status = self->Begin(*context, authenticator, engine, std::move(work)); !status.ok()) {
@@ -77,8 +77,8 @@ class QueryReactor final : public grpc::ServerUnaryReactor, public std::enable_s
   void OnDone() override { const auto keep = std::move(self_); }
 
  private:
-  absl::Status Begin(const grpc::CallbackServerContext& context, const Authenticator& authenticator, QueryEngine& engine,
-                     Work work) {
+  absl::Status Begin(const grpc::CallbackServerContext& context, const Authenticator& authenticator,
+                     QueryEngine& engine, Work work) {
     PB_ASSIGN_OR_RETURN(const Principal principal, authenticator.Authenticate(context, Right::kRead));
     PB_ASSIGN_OR_RETURN(auto ticket, engine.Admit());
     const QueryContext query{principal.tenant, engine.Deadline(RemainingNanos(context)), cancellation_};
@@ -123,9 +123,8 @@ class QueryService final : public v1::QueryService::CallbackService {
 
   grpc::ServerUnaryReactor* QueryLatest(grpc::CallbackServerContext* context, const v1::QueryLatestRequest* request,
                                         v1::QueryLatestResponse* response) override {
-    return Run(context, response, [this, request](const QueryContext& query) {
-      return engine_.QueryLatest(query, request->selector());
-    });
+    return Run(context, response,
+               [this, request](const QueryContext& query) { return engine_.QueryLatest(query, request->selector()); });
   }
 
   grpc::ServerWriteReactor<v1::QueryRangeResponse>* QueryRange(grpc::CallbackServerContext* context,
@@ -134,8 +133,8 @@ class QueryService final : public v1::QueryService::CallbackService {
   }
 
  private:
-  // `read` gives a StatusOr of a value that ToProto turns into the response. Request and response live until the call is
-  // finished, which is after the work.
+  // `read` gives a StatusOr of a value that ToProto turns into the response. Request and response live until the call
+  // is finished, which is after the work.
   template <typename Response, typename Read>
   grpc::ServerUnaryReactor* Run(grpc::CallbackServerContext* context, Response* response, Read read) {
     return QueryReactor::Start(context, authenticator_, engine_, [response, read](const QueryContext& query) {

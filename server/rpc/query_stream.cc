@@ -38,7 +38,8 @@ void ToMessages(const RangeChunk& chunk, std::deque<v1::QueryRangeResponse>* out
 QueryRangeReactor* QueryRangeReactor::Start(grpc::CallbackServerContext* context, const v1::QueryRangeRequest& request,
                                             const Authenticator& authenticator, QueryEngine& engine,
                                             StreamRegistry& streams, StreamTicker& ticker) {
-  auto self = std::shared_ptr<QueryRangeReactor>(new QueryRangeReactor(context, authenticator, engine, streams, ticker));
+  auto self =
+      std::shared_ptr<QueryRangeReactor>(new QueryRangeReactor(context, authenticator, engine, streams, ticker));
   self->self_ = self;
   if (const absl::Status status = self->Begin(*context, request, authenticator); !status.ok()) self->End(status);
   return self.get();

@@ -16,8 +16,8 @@
 
 namespace pulseboard {
 
-// Reads a chunk on the engine's pool, writes its messages one by one, and only then reads the next chunk: a slow reader holds
-// one chunk. Thread-safe; owns itself until OnDone.
+// Reads a chunk on the engine's pool, writes its messages one by one, and only then reads the next chunk: a slow reader
+// holds one chunk. Thread-safe; owns itself until OnDone.
 class QueryRangeReactor final : public grpc::ServerWriteReactor<v1::QueryRangeResponse>,
                                 public Drainable,
                                 public TickingStream,

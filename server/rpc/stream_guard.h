@@ -1,5 +1,5 @@
-// What every long-lived call needs besides its own work: a look, once a second, at whether its session still allows it, and
-// an end by force when the peer takes no status.
+// What every long-lived call needs besides its own work: a look, once a second, at whether its session still allows it,
+// and an end by force when the peer takes no status.
 #pragma once
 
 #include <atomic>
@@ -34,7 +34,8 @@ class StreamGuard {
   void Cancel();
   // To be called in OnDone: the context goes away.
   void Forget();
-  // Notes that the status was handed over; CancelIfStuck() cancels the call when it is still not done a grace time later.
+  // Notes that the status was handed over; CancelIfStuck() cancels the call when it is still not done a grace time
+  // later.
   void NoteFinished();
   void CancelIfStuck();
 

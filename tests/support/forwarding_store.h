@@ -34,7 +34,9 @@ class ForwardingStore : public Store {
   int64_t SeriesCount(TenantId tenant, std::string_view metric) const override {
     return real_.SeriesCount(tenant, metric);
   }
-  absl::Status Append(AppendBatch batch, AppendDone done) override { return real_.Append(std::move(batch), std::move(done)); }
+  absl::Status Append(AppendBatch batch, AppendDone done) override {
+    return real_.Append(std::move(batch), std::move(done));
+  }
   int64_t ProducerPosition(TenantId tenant, std::string_view producer_id) const override {
     return real_.ProducerPosition(tenant, producer_id);
   }

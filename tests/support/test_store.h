@@ -60,9 +60,10 @@ class TestStore {
       batch.values.push_back(row.value);
     }
     std::promise<int64_t> committed;
-    const absl::Status queued = store_->Append(std::move(batch), [&committed](const absl::StatusOr<CommitReceipt>& receipt) {
-      committed.set_value(receipt.ok() ? receipt->commit_sequence : -1);
-    });
+    const absl::Status queued =
+        store_->Append(std::move(batch), [&committed](const absl::StatusOr<CommitReceipt>& receipt) {
+          committed.set_value(receipt.ok() ? receipt->commit_sequence : -1);
+        });
     EXPECT_TRUE(queued.ok()) << StatusMessage(queued);
     if (!queued.ok()) return -1;
     return committed.get_future().get();

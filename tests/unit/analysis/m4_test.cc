@@ -31,8 +31,8 @@ struct Canvas {
 Pixel ToPixel(const Canvas& canvas, int64_t time, double value) {
   const auto x = static_cast<int64_t>(static_cast<Wide>(time - canvas.range.start) * canvas.width /
                                       (canvas.range.end - canvas.range.start));
-  const auto y = static_cast<int64_t>((value - canvas.low) / (canvas.high - canvas.low) *
-                                      static_cast<double>(canvas.height - 1));
+  const auto y =
+      static_cast<int64_t>((value - canvas.low) / (canvas.high - canvas.low) * static_cast<double>(canvas.height - 1));
   return {x, y};
 }
 
@@ -112,7 +112,8 @@ TEST(M4, DrawsBreaksPixelForPixelWhileAColumnHoldsOne) {
       if (column == last_broken || random() % 25 != 0) continue;
       last_broken = column;
       all.values[i] = kNaN;
-      for (size_t j = i + 1; j < all.size() && random() % 3 != 0 && ToPixel(canvas, all.times[j], 0).first == column; ++j) {
+      for (size_t j = i + 1; j < all.size() && random() % 3 != 0 && ToPixel(canvas, all.times[j], 0).first == column;
+           ++j) {
         all.values[j] = kNaN;
       }
     }
@@ -168,7 +169,8 @@ TEST(M4, AlignsColumnsToTheStartOfTheRange) {
   SampleColumns samples;  // column width 10: 0-9, 10-19; the border sample opens the next column
   for (int i = 0; i < 20; ++i) samples.push_back(kStart + i, i % 10 == 5 ? 9.0 : 0.0);
   const SampleColumns reduced = ReduceM4(samples, {kStart, kStart + 20}, 2);
-  EXPECT_EQ(reduced.times, (std::vector<int64_t>{kStart, kStart + 5, kStart + 9, kStart + 10, kStart + 15, kStart + 19}));
+  EXPECT_EQ(reduced.times,
+            (std::vector<int64_t>{kStart, kStart + 5, kStart + 9, kStart + 10, kStart + 15, kStart + 19}));
 }
 
 TEST(M4, WorksAtTheEdgesOfTime) {

@@ -66,8 +66,13 @@ class IntakeStreamTest : public ::testing::Test {
 };
 
 TEST_F(IntakeStreamTest, ResolvesRefsSmallAndLarge) {
-  const Columns columns =
-      Columns().Define(1, "cpu").Define(kMaxRef, "mem").Define(70'000, "disk").Add(1, 0, 1).Add(kMaxRef, 1, 2).Add(70'000, 2, 3);
+  const Columns columns = Columns()
+                              .Define(1, "cpu")
+                              .Define(kMaxRef, "mem")
+                              .Define(70'000, "disk")
+                              .Add(1, 0, 1)
+                              .Add(kMaxRef, 1, 2)
+                              .Add(70'000, 2, 3);
   const auto receipt = Take(*stream_, columns.Batch(1));
   ASSERT_TRUE(receipt.ok()) << StatusMessage(receipt.status());
   EXPECT_EQ(receipt->accepted_count, 3);
@@ -131,10 +136,10 @@ TEST_F(IntakeStreamTest, RefusesSamplesNotTheStream) {
   EXPECT_EQ(receipt->accepted_count, 2);
   std::vector<RefusalReason> reasons;
   for (const SampleRefusal& refusal : receipt->refusals.detailed()) reasons.push_back(refusal.reason);
-  EXPECT_EQ(reasons, (std::vector<RefusalReason>{RefusalReason::kBadMetric, RefusalReason::kBadLabels,
-                                                 RefusalReason::kUnknownRef, RefusalReason::kBadTime,
-                                                 RefusalReason::kBadTime, RefusalReason::kTooOld,
-                                                 RefusalReason::kInFuture, RefusalReason::kUnknownRef}));
+  EXPECT_EQ(reasons,
+            (std::vector<RefusalReason>{RefusalReason::kBadMetric, RefusalReason::kBadLabels,
+                                        RefusalReason::kUnknownRef, RefusalReason::kBadTime, RefusalReason::kBadTime,
+                                        RefusalReason::kTooOld, RefusalReason::kInFuture, RefusalReason::kUnknownRef}));
   // A definition that was never allowed may be corrected.
   EXPECT_EQ(Take(*stream_, Columns().Define(2, "allowed").Add(2, 0, 1).Batch(2))->accepted_count, 1);
 }
@@ -160,8 +165,14 @@ TEST_F(IntakeStreamTest, BoundsRefsAndTakesTheQuotaUpAgainWhenThereIsRoom) {
   options.max_series_per_metric = 1;
   Intake strict(*store_, clock_, options);
   const auto stream = strict.OpenStream(kDefaultTenant);
-  const auto receipt = Take(*stream, Columns().Define(1, "cpu", "a").Define(2, "cpu", "b").Define(3, "mem").Add(1, 0, 1).Add(2, 0, 1)
-                                         .Add(3, 0, 1).Batch(1));
+  const auto receipt = Take(*stream, Columns()
+                                         .Define(1, "cpu", "a")
+                                         .Define(2, "cpu", "b")
+                                         .Define(3, "mem")
+                                         .Add(1, 0, 1)
+                                         .Add(2, 0, 1)
+                                         .Add(3, 0, 1)
+                                         .Batch(1));
   ASSERT_TRUE(receipt.ok());
   EXPECT_EQ(receipt->accepted_count, 1);
   ASSERT_EQ(receipt->refusals.count(RefusalReason::kSeriesLimit), 2);

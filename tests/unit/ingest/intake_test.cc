@@ -33,8 +33,8 @@ class IntakeTest : public ::testing::Test {
  protected:
   absl::StatusOr<PushReceipt> Push(Intake& intake, const PushBatch& batch, TenantId tenant = kDefaultTenant) {
     std::promise<absl::StatusOr<PushReceipt>> done;
-    const absl::Status status = intake.Push(
-        tenant, batch, [&done](const absl::StatusOr<PushReceipt>& receipt) { done.set_value(receipt); });
+    const absl::Status status =
+        intake.Push(tenant, batch, [&done](const absl::StatusOr<PushReceipt>& receipt) { done.set_value(receipt); });
     if (!status.ok()) return status;
     return done.get_future().get();
   }
@@ -171,7 +171,8 @@ TEST_F(IntakeTest, RefusesMalformedBatchesAsAWhole) {
   };
   for (const auto& [field, batch] : cases) {
     const auto receipt = Push(batch);
-    ASSERT_TRUE(HasReason(receipt.status(), ErrorReason::kBadField)) << field << ": " << StatusMessage(receipt.status());
+    ASSERT_TRUE(HasReason(receipt.status(), ErrorReason::kBadField))
+        << field << ": " << StatusMessage(receipt.status());
     EXPECT_EQ(GetErrorDetail(receipt.status())->field_violations.at(0).field, field);
   }
   EXPECT_EQ(store_->Stats().committed_batches, 0);

@@ -82,9 +82,8 @@ TEST_F(HubLimitsTest, RefusesBadRequestsByField) {
     ASSERT_TRUE(HasReason(status, ErrorReason::kBadField)) << field << ": " << StatusMessage(status);
     EXPECT_EQ(GetErrorDetail(status)->field_violations.at(0).field, field);
   }
-  for (const std::string& selector :
-       {std::string(), std::string("{"), std::string("{a=~\"(\"}"), std::string("{a=\"\"}"), std::string(5'000, 'a'),
-        std::string("cpu{a=\"\xff")}) {
+  for (const std::string& selector : {std::string(), std::string("{"), std::string("{a=~\"(\"}"),
+                                      std::string("{a=\"\"}"), std::string(5'000, 'a'), std::string("cpu{a=\"\xff")}) {
     EXPECT_TRUE(HasReason(SubscribeStatus(Spec(selector)), ErrorReason::kBadSelector)) << selector.substr(0, 20);
   }
   EXPECT_EQ(hub_.Stats().subscriptions, 0);

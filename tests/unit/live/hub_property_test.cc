@@ -23,7 +23,8 @@ using testing::ViewerState;
 
 class World {
  public:
-  explicit World(uint64_t seed) : random_(seed), bursts_(seed % 2 == 0), base_(SystemClock().NowUnixNanos() - 3'600 * kNanosPerSecond) {
+  explicit World(uint64_t seed)
+      : random_(seed), bursts_(seed % 2 == 0), base_(SystemClock().NowUnixNanos() - 3'600 * kNanosPerSecond) {
     Restart();
     spec_.tenant = kDefaultTenant;
     spec_.queries.push_back({"cpu", "cpu", kNanosPerDay, 0});
@@ -63,8 +64,10 @@ class World {
   // Lets the viewer catch up, then compares.
   void Settle() {
     viewer_->SetAutomatic(true);
-    ASSERT_TRUE(Eventually([&] { return viewer_->end().has_value() || viewer_->state().commit_sequence == last_commit_; }))
-        << viewer_->story() << " at " << viewer_->state().commit_sequence << " of " << last_commit_;
+    ASSERT_TRUE(Eventually([&] {
+      return viewer_->end().has_value() || viewer_->state().commit_sequence == last_commit_;
+    })) << viewer_->story()
+        << " at " << viewer_->state().commit_sequence << " of " << last_commit_;
     ASSERT_FALSE(viewer_->end().has_value()) << StatusMessage(*viewer_->end());
     Compare(viewer_->state());
   }

@@ -98,7 +98,8 @@ TEST_F(HubTest, KeepsTenantsApart) {
   store_.Append({{ours, Now(), 1}});
   const SeriesId their_new = store_.Series("cpu", {{"new", "1"}}, 9);
   store_.Append({{their_new, Now(), 1}}, 9);
-  ASSERT_TRUE(Eventually([&] { return viewer->state().samples.contains(ours) && viewer->state().commit_sequence == 3; }));
+  ASSERT_TRUE(
+      Eventually([&] { return viewer->state().samples.contains(ours) && viewer->state().commit_sequence == 3; }));
   EXPECT_EQ(viewer->definitions().size(), 1U);
 }
 
@@ -141,7 +142,8 @@ TEST_F(HubTest, ReducesTheBackfillToPixelColumns) {
   const SeriesId cpu = store_.Series("cpu");
   const int64_t now = Now();
   std::vector<TestStore::Row> rows;
-  for (int i = 0; i < 20'000; ++i) rows.push_back({cpu, now - (20'000 - i) * 100 * kNanosPerMilli, i == 7'777 ? 1e6 : i % 10});
+  for (int i = 0; i < 20'000; ++i)
+    rows.push_back({cpu, now - (20'000 - i) * 100 * kNanosPerMilli, i == 7'777 ? 1e6 : i % 10});
   store_.Append(rows);
   const auto viewer = Viewer::Open(hub_, Spec("cpu", 3'600 * kNanosPerSecond, 100));
   ASSERT_TRUE(Eventually([&] { return viewer->story() == "DBK"; }));

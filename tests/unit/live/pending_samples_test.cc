@@ -17,7 +17,8 @@ std::vector<PendingRow> Rows(uint32_t ref, int64_t first_time, int count) {
 
 TEST(PendingSamples, GivesWholeCommitsOldestFirst) {
   PendingSamples pending;
-  for (int64_t commit = 1; commit <= 5; ++commit) pending.Append(commit, {commit, 0, 0}, Rows(1, commit * 100, 10), kPlenty);
+  for (int64_t commit = 1; commit <= 5; ++commit)
+    pending.Append(commit, {commit, 0, 0}, Rows(1, commit * 100, 10), kPlenty);
   PendingSamples::Frame frame = pending.TakeFrame(25);
   EXPECT_EQ(frame.last_commit, 2);
   EXPECT_EQ(frame.samples.times.pushed_unix_nanos, 1) << "times of the oldest commit";

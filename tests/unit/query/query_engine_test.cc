@@ -98,7 +98,8 @@ TEST_F(QueryEngineTest, EndsAPageOfWideSeriesEarly) {
   const auto page = engine_.ListSeries(Context(), {"wide", 0, ""});
   EXPECT_LT(page->series.size(), 60U);
   ASSERT_FALSE(page->next_page_token.empty());
-  EXPECT_EQ(page->series.size() + engine_.ListSeries(Context(), {"wide", 0, page->next_page_token})->series.size(), 60U);
+  EXPECT_EQ(page->series.size() + engine_.ListSeries(Context(), {"wide", 0, page->next_page_token})->series.size(),
+            60U);
 }
 
 TEST_F(QueryEngineTest, RefusesBadRequests) {

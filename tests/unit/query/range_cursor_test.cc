@@ -41,7 +41,8 @@ class RangeCursorTest : public ::testing::Test {
       for (const RangeColumn& column : chunk.columns) {
         EXPECT_TRUE(refs.contains(column.ref)) << "samples before their definition";
         SampleColumns& to = answer.samples[refs[column.ref]];
-        for (size_t i = 0; i < column.samples.size(); ++i) to.push_back(column.samples.times[i], column.samples.values[i]);
+        for (size_t i = 0; i < column.samples.size(); ++i)
+          to.push_back(column.samples.times[i], column.samples.values[i]);
         size += column.samples.size();
       }
       answer.largest_chunk = std::max(answer.largest_chunk, size);

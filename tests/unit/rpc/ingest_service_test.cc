@@ -169,12 +169,9 @@ TEST(PushStream, EndsOnStructuralErrorsAfterAckingWhatCameBefore) {
   v1::PushStreamRequest bad_ref = Batch(2);
   bad_ref.mutable_definitions(0)->set_ref(0);
   const std::vector<std::pair<v1::PushStreamRequest, ErrorReason>> cases = {
-      {unequal, ErrorReason::kBadField},
-      {rebound, ErrorReason::kBadField},
-      {bad_ref, ErrorReason::kBadField},
-      {Batch(2, 1, "another"), ErrorReason::kBadField},
-      {Batch(2, 50'001), ErrorReason::kBadField},
-      {Batch(1), ErrorReason::kBadSequence},
+      {unequal, ErrorReason::kBadField},          {rebound, ErrorReason::kBadField},
+      {bad_ref, ErrorReason::kBadField},          {Batch(2, 1, "another"), ErrorReason::kBadField},
+      {Batch(2, 50'001), ErrorReason::kBadField}, {Batch(1), ErrorReason::kBadSequence},
       {Batch(0), ErrorReason::kBadSequence},
   };
   int producer = 0;

@@ -63,7 +63,8 @@ class Reader {
         EXPECT_TRUE(series.contains(columns.ref()));
         SampleColumns decoded;
         EXPECT_TRUE(FromProto(columns, &decoded));
-        for (size_t i = 0; i < decoded.size(); ++i) samples[series[columns.ref()]][decoded.times[i]] = decoded.values[i];
+        for (size_t i = 0; i < decoded.size(); ++i)
+          samples[series[columns.ref()]][decoded.times[i]] = decoded.values[i];
       }
     }
     if (last.has_progress()) progress = last.progress().commit_sequence();

@@ -48,7 +48,8 @@ TEST(QueryService, ListsAndPages) {
   DataServer server;
   std::set<int64_t> expected;
   for (int i = 0; i < 30; ++i) {
-    expected.insert(static_cast<int64_t>(server.store().Series("m" + std::to_string(i % 3), {{"i", std::to_string(i)}})));
+    expected.insert(
+        static_cast<int64_t>(server.store().Series("m" + std::to_string(i % 3), {{"i", std::to_string(i)}})));
   }
   const auto query = server.query();
   v1::ListMetricsResponse metrics;
