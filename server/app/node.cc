@@ -113,11 +113,11 @@ absl::Status Node::Listen() {
 
 void Node::StartTickers() {
   CheckHealth();
-  self_metrics_ticker_ = std::make_unique<Ticker>(std::chrono::nanoseconds(config_.self_metrics_interval_ns), [this] {
-    self_metrics_->Push();
+  self_metrics_ticker_ = std::make_unique<Ticker>(std::chrono::nanoseconds(config_.self_metrics_interval_ns),
+                                                  [this] { self_metrics_->Push(); });
+  upkeep_ticker_ = std::make_unique<Ticker>(std::chrono::seconds(1), [this, second = 0]() mutable {
     CheckHealth();
-  });
-  upkeep_ticker_ = std::make_unique<Ticker>(std::chrono::minutes(1), [this] {
+    if (second++ % 60 != 0) return;
     const auto swept = sessions_->Sweep();
     if (!swept.ok()) PB_LOG(Warning, "app", "left expired sessions reason={}", StatusMessage(swept.status()));
   });

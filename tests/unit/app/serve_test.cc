@@ -2,8 +2,12 @@
 #include <gmock/gmock.h>
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include <csignal>
+#include <cstdlib>
 
 #include "common/base/clock.h"
 #include "common/base/errors.h"
@@ -186,6 +190,34 @@ TEST(Serve, GoesAtOnceOnASecondSignal) {
   EXPECT_EQ(server.process().Wait(std::chrono::milliseconds(1500)), std::nullopt) << "it did not wait for the stream";
   server.process().Signal(SIGINT);
   EXPECT_EQ(server.process().Wait(std::chrono::seconds(10)), 128 + SIGINT);
+}
+
+// What `systemd` is told, one datagram a message.
+TEST(Serve, TellsSystemdWhenItIsReadyAndWhenItStops) {
+  const TempDir dir;
+  const int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  ASSERT_GE(fd, 0);
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  const std::string path = dir.File("notify");
+  path.copy(address.sun_path, sizeof(address.sun_path) - 1);
+  ASSERT_EQ(bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0);
+  const timeval limit{20, 0};
+  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+  const auto next = [fd] {
+    char buffer[256];
+    const ssize_t n = recv(fd, buffer, sizeof(buffer), 0);
+    return std::string(buffer, n > 0 ? static_cast<size_t>(n) : 0);
+  };
+  setenv("NOTIFY_SOCKET", path.c_str(), 1);
+  ServerProcess server;
+  const absl::Status started = server.Start();
+  unsetenv("NOTIFY_SOCKET");
+  ASSERT_TRUE(started.ok()) << started;
+  EXPECT_EQ(next(), "READY=1");
+  EXPECT_EQ(server.Terminate(), 0);
+  EXPECT_EQ(next(), "STOPPING=1");
+  close(fd);
 }
 
 TEST(Serve, ReloadsSettingsOnHangup) {
