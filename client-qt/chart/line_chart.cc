@@ -40,7 +40,7 @@ LineChart::LineChart(const PanelData& panel_data, Crosshair& crosshair, QWidget*
     : QChartView(parent), data_(panel_data), crosshair_(crosshair) {
   buildChart();
   setFrameShape(QFrame::NoFrame);
-  setFocusPolicy(Qt::StrongFocus);
+  setFocusPolicy(Qt::TabFocus);  // a click is no visit with the keys
   setMouseTracking(true);
   viewport()->setMouseTracking(true);
   setRenderHint(QPainter::Antialiasing, false);
@@ -343,14 +343,27 @@ void LineChart::wheelEvent(QWheelEvent* event) {
   Q_EMIT zoomRequested(event->angleDelta().y() > 0 ? kZoomStep : 1 / kZoomStep, scale_.timeAt(event->position().x()));
 }
 
+// As if the mouse were there: who uses keys reads the same card.
+void LineChart::pointAt(qint64 time) {
+  mouse_ = QPointF(scale_.x(time), scale_.plot.center().y());
+  crosshair_.moveTo(time);
+}
+
+void LineChart::focusOutEvent(QFocusEvent* event) {
+  QChartView::focusOutEvent(event);
+  if (underMouse()) return;
+  mouse_.reset();
+  crosshair_.moveTo(std::nullopt);
+}
+
 void LineChart::keyPressEvent(QKeyEvent* event) {
   const qint64 center = crosshair_.time().value_or(scale_.timeAt(scale_.plot.center().x()));
   const qint64 step = (scale_.range.end - scale_.range.start) / 60;
   switch (event->key()) {
     case Qt::Key_Left:
-      return crosshair_.moveTo(std::max<qint64>(center - step, scale_.range.start));
+      return pointAt(std::max<qint64>(center - step, scale_.range.start));
     case Qt::Key_Right:
-      return crosshair_.moveTo(std::min<qint64>(center + step, scale_.range.end));
+      return pointAt(std::min<qint64>(center + step, scale_.range.end));
     case Qt::Key_Plus:
     case Qt::Key_Equal:
       Q_EMIT zoomRequested(kZoomStep, center);

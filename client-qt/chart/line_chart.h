@@ -77,6 +77,7 @@ class LineChart : public QChartView {
   void mouseReleaseEvent(QMouseEvent* event) override;
   void wheelEvent(QWheelEvent* event) override;
   void keyPressEvent(QKeyEvent* event) override;
+  void focusOutEvent(QFocusEvent* event) override;
   void leaveEvent(QEvent* event) override;
   void hideEvent(QHideEvent* event) override;
 
@@ -91,6 +92,7 @@ class LineChart : public QChartView {
   QString unit() const;
   QString timeText(qint64 time) const;
   void hoverAt(const QPointF& position);
+  void pointAt(qint64 time);
   void onCrosshairMoved();
   QRect crosshairArea() const;
   void showCard();

@@ -8,6 +8,7 @@
 
 #include "client-qt/ui/add_panel_popup.h"
 #include "client-qt/ui/browser_pane.h"
+#include "client-qt/ui/icons.h"
 #include "client-qt/ui/notice_bar.h"
 #include "client-qt/ui/panel_grid.h"
 #include "client-qt/ui/panel_view.h"
@@ -27,7 +28,7 @@ constexpr double kScrimOpacity = 0.5;
 
 MainWindow::MainWindow(MetricsSource& source, const DashboardSpec& spec, const Clock& clock, QWidget* parent)
     : QMainWindow(parent), source_(source), clock_(clock), spec_(spec), board_(new LiveBoard(source, clock, this)) {
-  setWindowTitle(QStringLiteral("Pulseboard"));
+  setWindowIcon(themedIcon(Icon::Brand, ColorRole::Accent));
   setMinimumSize(340, 480);
   resize(1600, 1000);
   buildLayout();
@@ -159,6 +160,7 @@ void MainWindow::setDashboard(const DashboardSpec& spec) {
 }
 
 void MainWindow::showSpec() {
+  setWindowTitle(spec_.title + QStringLiteral(" – Pulseboard"));
   top_bar_->setTitle(spec_.title);
   grid_->setPanels(spec_.panels);
   board_->show(spec_, grid_->views());

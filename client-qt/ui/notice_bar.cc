@@ -10,22 +10,23 @@
 namespace pulseboard::qt {
 namespace {
 
-constexpr int kHeight = 36;
+constexpr int kMinHeight = 36;
 
 }  // namespace
 
 NoticeBar::NoticeBar(QWidget* parent)
     : QFrame(parent), title_(new QLabel(this)), detail_(new QLabel(this)), action_(new QPushButton(this)) {
-  setFixedHeight(kHeight);
+  setMinimumHeight(kMinHeight);
+  setSizePolicy(QSizePolicy::Preferred, QSizePolicy::Maximum);
   title_->setProperty("kind", "strong");
   detail_->setProperty("kind", "secondary");
   for (QLabel* label : {title_, detail_}) {
     label->setTextFormat(Qt::PlainText);
     label->setMinimumWidth(0);
   }
-  detail_->setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Preferred);
+  detail_->setWordWrap(true);
   auto* row = new QHBoxLayout(this);
-  row->setContentsMargins(spacing::kSection + 24, 0, spacing::kBase, 0);
+  row->setContentsMargins(spacing::kSection + 24, spacing::kTight, spacing::kBase, spacing::kTight);
   row->addWidget(title_);
   row->addWidget(detail_, 1);
   row->addWidget(action_);
@@ -55,7 +56,7 @@ void NoticeBar::paintEvent(QPaintEvent*) {
   painter.fillRect(rect(), theme.color(role_, 0.10));
   painter.setPen(theme.color(ColorRole::Border));
   painter.drawLine(0, height() - 1, width(), height() - 1);
-  paintIcon(painter, icon_, QRectF(spacing::kSection, 0, 16, kHeight), theme.color(role_));
+  paintIcon(painter, icon_, QRectF(spacing::kSection, 0, 16, height()), theme.color(role_));
 }
 
 }  // namespace pulseboard::qt

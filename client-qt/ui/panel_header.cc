@@ -50,8 +50,9 @@ PanelHeader::PanelHeader(QWidget* parent)
 }
 
 void PanelHeader::setWords(const QString& title, const QString& caption) {
+  title_text_ = title;
+  caption_text_ = caption;
   title_->setText(title);
-  caption_->setText(caption);
   arrange();
 }
 
@@ -98,10 +99,15 @@ void PanelHeader::arrange() {
     right -= wide;
     badge_->setGeometry(right, 0, wide, kHeight);
   }
-  const int title_width = std::min(title_->sizeHint().width(), std::max(kMinTitle, right - kInset));
+  const QFontMetrics strong(Theme::current().font(FontRole::Strong));
+  const int title_width = std::min(strong.horizontalAdvance(title_text_) + 2, std::max(kMinTitle, right - kInset));
+  title_->setText(strong.elidedText(title_text_, Qt::ElideRight, title_width));
   title_->setGeometry(kInset, 0, title_width, kHeight);
   const int caption_left = kInset + title_width + spacing::kBase;
-  caption_->setGeometry(caption_left, 1, std::max(0, right - caption_left - spacing::kBase), kHeight);
+  const int caption_width = std::max(0, right - caption_left - spacing::kBase);
+  const QFontMetrics small(Theme::current().font(FontRole::Caption));
+  caption_->setText(small.elidedText(caption_text_, Qt::ElideRight, caption_width));
+  caption_->setGeometry(caption_left, 1, caption_width, kHeight);
 }
 
 void PanelHeader::resizeEvent(QResizeEvent* event) {

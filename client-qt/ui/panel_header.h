@@ -33,6 +33,8 @@ class PanelHeader : public QWidget {
  private:
   void arrange();
 
+  QString title_text_;
+  QString caption_text_;
   QLabel* title_;
   QLabel* caption_;
   QLabel* badge_;

@@ -78,7 +78,7 @@ PanelView::~PanelView() {
 void PanelView::buildChart() {
   if (spec_.kind == PanelKind::TopBars) {
     bar_chart_ = new BarChart(*data_, this);
-    bar_chart_->setFocusPolicy(Qt::StrongFocus);
+    bar_chart_->setFocusPolicy(Qt::TabFocus);
     bar_chart_->installEventFilter(this);
     bar_chart_->setScale(spec_.unit, spec_.axis_max);
     connect(bar_chart_, &BarChart::painted, this, &PanelView::onPainted);
@@ -282,7 +282,7 @@ void PanelView::paintEvent(QPaintEvent*) {
   const Theme& theme = Theme::current();
   QPainter painter(this);
   painter.setRenderHint(QPainter::Antialiasing);
-  painter.setPen(theme.color(drop_target_ ? ColorRole::Accent : ColorRole::Border));
+  painter.setPen(theme.color(drop_target_ || hasFocusInside() ? ColorRole::Accent : ColorRole::Border));
   painter.setBrush(theme.color(ColorRole::Panel));
   painter.drawRoundedRect(QRectF(rect()).adjusted(0.5, 0.5, -0.5, -0.5), kPanelRadius, kPanelRadius);
   if (loading_line_)
@@ -296,12 +296,18 @@ bool PanelView::hasFocusInside() const {
 
 bool PanelView::eventFilter(QObject* watched, QEvent* event) {
   // Focus shows the actions as hovering does; where it went is known only after it left.
-  if (event->type() == QEvent::FocusIn) header_->setActive(true);
+  if (event->type() == QEvent::FocusIn) {
+    header_->setActive(true);
+    update();
+  }
   if (event->type() == QEvent::FocusOut) QTimer::singleShot(0, this, [this] { updateActive(); });
   return QFrame::eventFilter(watched, event);
 }
 
-void PanelView::updateActive() { header_->setActive(underMouse() || hasFocusInside()); }
+void PanelView::updateActive() {
+  header_->setActive(underMouse() || hasFocusInside());
+  update();
+}
 
 void PanelView::enterEvent(QEnterEvent* event) {
   QFrame::enterEvent(event);

@@ -56,6 +56,15 @@ struct Stage {
                      Qt::NoModifier);
     QCoreApplication::sendEvent(target->viewport(), &move);
   }
+  void lose() {
+    ConnectionStatus lost = source.connection();
+    lost.state = ConnectionState::Reconnecting;
+    lost.retry_in_ms = 3000;
+    lost.last_seen_unix_nanos = kNow;
+    clock.Advance(20 * kNanosPerSecond);
+    source.setConnection(lost);
+    settle(1200);
+  }
   void press(const char* name) {
     window->findChild<QPushButton*>(QLatin1String(name))->click();
     settle();
@@ -150,13 +159,24 @@ std::vector<std::pair<QString, Scene>> scenes() {
       scene("offline",
             [](Stage& s) {
               machine(s);
-              ConnectionStatus lost = s.source.connection();
-              lost.state = ConnectionState::Reconnecting;
-              lost.retry_in_ms = 3000;
-              lost.last_seen_unix_nanos = kNow;
-              s.clock.Advance(20 * kNanosPerSecond);
-              s.source.setConnection(lost);
-              s.settle(1200);
+              s.lose();
+            }),
+      scene("offline-narrow",
+            [](Stage& s) {
+              s.source.addMachine(QStringLiteral("web-01"));
+              s.open(QSize(360, 780));
+              s.live(2);
+              s.lose();
+            }),
+      scene("keys",
+            [](Stage& s) {
+              machine(s);
+              s.chart("network")->setFocus(Qt::TabFocusReason);
+              for (int i = 0; i < 9; ++i) {
+                QKeyEvent left(QEvent::KeyPress, Qt::Key_Left, Qt::NoModifier);
+                QCoreApplication::sendEvent(s.chart("network"), &left);
+              }
+              s.settle();
             }),
       scene("gap",
             [](Stage& s) {
