@@ -1,6 +1,8 @@
 // Which figures of its parts a node writes about itself.
 #include "server/app/node.h"
 
+#include <utility>
+
 namespace pulseboard {
 namespace {
 
@@ -10,8 +12,8 @@ class Figures {
   void Gauge(const char* name, const char* unit, const char* description, int64_t value) {
     out_->push_back({name, MetricKind::kGauge, unit, description, {}, static_cast<double>(value)});
   }
-  void Counter(const char* name, const char* unit, const char* description, int64_t value) {
-    out_->push_back({name, MetricKind::kCounter, unit, description, {}, static_cast<double>(value)});
+  void Counter(const char* name, const char* unit, const char* description, int64_t value, Labels labels = {}) {
+    out_->push_back({name, MetricKind::kCounter, unit, description, std::move(labels), static_cast<double>(value)});
   }
   void Seconds(const char* name, const char* description, int64_t nanos) {
     out_->push_back({name, MetricKind::kGauge, "s", description, {}, static_cast<double>(nanos) / 1e9});
@@ -39,9 +41,36 @@ void StoreMetrics(const StoreStats& s, Figures f) {
   f.Seconds("store.fsync_p99", "99th percentile of recent syncs.", s.fsync_p99_ns);
 }
 
+std::string_view ReasonLabel(RefusalReason reason) {
+  switch (reason) {
+    case RefusalReason::kBadMetric:
+      return "bad_metric";
+    case RefusalReason::kBadLabels:
+      return "bad_labels";
+    case RefusalReason::kTooOld:
+      return "too_old";
+    case RefusalReason::kInFuture:
+      return "in_future";
+    case RefusalReason::kUnknownRef:
+      return "unknown_ref";
+    case RefusalReason::kSeriesLimit:
+      return "series_limit";
+    case RefusalReason::kBadTime:
+      return "bad_time";
+    case RefusalReason::kUnspecified:
+      break;
+  }
+  return "";
+}
+
 void IntakeMetrics(const IntakeStats& s, Figures f) {
   f.Counter("intake.accepted_samples", "1", "Samples accepted.", s.accepted_samples);
-  f.Counter("intake.refused_samples", "1", "Samples refused.", s.refused_samples);
+  for (size_t i = 0; i < s.refused_by_reason.size(); ++i) {
+    const std::string_view reason = ReasonLabel(static_cast<RefusalReason>(i));
+    if (reason.empty()) continue;
+    f.Counter("intake.refused_samples", "1", "Samples refused.", s.refused_by_reason[i],
+              {{"reason", std::string(reason)}});
+  }
   f.Counter("intake.batches", "1", "Batches pushed.", s.batches);
   f.Counter("intake.duplicate_batches", "1", "Batches pushed again.", s.duplicate_batches);
   f.Counter("intake.backlog_refusals", "1", "Batches sent away because the append queue was full.", s.backlog_refusals);
