@@ -44,7 +44,7 @@ std::optional<ProcessStat> ReadStat(int directory, const char* pid) {
 ProcessSampler::Top ProcessSampler::Sample(double seconds, size_t count) {
   static const double ticks_per_second = static_cast<double>(sysconf(_SC_CLK_TCK));
   static const auto page_bytes = static_cast<double>(sysconf(_SC_PAGESIZE));
-  std::unordered_map<std::string, double> cpu, memory;
+  UsageByName cpu, memory;
   std::unordered_map<int64_t, Seen> seen;
   seen.reserve(last_.size() + 16);
   const std::unique_ptr<DIR, CloseDirectory> directory(opendir(proc_root_.c_str()));
@@ -54,33 +54,38 @@ ProcessSampler::Top ProcessSampler::Sample(double seconds, size_t count) {
     if (!stat) continue;  // ended in between
     seen[stat->pid] = {stat->start_ticks, stat->cpu_ticks};
     const std::string name = ProcessGroup(stat->name);
-    memory[name] += static_cast<double>(stat->resident_pages) * page_bytes;
+    memory[name].value += static_cast<double>(stat->resident_pages) * page_bytes;
     const auto before = last_.find(stat->pid);
     const bool known = before != last_.end() && before->second.start_ticks == stat->start_ticks;
     // A process that is new since the last reading used all its time since then.
     const int64_t ticks = stat->cpu_ticks - (known ? before->second.cpu_ticks : 0);
-    if (ticks > 0) cpu[name] += static_cast<double>(ticks);
+    Usage& usage = cpu[name];
+    usage.value += static_cast<double>(std::max<int64_t>(ticks, 0));
+    usage.tie_break += static_cast<double>(stat->cpu_ticks);
   }
   last_ = std::move(seen);
 
   Top top;
   if (seconds > 0) {
-    for (auto& [name, value] : cpu) value = value / ticks_per_second / seconds * 100;
-    top.cpu_percent = TakeTop(std::move(cpu), count);
+    for (auto& [name, usage] : cpu) usage.value = usage.value / ticks_per_second / seconds * 100;
+    top.cpu_percent = TakeTop(cpu, count);
   }
-  std::erase_if(memory, [](const auto& entry) { return entry.second <= 0; });  // kernel threads
-  top.memory_bytes = TakeTop(std::move(memory), count);
+  std::erase_if(memory, [](const auto& entry) { return entry.second.value <= 0; });  // kernel threads
+  top.memory_bytes = TakeTop(memory, count);
   return top;
 }
 
-ProcessSampler::Ranking ProcessSampler::TakeTop(std::unordered_map<std::string, double> by_name, size_t count) {
-  Ranking ranking(by_name.begin(), by_name.end());
+ProcessSampler::Ranking ProcessSampler::TakeTop(const UsageByName& by_name, size_t count) {
+  std::vector<std::pair<std::string, Usage>> all(by_name.begin(), by_name.end());
   const auto larger = [](const auto& a, const auto& b) {
-    return a.second != b.second ? a.second > b.second : a.first < b.first;
+    if (a.second.value != b.second.value) return a.second.value > b.second.value;
+    if (a.second.tie_break != b.second.tie_break) return a.second.tie_break > b.second.tie_break;
+    return a.first < b.first;
   };
-  const size_t kept = std::min(count, ranking.size());
-  std::partial_sort(ranking.begin(), ranking.begin() + static_cast<std::ptrdiff_t>(kept), ranking.end(), larger);
-  ranking.resize(kept);
+  const size_t kept = std::min(count, all.size());
+  std::partial_sort(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(kept), all.end(), larger);
+  Ranking ranking;
+  for (size_t i = 0; i < kept; ++i) ranking.emplace_back(std::move(all[i].first), all[i].second.value);
   std::erase_if(ranking, [&](const auto& entry) {
     if (names_.contains(entry.first)) return false;
     if (names_.size() >= max_names_) return true;

@@ -17,7 +17,9 @@ class ProcessSampler {
 
   using Ranking = std::vector<std::pair<std::string, double>>;  // largest first
   struct Top {
-    Ranking cpu_percent;   // of one core, over the time since the last call; empty on the first one
+    Ranking
+        cpu_percent;  // of one core, over the time since the last call; empty on the first one. Where fewer are busy,
+                      // the idle ones that used most since their start fill it up: the same names from call to call.
     Ranking memory_bytes;  // resident; shared pages count for every process
   };
   // `seconds` since the last call; 0 on the first one.
@@ -29,7 +31,13 @@ class ProcessSampler {
     int64_t cpu_ticks = 0;
   };
 
-  Ranking TakeTop(std::unordered_map<std::string, double> by_name, size_t count);
+  struct Usage {
+    double value = 0;
+    double tie_break = 0;
+  };
+  using UsageByName = std::unordered_map<std::string, Usage>;
+
+  Ranking TakeTop(const UsageByName& by_name, size_t count);
 
   const std::string proc_root_;
   const size_t max_names_;
