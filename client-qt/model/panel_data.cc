@@ -92,6 +92,7 @@ void PanelData::applyHistory(const HistoryResult& history, TimeRange range, qint
     define(mine);
   }
   std::unordered_map<quint64, SeriesSamples> joined;
+  for (const FeedBatch::Definition& definition : history.definitions) joined[definition.series.id];  // perhaps empty
   for (const SeriesSamples& part : history.samples) {
     SeriesSamples& whole = joined[part.series_id];
     whole.times.insert(whole.times.end(), part.times.begin(), part.times.end());

@@ -22,6 +22,9 @@ constexpr std::array kTexts = {
     ErrorText{kReasonCertificateRefused, "Certificate not trusted",
               "Nothing was sent to %1. Ask the administrator for the fingerprint and compare."},
     ErrorText{kReasonNoKeptSession, "Please log in", "No session is kept for %1 on this computer."},
+    ErrorText{
+        kReasonSessionInUse, "Already open on this computer",
+        "Another Pulseboard window uses the session kept for %1. Log in with your password to open a second one."},
     ErrorText{kReasonPinFile, "Trusted certificates cannot be read",
               "The file of known servers is damaged, so %1 cannot be recognised. Repair or remove it, then try again."},
     ErrorText{kReasonAnswerTooLarge, "Too much data",

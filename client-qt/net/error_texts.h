@@ -22,6 +22,7 @@ inline constexpr const char* kReasonBadAddress = "BAD_ADDRESS";
 inline constexpr const char* kReasonNoTls = "NO_TLS";
 inline constexpr const char* kReasonCertificateRefused = "CERTIFICATE_REFUSED";
 inline constexpr const char* kReasonNoKeptSession = "NO_KEPT_SESSION";
+inline constexpr const char* kReasonSessionInUse = "SESSION_IN_USE";
 inline constexpr const char* kReasonPinFile = "PIN_FILE";
 inline constexpr const char* kReasonAnswerTooLarge = "ANSWER_TOO_LARGE";
 

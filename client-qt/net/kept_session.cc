@@ -1,5 +1,6 @@
 #include "client-qt/net/kept_session.h"
 
+#include <QCryptographicHash>
 #include <QDir>
 #include <QFile>
 #include <QFileInfo>
@@ -42,6 +43,15 @@ QStringList KeptSessions::servers() const { return load(path_).keys(); }
 bool KeptSessions::keep(const KeptSession& session) { return change(session.server, session); }
 
 bool KeptSessions::forget(const QString& server) { return !QFile::exists(path_) || change(server, std::nullopt); }
+
+std::unique_ptr<QLockFile> KeptSessions::claim(const QString& server) const {
+  if (!QDir().mkpath(QFileInfo(path_).absolutePath())) return nullptr;
+  const QByteArray name = QCryptographicHash::hash(server.toUtf8(), QCryptographicHash::Sha1).toHex().left(16);
+  auto lock =
+      std::make_unique<QLockFile>(path_ + QLatin1Char('.') + QString::fromLatin1(name) + QStringLiteral(".in-use"));
+  lock->setStaleLockTime(0);  // held as long as the program runs; a dead holder is noticed by its process number
+  return lock->tryLock(0) ? std::move(lock) : nullptr;
+}
 
 bool KeptSessions::change(const QString& server, const std::optional<KeptSession>& session) {
   if (!QDir().mkpath(QFileInfo(path_).absolutePath())) return false;

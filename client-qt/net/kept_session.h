@@ -3,8 +3,10 @@
 // logged out or its refresh token ends. The password is never kept.
 #pragma once
 
+#include <QLockFile>
 #include <QString>
 #include <QStringList>
+#include <memory>
 #include <optional>
 
 namespace pulseboard::qt {
@@ -27,6 +29,9 @@ class KeptSessions {
   // False when the file could not be written.
   bool keep(const KeptSession& session);
   bool forget(const QString& server);
+  // The right to use a server's kept session, until the returned lock dies; null while another running program has it.
+  // Each refresh token is good once: two programs sharing one session would end it for both.
+  std::unique_ptr<QLockFile> claim(const QString& server) const;
 
  private:
   bool change(const QString& server, const std::optional<KeptSession>& session);

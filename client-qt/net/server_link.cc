@@ -57,6 +57,7 @@ void ServerLink::drop() {
   logged_in_ = false;
   session_.reset();
   channel_.reset();
+  claim_.reset();
 }
 
 void ServerLink::fail(const UserError& error) {
@@ -65,17 +66,22 @@ void ServerLink::fail(const UserError& error) {
   Q_EMIT failed(error);
 }
 
-void ServerLink::login(const Credentials& credentials) { begin({credentials, {}}); }
+void ServerLink::login(const Credentials& credentials) {
+  drop();
+  begin({credentials, {}});
+}
 
 void ServerLink::resumeSession(const QString& server) {
   const QString address = normalizedServer(server);
   const std::optional<KeptSession> kept = kept_.find(address);
   if (!kept) return fail(userError(kReasonNoKeptSession, address));
+  drop();  // a claim of our own must not stand in the way
+  claim_ = kept_.claim(address);
+  if (!claim_) return fail(userError(kReasonSessionInUse, address));
   begin({Credentials{address, kept->user, {}, true}, kept->refresh_token});
 }
 
 void ServerLink::begin(Attempt attempt) {
-  drop();
   server_ = normalizedServer(attempt.credentials.server);
   if (server_.isEmpty()) return fail(userError(kReasonBadAddress, {}));
   attempt_ = std::move(attempt);
@@ -118,13 +124,14 @@ void ServerLink::proceed(const client::ServerTrust& trust) {
   if (!channel.ok()) return fail(userError(channel.status(), server_));
   channel_ = *channel;
   tls_ = trust.state != client::TrustState::kPlaintext;
-  keep_ = attempt_->credentials.keep_logged_in;
+  if (attempt_->credentials.keep_logged_in && !claim_) claim_ = kept_.claim(server_);
+  keep_ = claim_ != nullptr;  // not while another window keeps one for this server
   const quint64 generation = generation_;
   client::SessionOptions options;
   options.on_lost = [this, generation, post = post_](const absl::Status& status) {
     post->run([this, generation, status] {
       if (generation != generation_ || !logged_in_) return;
-      kept_.forget(server_);
+      if (keep_) kept_.forget(server_);
       const UserError error = userError(status, server_);
       drop();
       Q_EMIT sessionEnded(error);
@@ -155,7 +162,8 @@ void ServerLink::onAnswer(quint64 generation, const absl::Status& status) {
   }
   attempt_.reset();
   logged_in_ = true;
-  if (!keep_) kept_.forget(server_);
+  // A session kept earlier is not wanted any more, unless another window lives on it.
+  if (!keep_ && kept_.claim(server_)) kept_.forget(server_);
   Q_EMIT loggedIn();
 }
 
@@ -169,10 +177,9 @@ void ServerLink::keepTokens(quint64 generation, const client::SessionTokens& tok
 void ServerLink::logout() {
   attempt_.reset();
   if (session_ && logged_in_) {
-    kept_.forget(server_);
-    // The session object lives until its answer is here, then goes with the callback.
-    const std::shared_ptr<client::Session> leaving = session_;
-    leaving->Logout([leaving, post = post_](const absl::Status&) { post->run([leaving] {}); });
+    if (keep_) kept_.forget(server_);
+    leaving_ = session_;  // until its answer is here
+    leaving_->Logout([this, post = post_](const absl::Status&) { post->run([this] { leaving_.reset(); }); });
   }
   drop();
 }

@@ -76,10 +76,12 @@ class ServerLink : public QObject {
   QString server_;
   bool tls_ = false;
   bool keep_ = false;
+  std::unique_ptr<QLockFile> claim_;  // of the kept session in use
   bool logged_in_ = false;
   quint64 generation_ = 0;  // answers of earlier attempts are ignored
   std::shared_ptr<grpc::Channel> channel_;
   std::shared_ptr<client::Session> session_;
+  std::shared_ptr<client::Session> leaving_;  // logging out
 };
 
 // The default port added where an address has none; empty when it is no address at all.

@@ -224,6 +224,18 @@ TEST(PanelData, PutsHistoryInPlaceOfWhatIsThere) {
   EXPECT_EQ(panel.valueRange({11 * kSecond, 12 * kSecond})->min, 11);
 }
 
+TEST(PanelData, ForgetsWhatHistoryDoesNotHave) {
+  PanelData panel("cpu");
+  FeedBatch batch = twoCores();
+  batch.samples = {seconds(7, 1, 30)};
+  panel.apply(batch);
+  HistoryResult history;
+  history.definitions.push_back({series(7, "cpu.usage"), {}});
+  panel.applyHistory(history, {5 * kSecond, 11 * kSecond});
+  EXPECT_FALSE(panel.valueRange({5 * kSecond, 11 * kSecond}));
+  EXPECT_TRUE(panel.valueRange({1 * kSecond, 5 * kSecond}));
+}
+
 TEST(PanelData, DropsTheSeriesOfARemovedQuery) {
   PanelData panel("cpu");
   FeedBatch batch;

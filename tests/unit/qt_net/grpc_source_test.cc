@@ -204,6 +204,22 @@ TEST_F(GrpcSourceTest, GoesOnWithAKeptSessionAfterARestart) {
   EXPECT_TRUE(QTest::qWaitFor([&] { return source_->keptServers().isEmpty(); }, 5'000));
 }
 
+TEST_F(GrpcSourceTest, NeverSpendsTheKeptSessionOfAnotherWindow) {
+  server_.Start();
+  ASSERT_TRUE(login("correct horse", true));
+  ASSERT_TRUE(QTest::qWaitFor([&] { return !source_->keptServers().isEmpty(); }, 5'000));
+  GrpcSource second(options_);
+  QSignalSpy failed(&second, &MetricsSource::loginFailed);
+  second.resumeSession(address());
+  ASSERT_TRUE(failed.wait(10'000));
+  EXPECT_EQ(qvariant_cast<UserError>(failed[0][0]).reason, "SESSION_IN_USE");
+  QSignalSpy in(&second, &MetricsSource::loggedIn);
+  second.login({address(), "ada", "correct horse", true});
+  ASSERT_TRUE(in.wait(10'000));
+  EXPECT_EQ(server_.auth.refreshes(), 0);
+  EXPECT_EQ(source_->keptServers(), QStringList{address()});  // still the first one's
+}
+
 TEST_F(GrpcSourceTest, ForgetsAKeptSessionThatTheServerRefuses) {
   server_.Start();
   ASSERT_TRUE(login("correct horse", true));

@@ -35,6 +35,17 @@ TEST(KeptSessions, AreReadableByTheirOwnerOnly) {
   EXPECT_EQ(info.st_mode & 0777, 0600u);
 }
 
+TEST(KeptSessions, AreUsedByOneProgramAtATime) {
+  QTemporaryDir dir;
+  const KeptSessions sessions(dir.filePath("sessions.json"));
+  auto claim = sessions.claim("s:1");
+  ASSERT_NE(claim, nullptr);
+  EXPECT_EQ(sessions.claim("s:1"), nullptr);
+  EXPECT_NE(sessions.claim("s:2"), nullptr);
+  claim.reset();
+  EXPECT_NE(sessions.claim("s:1"), nullptr);
+}
+
 TEST(KeptSessions, TakeADamagedFileAsNone) {
   QTemporaryDir dir;
   QFile file(dir.filePath("sessions.json"));
