@@ -50,7 +50,7 @@ LineChart::LineChart(const PanelData& panel_data, Crosshair& crosshair, QWidget*
 }
 
 void LineChart::buildChart() {
-  chart_ = new QChart;
+  chart_ = chart();  // the view's own: setChart() would leave that one to us
   chart_->setAnimationOptions(QChart::NoAnimation);
   chart_->legend()->hide();
   chart_->setMargins(QMargins());
@@ -70,7 +70,6 @@ void LineChart::buildChart() {
   chart_->addSeries(frame);
   frame->attachAxis(time_axis_);
   frame->attachAxis(value_axis_);
-  setChart(chart_);
 }
 
 void LineChart::setOptions(const Options& options) {
