@@ -32,6 +32,7 @@ MainWindow::MainWindow(MetricsSource& source, const DashboardSpec& spec, const C
   setMinimumSize(340, 480);
   resize(1600, 1000);
   buildLayout();
+  connectParts();
   buildShortcuts();
   connectSource();
   TimeWindow window = TimeWindow::last(spec_.window_seconds);
@@ -90,7 +91,9 @@ void MainWindow::buildLayout() {
   dark.setColor(QPalette::Window, shade);
   scrim_->setPalette(dark);
   scrim_->setAutoFillBackground(true);
+}
 
+void MainWindow::connectParts() {
   connect(browser_, &BrowserPane::selectorActivated, this, [this](const QString& selector) {
     addPanel(selector);
     if (drawer_open_) toggleBrowser();

@@ -68,6 +68,7 @@ class MainWindow : public QMainWindow {
   enum class Layout { Wide, Drawer, Narrow };
 
   void buildLayout();
+  void connectParts();
   void buildShortcuts();
   void connectSource();
   void connectView(PanelView* view);

@@ -104,8 +104,12 @@ void thirty(Stage& stage) {
   stage.live(4);
 }
 
-std::vector<std::pair<QString, Scene>> scenes() {
-  const auto scene = [](const char* name, Scene body) { return std::pair(QString::fromLatin1(name), std::move(body)); };
+using Scenes = std::vector<std::pair<QString, Scene>>;
+
+std::pair<QString, Scene> scene(const char* name, Scene body) { return {QString::fromLatin1(name), std::move(body)}; }
+
+// The window in its sizes and themes.
+Scenes sizes() {
   return {
       scene("dark", machine),
       scene("light", machine),
@@ -134,6 +138,12 @@ std::vector<std::pair<QString, Scene>> scenes() {
               s.open(QSize(3840, 2160));
               s.live(4);
             }),
+  };
+}
+
+// States of the panels.
+Scenes states() {
+  return {
       scene("empty",
             [](Stage& s) {
               s.spec = DashboardSpec();
@@ -191,6 +201,12 @@ std::vector<std::pair<QString, Scene>> scenes() {
             }),
       scene("thirty", thirty),
       scene("thirty-light", thirty),
+  };
+}
+
+// What a person does.
+Scenes actions() {
+  return {
       scene("day",
             [](Stage& s) {
               s.spec.window_seconds = 86'400;
@@ -243,7 +259,9 @@ int main(int argc, char** argv) {
   out.mkpath(QStringLiteral("."));
   Theme theme(app, ThemeChoice::Dark);
   bool good = true;
-  for (const auto& [name, body] : scenes()) {
+  Scenes scenes = sizes();
+  for (Scenes part : {states(), actions()}) scenes.insert(scenes.end(), part.begin(), part.end());
+  for (const auto& [name, body] : scenes) {
     if (args.size() > 2 && !args.mid(2).contains(name)) continue;
     theme.setChoice(name.contains(QLatin1String("light")) ? ThemeChoice::Light : ThemeChoice::Dark);
     Stage stage;
