@@ -83,7 +83,7 @@ class DurableStore final : public Store {
   absl::Status LoadSeries();
   absl::Status LoadProducers();
   absl::Status ReplayLog();
-  absl::Status ReplayRecord(const WalRecord& record);
+  absl::Status ReplayRecord(const WalRecord& record) PB_REQUIRES(maintenance_mu_);
   void StartThreads();
 
   // Committer.

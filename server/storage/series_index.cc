@@ -163,9 +163,11 @@ SeriesIndex::Ids SeriesIndex::NarrowLocked(const Tenant& tenant, const Matcher& 
     return found == values.end() ? Ids() : Intersect(ids, found->second);
   }
   if (ids.size() <= values.size()) {  // fewer series left than values to try
-    std::erase_if(ids, [&](SeriesId id) {
-      return !matcher.Matches(by_id_[static_cast<size_t>(id)]->key.Get(matcher.label()));
-    });
+    size_t kept = 0;
+    for (const SeriesId id : ids) {
+      if (matcher.Matches(by_id_[static_cast<size_t>(id)]->key.Get(matcher.label()))) ids[kept++] = id;
+    }
+    ids.resize(kept);
     return ids;
   }
   if (NeedsLabel(matcher)) {
