@@ -24,8 +24,7 @@ absl::Status Corrupt(std::string_view what) {
 
 bool AllSameBits(std::span<const double> values) {
   const uint64_t first = std::bit_cast<uint64_t>(values[0]);
-  return std::all_of(values.begin(), values.end(),
-                     [first](double v) { return std::bit_cast<uint64_t>(v) == first; });
+  return std::all_of(values.begin(), values.end(), [first](double v) { return std::bit_cast<uint64_t>(v) == first; });
 }
 
 std::pair<double, double> ValueBounds(std::span<const double> values) {

@@ -36,8 +36,8 @@ std::string EncodeBlock(std::span<const int64_t> times, std::span<const double> 
 // Reads the header alone: cheap, the checksum is not looked at. DATA_LOSS/BLOCK_CORRUPT.
 absl::StatusOr<BlockHeader> ReadBlockHeader(std::string_view bytes);
 
-// Appends the block's samples to `out`; on an error `out` is as before. DATA_LOSS/BLOCK_CORRUPT for bytes that are not a
-// whole block: wrong checksum, newer version, or contents that no encoder of ours writes.
+// Appends the block's samples to `out`; on an error `out` is as before. DATA_LOSS/BLOCK_CORRUPT for bytes that are not
+// a whole block: wrong checksum, newer version, or contents that no encoder of ours writes.
 absl::Status DecodeBlock(std::string_view bytes, SampleColumns* out);
 
 }  // namespace pulseboard

@@ -42,8 +42,8 @@ inline void PutLengthPrefixed(std::string* out, std::string_view s) {
 }
 constexpr size_t VarintSize(uint64_t v) { return (static_cast<size_t>(std::bit_width(v | 1)) + 6) / 7; }
 
-// Takes values from the front of bytes that may be hostile. After the first failure ok() is false and every further value
-// is zero or empty, so callers may check once at the end. The bytes must outlive the reader. Not thread-safe.
+// Takes values from the front of bytes that may be hostile. After the first failure ok() is false and every further
+// value is zero or empty, so callers may check once at the end. The bytes must outlive the reader. Not thread-safe.
 class ByteReader {
  public:
   explicit ByteReader(std::string_view bytes) : rest_(bytes) {}

@@ -16,8 +16,8 @@ inline constexpr int kMaxDecimalExponent = 15;
 // 10^exponent, exact. REQUIRES: 0 <= exponent <= kMaxDecimalExponent.
 double PowerOfTen(int exponent);
 
-// True when one exponent exists such that every value is exactly integer / 10^exponent with |integer| < 2^53; `integers`
-// and `exponent` are set then, the exponent being the smallest. NaN, infinities and -0.0 never are.
+// True when one exponent exists such that every value is exactly integer / 10^exponent with |integer| < 2^53;
+// `integers` and `exponent` are set then, the exponent being the smallest. NaN, infinities and -0.0 never are.
 bool ToDecimals(std::span<const double> values, std::vector<int64_t>* integers, int* exponent);
 
 // Exact size of what EncodeXor would append.

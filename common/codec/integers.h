@@ -22,8 +22,8 @@ enum class IntegerEncoding : uint8_t {
 // REQUIRES: values is not empty.
 void EncodeIntegers(std::span<const int64_t> values, std::string* out);
 
-// Reads `count` (>= 1) values into `out`. False, with `in` failed and `out` unspecified, when the bytes are not an integer
-// column. Allocates nothing.
+// Reads `count` (>= 1) values into `out`. False, with `in` failed and `out` unspecified, when the bytes are not an
+// integer column. Allocates nothing.
 bool DecodeIntegers(ByteReader* in, size_t count, int64_t* out);
 
 }  // namespace pulseboard

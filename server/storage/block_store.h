@@ -26,8 +26,8 @@ struct Partition {
 };
 using PartitionPtr = std::shared_ptr<const Partition>;
 
-// tenant (4 bytes) | series (8) | time of the first sample (8, sign bit flipped), all big-endian: bytewise order is time
-// order within a series.
+// tenant (4 bytes) | series (8) | time of the first sample (8, sign bit flipped), all big-endian: bytewise order is
+// time order within a series.
 std::string BlockKey(TenantId tenant, SeriesId series, int64_t start_time);
 inline constexpr size_t kBlockKeyBytes = 20;
 int64_t BlockKeyTime(std::string_view key);

@@ -1,9 +1,10 @@
 // The Store of one machine: log, head and blocks put together. Threads:
-//   committer   takes all queued batches, one log write and one fdatasync for all, then head, observer (durable_store_commit.cc)
-//   completion  runs AppendDone, so that a caller's work never delays the next group
+//   committer   takes all queued batches, one log write and one fdatasync for all, then head, observer
+//   (durable_store_commit.cc) completion  runs AppendDone, so that a caller's work never delays the next group
 //   maintainer  seals full and old chunks into blocks, checkpoints, drops expired days (durable_store_maintain.cc)
 //   the log's   prepares the next segment file
-// Lock order: maintenance_mu_ -> commit_mu_ -> the index's, the log's and RocksDB's own. queue_mu_, done_mu_ and wake_mu_ are leaves.
+// Lock order: maintenance_mu_ -> commit_mu_ -> the index's, the log's and RocksDB's own. queue_mu_, done_mu_ and
+// wake_mu_ are leaves.
 #pragma once
 
 #include <atomic>

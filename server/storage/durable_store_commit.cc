@@ -141,7 +141,8 @@ void DurableStore::AddToLog(Request* request, int64_t* next_commit, GroupProduce
     it->second = batch.sequence;
   }
   if (!CollectDefinitions(request)) {
-    request->result = MakeError(ErrorReason::kInternal, "BUG: a batch names a series that does not exist in its tenant");
+    request->result =
+        MakeError(ErrorReason::kInternal, "BUG: a batch names a series that does not exist in its tenant");
     return;
   }
   request->in_log = true;

@@ -111,8 +111,8 @@ absl::Status DurableStore::CheckpointLocked() {
   return TendDays();
 }
 
-// Saves what the log tells beside samples, and up to which commit the log is no longer needed. Written with a sync, which
-// makes the blocks written before durable as well.
+// Saves what the log tells beside samples, and up to which commit the log is no longer needed. Written with a sync,
+// which makes the blocks written before durable as well.
 absl::Status DurableStore::WriteCheckpoint() {
   int64_t checkpoint = 0;
   std::vector<SeriesInfoPtr> series;
@@ -138,10 +138,9 @@ absl::Status DurableStore::WriteCheckpoint() {
   }
   for (const ProducerTable::Change& change : producers) {
     key = ProducerTable::Key(change.tenant, change.producer_id);
-    const rocksdb::Status put =
-        change.position.sequence == 0
-            ? batch.Delete(rocks_->fixed("producers"), key)
-            : batch.Put(rocks_->fixed("producers"), key, ProducerTable::Value(change.position));
+    const rocksdb::Status put = change.position.sequence == 0
+                                    ? batch.Delete(rocks_->fixed("producers"), key)
+                                    : batch.Put(rocks_->fixed("producers"), key, ProducerTable::Value(change.position));
     if (status.ok()) status = FromRocks(put, "save producer");
   }
   value.clear();

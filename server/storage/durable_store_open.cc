@@ -137,9 +137,8 @@ absl::Status DurableStore::LoadProducers() {
   }
   PB_RETURN_IF_ERROR(FromRocks(it->status(), "load producers"));
   // By age, so that the longest silent is the first to be forgotten.
-  std::sort(rows.begin(), rows.end(), [](const auto& a, const auto& b) {
-    return a.position.commit_sequence < b.position.commit_sequence;
-  });
+  std::sort(rows.begin(), rows.end(),
+            [](const auto& a, const auto& b) { return a.position.commit_sequence < b.position.commit_sequence; });
   MutexLock lock(&commit_mu_);
   for (const ProducerTable::Change& row : rows) producers_.Load(row.tenant, row.producer_id, row.position);
   return absl::OkStatus();
@@ -163,11 +162,11 @@ absl::Status DurableStore::ReplayLog() {
   sealer_ = std::make_unique<Sealer>(blocks_.get(), index_.get(), options_.block_samples);
   saved_checkpoint_ = saved.empty() ? 0 : GetLittleEndian<int64_t>(saved);
   WalRecovery recovery;
-  PB_ASSIGN_OR_RETURN(wal_, Wal::Open(std::move(wal_options), saved_checkpoint_,
-                                      [this](const WalRecord& record) PB_NO_THREAD_SAFETY_ANALYSIS {
-                                        return ReplayRecord(record);
-                                      },
-                                      &recovery));
+  PB_ASSIGN_OR_RETURN(
+      wal_,
+      Wal::Open(
+          std::move(wal_options), saved_checkpoint_,
+          [this](const WalRecord& record) PB_NO_THREAD_SAFETY_ANALYSIS { return ReplayRecord(record); }, &recovery));
   {
     MutexLock commit_lock(&commit_mu_);
     last_commit_ = std::max(recovery.last_commit, saved_checkpoint_);
@@ -266,8 +265,7 @@ absl::Status DurableStore::WriteMeta(std::string_view key, std::string_view valu
 
 absl::StatusOr<std::string> DurableStore::ReadMeta(std::string_view key) const {
   std::string value;
-  const rocksdb::Status status =
-      rocks_->db()->Get(rocksdb::ReadOptions(), rocks_->fixed("meta"), ToSlice(key), &value);
+  const rocksdb::Status status = rocks_->db()->Get(rocksdb::ReadOptions(), rocks_->fixed("meta"), ToSlice(key), &value);
   if (status.IsNotFound()) return std::string();
   if (!status.ok()) return FromRocks(status, "read meta");
   return value;

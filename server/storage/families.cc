@@ -10,9 +10,7 @@ namespace {
 
 constexpr std::string_view kRawPrefix = "raw.";
 
-std::chrono::year_month_day ToDate(int64_t day) {
-  return std::chrono::sys_days(std::chrono::days(day));
-}
+std::chrono::year_month_day ToDate(int64_t day) { return std::chrono::sys_days(std::chrono::days(day)); }
 
 bool ParseNumber(std::string_view digits, int* out) {
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), *out);
@@ -23,8 +21,8 @@ bool ParseNumber(std::string_view digits, int* out) {
 
 std::string RawFamilyName(int64_t day) {
   const auto date = ToDate(day);
-  return fmt::format("{}{:04}{:02}{:02}", kRawPrefix, static_cast<int>(date.year()), static_cast<unsigned>(date.month()),
-                     static_cast<unsigned>(date.day()));
+  return fmt::format("{}{:04}{:02}{:02}", kRawPrefix, static_cast<int>(date.year()),
+                     static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()));
 }
 
 std::optional<int64_t> ParseRawFamilyName(std::string_view name) {

@@ -34,7 +34,8 @@ inline constexpr std::array kFixedFamilies = {
 };
 
 constexpr bool IsFixedFamily(std::string_view name) {
-  return std::any_of(kFixedFamilies.begin(), kFixedFamilies.end(), [name](const FixedFamily& f) { return f.name == name; });
+  return std::any_of(kFixedFamilies.begin(), kFixedFamilies.end(),
+                     [name](const FixedFamily& f) { return f.name == name; });
 }
 
 // Days count from 1970-01-01 UTC and may be negative.

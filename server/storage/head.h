@@ -1,8 +1,8 @@
 // Head: the samples that are durable in the log but not yet in sealed blocks, as sorted columns per series.
 //
 // Appending to the end of a series is the fast path; anything else is an ordered insert, and an equal time overwrites
-// (last write wins). Readers take references, not copies: a buffer that a reader holds is only ever appended to behind what
-// the reader saw; any other change first copies it.
+// (last write wins). Readers take references, not copies: a buffer that a reader holds is only ever appended to behind
+// what the reader saw; any other change first copies it.
 #pragma once
 
 #include <cstdint>
@@ -87,11 +87,11 @@ class Head {
   struct Series {
     std::shared_ptr<SampleBuffer> open;
     uint32_t open_count = 0;
-    bool shared = false;          // a reader may hold `open`
+    bool shared = false;  // a reader may hold `open`
     bool latest_known = false;
     bool has_latest = false;
-    bool blocks_known = false;    // last_block_time is right
-    int64_t first_commit = 0;     // of `open`
+    bool blocks_known = false;  // last_block_time is right
+    int64_t first_commit = 0;   // of `open`
     int64_t last_block_time = std::numeric_limits<int64_t>::min();
     Sample latest;
     std::vector<SealingChunkPtr> sealing;
@@ -116,8 +116,8 @@ class Head {
   }
 
   const uint32_t block_samples_;
-  std::deque<Series> series_;    // by id
-  std::deque<Opened> opened_;    // every opening of a chunk, oldest first; some are sealed since
+  std::deque<Series> series_;  // by id
+  std::deque<Opened> opened_;  // every opening of a chunk, oldest first; some are sealed since
   std::deque<SealingChunkPtr> sealing_;
   int64_t sample_count_ = 0;
   int64_t bytes_ = 0;

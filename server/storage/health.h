@@ -1,4 +1,5 @@
-// Whether the store takes writes, and if not, why. Fed by the log, by RocksDB's background errors, read on every append.
+// Whether the store takes writes, and if not, why. Fed by the log, by RocksDB's background errors, read on every
+// append.
 #pragma once
 
 #include <atomic>

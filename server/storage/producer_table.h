@@ -52,7 +52,7 @@ class ProducerTable {
     Position position;
   };
   struct Tenant {
-    std::list<Entry> entries;  // longest silent first
+    std::list<Entry> entries;                                                // longest silent first
     std::unordered_map<std::string_view, std::list<Entry>::iterator> by_id;  // keys point into entries
   };
 

@@ -40,7 +40,8 @@ class StoreReadView final : public ReadView {
                           SampleColumns* out);
 
   Cut cut_;
-  std::vector<std::unique_ptr<PartitionCursor>> cursors_;  // beside cut_.partitions; null until needed; before cut_ in death
+  std::vector<std::unique_ptr<PartitionCursor>>
+      cursors_;  // beside cut_.partitions; null until needed; before cut_ in death
   ReadStats stats_;
 };
 

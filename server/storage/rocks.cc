@@ -72,8 +72,8 @@ class RocksTable final : public Table {
   absl::Status Write(std::vector<Change> changes) override {
     rocksdb::WriteBatch batch;
     for (const Change& change : changes) {
-      const rocksdb::Status status = change.value ? batch.Put(family_, change.key, *change.value)
-                                                  : batch.Delete(family_, change.key);
+      const rocksdb::Status status =
+          change.value ? batch.Put(family_, change.key, *change.value) : batch.Delete(family_, change.key);
       if (!status.ok()) return FromRocks(status, "write table " + name_);
     }
     rocksdb::WriteOptions options;

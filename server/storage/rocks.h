@@ -16,8 +16,8 @@
 
 namespace pulseboard {
 
-// Corruption -> DATA_LOSS/BLOCK_CORRUPT, no space -> DISK_FULL, anything else -> STORE_READ_ONLY; `context` says what was
-// being done.
+// Corruption -> DATA_LOSS/BLOCK_CORRUPT, no space -> DISK_FULL, anything else -> STORE_READ_ONLY; `context` says what
+// was being done.
 absl::Status FromRocks(const rocksdb::Status& status, std::string_view context);
 
 inline std::string_view ToView(const rocksdb::Slice& slice) { return {slice.data(), slice.size()}; }

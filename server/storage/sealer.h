@@ -1,5 +1,5 @@
-// Turns chunks of the head into blocks: one UTC day per block, at most block_samples each, merged with the blocks that are
-// already there, the newer write winning.
+// Turns chunks of the head into blocks: one UTC day per block, at most block_samples each, merged with the blocks that
+// are already there, the newer write winning.
 #pragma once
 
 #include <rocksdb/write_batch.h>
@@ -29,8 +29,8 @@ class Sealer {
   Sealer(BlockStore* blocks, const SeriesIndex* index, int32_t block_samples)
       : blocks_(blocks), index_(index), block_samples_(static_cast<size_t>(block_samples)) {}
 
-  // Writes the chunks in one batch, not yet synced. Samples of days before `oldest_day` are left out. Chunks of one series
-  // must be in the order in which they were filled.
+  // Writes the chunks in one batch, not yet synced. Samples of days before `oldest_day` are left out. Chunks of one
+  // series must be in the order in which they were filled.
   absl::Status Seal(std::span<const SealingChunkPtr> chunks, int64_t oldest_day, SealStats* stats);
 
  private:

@@ -25,8 +25,8 @@ using SeriesInfoPtr = std::shared_ptr<const SeriesInfo>;
 // Thread-safe.
 class SeriesIndex {
  public:
-  // Makes durable that ids below `limit` may have been handed out. Called rarely and not under the index's own lock: it may
-  // wait for the disk.
+  // Makes durable that ids below `limit` may have been handed out. Called rarely and not under the index's own lock: it
+  // may wait for the disk.
   using Reserve = std::function<absl::Status(SeriesId limit)>;
   static constexpr SeriesId kReservedAtOnce = 256;
 
@@ -52,7 +52,7 @@ class SeriesIndex {
   using Ids = std::vector<SeriesId>;  // ascending
   using Values = std::map<std::string, Ids, std::less<>>;
   struct Tenant {
-    std::unordered_map<std::string, SeriesId> by_key;      // by SeriesKey::Encode
+    std::unordered_map<std::string, SeriesId> by_key;     // by SeriesKey::Encode
     std::map<std::string, Values, std::less<>> postings;  // label name -> value -> ids; the metric is a label too
     Ids all;
   };

@@ -1,7 +1,7 @@
 // Store: the durable home of series and samples on one machine. The only room that includes rocksdb/*.
 //
-// The way of a batch: Append queues it -> the committer thread writes many batches to the write-ahead log, one fsync for
-// all -> the samples enter the head (open blocks in memory) -> CommitObserver::OnCommit -> AppendDone. Everything a
+// The way of a batch: Append queues it -> the committer thread writes many batches to the write-ahead log, one fsync
+// for all -> the samples enter the head (open blocks in memory) -> CommitObserver::OnCommit -> AppendDone. Everything a
 // reader or observer sees is durable. On disk format: FORMAT.md.
 //
 // Thread-safe. Callbacks are named with the thread they run on; they must not block and must not call Append's waiters.
@@ -28,20 +28,21 @@ namespace pulseboard {
 class Table;
 
 struct StoreOptions {
-  std::string directory;              // created when missing; one process at a time (locked)
+  std::string directory;  // created when missing; one process at a time (locked)
   const Clock* clock = &SystemClock();
-  bool fsync = true;                  // false acknowledges when the OS has the bytes (AckMode BUFFERED)
-  int64_t append_queue_bytes = 64 << 20;      // more queued than this: INGEST_BACKLOG_FULL
-  int64_t wal_segment_bytes = 64 << 20;       // preallocated size of one segment file
-  int64_t wal_retain_bytes = 256 << 20;       // replayable tail kept for resuming subscribers, beyond what recovery needs
-  int64_t wal_recovery_bytes = int64_t{1} << 30;  // more log than this to replay after a crash: open samples are sealed early
-  int64_t head_bytes = int64_t{1} << 30;      // memory for unsealed samples; at the limit appends wait for sealing
-  int32_t block_samples = 720;                // samples per sealed block, at most
-  int64_t seal_age_ns = 600 * kNanosPerSecond;      // open samples older than this (by commit) are sealed: frees the log
+  bool fsync = true;                      // false acknowledges when the OS has the bytes (AckMode BUFFERED)
+  int64_t append_queue_bytes = 64 << 20;  // more queued than this: INGEST_BACKLOG_FULL
+  int64_t wal_segment_bytes = 64 << 20;   // preallocated size of one segment file
+  int64_t wal_retain_bytes = 256 << 20;   // replayable tail kept for resuming subscribers, beyond what recovery needs
+  int64_t wal_recovery_bytes = int64_t{1}
+                               << 30;     // more log than this to replay after a crash: open samples are sealed early
+  int64_t head_bytes = int64_t{1} << 30;  // memory for unsealed samples; at the limit appends wait for sealing
+  int32_t block_samples = 720;            // samples per sealed block, at most
+  int64_t seal_age_ns = 600 * kNanosPerSecond;  // open samples older than this (by commit) are sealed: frees the log
   int64_t checkpoint_interval_ns = 10 * kNanosPerSecond;
-  int64_t raw_retention_ns = 30 * kNanosPerDay;     // whole days older than this are dropped
+  int64_t raw_retention_ns = 30 * kNanosPerDay;  // whole days older than this are dropped
   int64_t block_cache_bytes = 64 << 20;
-  int64_t max_producers_per_tenant = 10'000;        // oldest are forgotten first
+  int64_t max_producers_per_tenant = 10'000;  // oldest are forgotten first
 };
 
 // Parallel columns; order is kept. All series belong to `tenant`.
@@ -52,7 +53,7 @@ struct AppendBatch {
   std::vector<SeriesId> series;
   std::vector<int64_t> times;  // unix nanoseconds
   std::vector<double> values;
-  int64_t pushed_unix_nanos = 0;    // by the pusher's clock, 0 unknown
+  int64_t pushed_unix_nanos = 0;  // by the pusher's clock, 0 unknown
   int64_t received_unix_nanos = 0;
 
   size_t size() const { return series.size(); }
@@ -82,8 +83,8 @@ struct CommittedBatch {
 class CommitObserver {
  public:
   virtual ~CommitObserver() = default;
-  // On the committer thread, in commit order, under the commit lock: be quick, never call the store's OpenView or Append.
-  // GetSeries may be called.
+  // On the committer thread, in commit order, under the commit lock: be quick, never call the store's OpenView or
+  // Append. GetSeries may be called.
   virtual void OnCommit(const CommittedBatch& batch) noexcept = 0;
 };
 
@@ -110,25 +111,25 @@ struct StoreStats {
   int64_t committed_batches = 0;
   int64_t committed_samples = 0;
   int64_t duplicate_batches = 0;
-  int64_t late_samples = 0;            // older than the newest of their series
+  int64_t late_samples = 0;  // older than the newest of their series
   int64_t wal_syncs = 0;
-  int64_t wal_bytes = 0;               // on disk
+  int64_t wal_bytes = 0;  // on disk
   int64_t append_queue_bytes = 0;
-  int64_t head_samples = 0;            // not yet sealed
-  int64_t sealed_blocks = 0;           // since start
+  int64_t head_samples = 0;   // not yet sealed
+  int64_t sealed_blocks = 0;  // since start
   int64_t sealed_samples = 0;
   int64_t sealed_bytes = 0;
-  int64_t fsync_p50_ns = 0;            // of recent syncs
+  int64_t fsync_p50_ns = 0;  // of recent syncs
   int64_t fsync_p99_ns = 0;
-  int64_t recovered_samples = 0;       // replayed at start
-  int64_t truncated_wal_bytes = 0;     // torn tail cut at start
+  int64_t recovered_samples = 0;    // replayed at start
+  int64_t truncated_wal_bytes = 0;  // torn tail cut at start
 };
 
 class Store {
  public:
-  // Opens or creates, replays the log. FAILED_PRECONDITION when another process holds the directory or the format is newer,
-  // DATA_LOSS/BLOCK_CORRUPT naming file and offset when the log is damaged before its tail. `observer` may be null and must
-  // outlive the store; it is not called for replayed commits.
+  // Opens or creates, replays the log. FAILED_PRECONDITION when another process holds the directory or the format is
+  // newer, DATA_LOSS/BLOCK_CORRUPT naming file and offset when the log is damaged before its tail. `observer` may be
+  // null and must outlive the store; it is not called for replayed commits.
   static absl::StatusOr<std::unique_ptr<Store>> Open(StoreOptions options, CommitObserver* observer);
   virtual ~Store() = default;
 
@@ -149,10 +150,11 @@ class Store {
   // Highest committed sequence of a producer; 0 when unknown.
   virtual int64_t ProducerPosition(TenantId tenant, std::string_view producer_id) const = 0;
 
-  // A consistent view of `series` over `range`. `at_cut` (may be null) runs inside the commit lock at the exact cut, so that
-  // an observer can take over from the commit after it without hole or double.
-  virtual absl::StatusOr<std::unique_ptr<ReadView>> OpenView(std::span<const SeriesId> series, TimeRange range,
-                                                             const std::function<void(int64_t commit_sequence)>& at_cut) = 0;
+  // A consistent view of `series` over `range`. `at_cut` (may be null) runs inside the commit lock at the exact cut, so
+  // that an observer can take over from the commit after it without hole or double.
+  virtual absl::StatusOr<std::unique_ptr<ReadView>> OpenView(
+      std::span<const SeriesId> series, TimeRange range,
+      const std::function<void(int64_t commit_sequence)>& at_cut) = 0;
   // Newest sample (largest time) of a series; nothing when it has none.
   virtual absl::StatusOr<std::optional<Sample>> Latest(SeriesId series) = 0;
 

@@ -120,7 +120,8 @@ absl::Status Wal::Break(const absl::Status& status) {
   return status;
 }
 
-// Cuts what a failed group may have left, so that none of it is ever replayed, and lets the next group begin a new segment.
+// Cuts what a failed group may have left, so that none of it is ever replayed, and lets the next group begin a new
+// segment.
 void Wal::AbandonSegment() {
   int64_t used = 0;
   {
@@ -253,10 +254,10 @@ absl::Status Wal::Read(int64_t after, int64_t up_to,
     MutexLock lock(&mu_);
     const int64_t oldest = segments_.empty() ? 1 : segments_.front()->header.first_commit;
     if (after + 1 < oldest) {
-      return MakeError(ErrorReason::kResumeTokenExpired,
-                       "commit " + std::to_string(after + 1) + " is no longer in the log; the oldest is " +
-                           std::to_string(oldest),
-                       {{"oldestCommitSequence", std::to_string(oldest)}});
+      return MakeError(
+          ErrorReason::kResumeTokenExpired,
+          "commit " + std::to_string(after + 1) + " is no longer in the log; the oldest is " + std::to_string(oldest),
+          {{"oldestCommitSequence", std::to_string(oldest)}});
     }
     for (const SegmentPtr& segment : segments_) {
       if (segment->last_commit <= after || segment->header.first_commit > up_to) continue;

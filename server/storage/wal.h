@@ -1,7 +1,8 @@
 // The write-ahead log: segment files `<first commit>.wal` of framed commit records. FORMAT.md has the bytes.
 //
-// One thread appends groups of records (one write, one fdatasync per group); a thread of the log's own prepares the next
-// segment ahead of time, because writing zeros first makes later syncs twice as fast; any thread may read what is durable.
+// One thread appends groups of records (one write, one fdatasync per group); a thread of the log's own prepares the
+// next segment ahead of time, because writing zeros first makes later syncs twice as fast; any thread may read what is
+// durable.
 #pragma once
 
 #include <atomic>
@@ -37,7 +38,7 @@ struct WalOptions {
 };
 
 struct WalRecovery {
-  int64_t last_commit = 0;      // of the log, 0 for an empty one
+  int64_t last_commit = 0;  // of the log, 0 for an empty one
   int64_t replayed_samples = 0;
   int64_t truncated_bytes = 0;  // torn tail
 };
@@ -53,24 +54,26 @@ class Wal {
  public:
   using Visit = std::function<absl::Status(const WalRecord&)>;
 
-  // Checks every segment, calls `replay` for each record after `checkpoint`, cuts a torn tail. DATA_LOSS/BLOCK_CORRUPT with
-  // metadata `file` and `offset` when acknowledged records are damaged or missing.
+  // Checks every segment, calls `replay` for each record after `checkpoint`, cuts a torn tail. DATA_LOSS/BLOCK_CORRUPT
+  // with metadata `file` and `offset` when acknowledged records are damaged or missing.
   static absl::StatusOr<std::unique_ptr<Wal>> Open(WalOptions options, int64_t checkpoint, const Visit& replay,
                                                    WalRecovery* recovery);
   ~Wal();
 
-  // The next three: the committer's thread only. A group is made of AddToGroup calls, then CommitGroup writes and syncs.
-  // Commit sequences ascend without holes.
+  // The next three: the committer's thread only. A group is made of AddToGroup calls, then CommitGroup writes and
+  // syncs. Commit sequences ascend without holes.
   void AddToGroup(int64_t commit_sequence, int64_t committed_unix_nanos, const AppendBatch& batch,
                   std::span<const std::shared_ptr<const SeriesInfo>> definitions);
   int64_t group_bytes() const { return static_cast<int64_t>(group_.size()); }
-  // On an error nothing of the group will be replayed. DISK_FULL: may work again, see WatchForSpace. STORE_READ_ONLY: never.
+  // On an error nothing of the group will be replayed. DISK_FULL: may work again, see WatchForSpace. STORE_READ_ONLY:
+  // never.
   absl::Status CommitGroup();
   // Calls on_space once, as soon as there is room for a segment.
   void WatchForSpace();
 
   // See Store::ReadCommits.
-  absl::Status Read(int64_t after, int64_t up_to, const std::function<absl::Status(const CommittedBatch&)>& visit) const;
+  absl::Status Read(int64_t after, int64_t up_to,
+                    const std::function<absl::Status(const CommittedBatch&)>& visit) const;
   // Removes segments that hold nothing after `checkpoint`, except a tail of retain_bytes.
   absl::Status Free(int64_t checkpoint);
   // Makes everything appended durable (with fsync off nothing else does).
@@ -88,9 +91,9 @@ class Wal {
     SegmentHeader header;
     std::unique_ptr<LogFile> file;
     int64_t file_bytes = 0;
-    int64_t used_bytes = 0;    // readable: header and whole records
-    int64_t synced_bytes = 0;  // on the disk for certain
-    int64_t last_commit = 0;   // first_commit - 1 when empty
+    int64_t used_bytes = 0;                          // readable: header and whole records
+    int64_t synced_bytes = 0;                        // on the disk for certain
+    int64_t last_commit = 0;                         // first_commit - 1 when empty
     std::vector<std::pair<int64_t, int64_t>> index;  // sparse: commit, offset of its frame
   };
   using SegmentPtr = std::shared_ptr<Segment>;
@@ -111,7 +114,8 @@ class Wal {
   absl::Status Recover(int64_t checkpoint, const Visit& replay, WalRecovery* recovery);
   absl::StatusOr<SegmentPtr> OpenSegment(const std::string& name, bool is_last);
   // Reads one segment to its end, which it sets.
-  absl::Status RecoverSegment(const SegmentPtr& segment, int64_t checkpoint, const Visit& replay, WalRecovery* recovery);
+  absl::Status RecoverSegment(const SegmentPtr& segment, int64_t checkpoint, const Visit& replay,
+                              WalRecovery* recovery);
   absl::Status JudgeEnd(const Segment& segment, std::optional<int64_t> next_first_commit) const;
   absl::Status CutTail(const SegmentPtr& segment, WalRecovery* recovery);
   absl::Status Damaged(const Segment& segment, int64_t offset, std::string_view what) const;
@@ -133,7 +137,7 @@ class Wal {
   // The committer's own.
   std::string group_;
   std::vector<PendingFrame> frames_;
-  SegmentPtr active_;  // null before the first append and after a failed one
+  SegmentPtr active_;    // null before the first append and after a failed one
   absl::Status broken_;  // set once the log can't be trusted any more
 
   mutable Mutex mu_;

@@ -18,8 +18,8 @@ constexpr size_t kWindowBytes = 1 << 20;
 constexpr std::string_view kSegmentSuffix = ".wal";
 constexpr size_t kNameDigits = 20;
 
-// Frame header: magic u32 | payload bytes u32 | checksum u32 | type u8 | zero u8[3] | synced_before u64; the checksum is
-// over everything behind it, payload included.
+// Frame header: magic u32 | payload bytes u32 | checksum u32 | type u8 | zero u8[3] | synced_before u64; the checksum
+// is over everything behind it, payload included.
 constexpr size_t kChecksumAt = 8;
 constexpr size_t kCheckedFrom = 12;
 constexpr size_t kSyncedAt = 16;
@@ -66,8 +66,7 @@ void FinishFrame(char* frame, uint32_t payload_bytes, uint32_t salt, int64_t syn
   std::memcpy(frame + 4, &payload_bytes, sizeof(payload_bytes));
   frame[kCheckedFrom] = static_cast<char>(FrameType::kCommit);
   std::memcpy(frame + kSyncedAt, &synced_before, sizeof(synced_before));
-  const uint32_t checksum =
-      Crc32(salt, {frame + kCheckedFrom, kFrameHeaderBytes - kCheckedFrom + payload_bytes});
+  const uint32_t checksum = Crc32(salt, {frame + kCheckedFrom, kFrameHeaderBytes - kCheckedFrom + payload_bytes});
   std::memcpy(frame + kChecksumAt, &checksum, sizeof(checksum));
 }
 

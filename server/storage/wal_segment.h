@@ -24,9 +24,9 @@ inline constexpr uint32_t kMaxRecordBytes = 1u << 30;
 enum class FrameType : uint8_t { kCommit = 1 };
 
 struct SegmentHeader {
-  uint32_t salt = 0;         // goes into every checksum: bytes of another segment never pass for this one's
+  uint32_t salt = 0;  // goes into every checksum: bytes of another segment never pass for this one's
   int64_t first_commit = 0;
-  std::string store_id;      // kStoreIdBytes
+  std::string store_id;  // kStoreIdBytes
 };
 
 std::string EncodeSegmentHeader(const SegmentHeader& header);

@@ -35,7 +35,9 @@ struct Settings {
 double CpuSeconds() {
   rusage usage;
   getrusage(RUSAGE_SELF, &usage);
-  const auto seconds = [](const timeval& t) { return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6; };
+  const auto seconds = [](const timeval& t) {
+    return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6;
+  };
   return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 
@@ -165,7 +167,8 @@ int RunCase(const Settings& settings, bool fsync) {
   const auto millions = static_cast<double>(stats.committed_samples) / 1e6;
   std::printf(
       "storage append fsync=%d batch=%lld inflight=%lld series=%lld samples=%.1fM: %.2f M samples/s acked, "
-      "%.3f CPU-s/M until sealed, %.3f B/sample sealed, log %.0f MB before freeing, syncs=%lld p50=%lld us p99=%lld us, "
+      "%.3f CPU-s/M until sealed, %.3f B/sample sealed, log %.0f MB before freeing, syncs=%lld p50=%lld us p99=%lld "
+      "us, "
       "peak RSS +%.0f MB\n",
       fsync, static_cast<long long>(settings.batch), static_cast<long long>(settings.in_flight),
       static_cast<long long>(settings.series), millions, millions / acknowledged_seconds, cpu_used / millions,

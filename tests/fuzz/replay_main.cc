@@ -1,5 +1,5 @@
-// Stands in for libFuzzer where only g++ is there: runs the target on every corpus file and on deterministic mutations of it.
-// Usage: <target> [--mutations=N] FOLDER
+// Stands in for libFuzzer where only g++ is there: runs the target on every corpus file and on deterministic mutations
+// of it. Usage: <target> [--mutations=N] FOLDER
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>

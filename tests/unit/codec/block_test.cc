@@ -86,13 +86,29 @@ TEST(Block, FullEntropyFallsBackToXorOrRaw) {
 }
 
 TEST(Block, SpecialValuesKeepTheirBits) {
-  const std::vector<double> special = {
-      0.0, -0.0, 1.0, -1.0, std::numeric_limits<double>::infinity(), -std::numeric_limits<double>::infinity(),
-      std::numeric_limits<double>::quiet_NaN(), std::bit_cast<double>(uint64_t{0xfff8000000000123}),
-      std::bit_cast<double>(uint64_t{0x7ff0000000000001}),  // signalling
-      std::numeric_limits<double>::denorm_min(), -std::numeric_limits<double>::denorm_min(),
-      std::numeric_limits<double>::min(), std::numeric_limits<double>::max(), std::numeric_limits<double>::lowest(),
-      9007199254740991.0, 9007199254740992.0, 9007199254740993.0, 0.1, 0.30000000000000004, 1e15, 1e-15, 1e300, 123.45};
+  const std::vector<double> special = {0.0,
+                                       -0.0,
+                                       1.0,
+                                       -1.0,
+                                       std::numeric_limits<double>::infinity(),
+                                       -std::numeric_limits<double>::infinity(),
+                                       std::numeric_limits<double>::quiet_NaN(),
+                                       std::bit_cast<double>(uint64_t{0xfff8000000000123}),
+                                       std::bit_cast<double>(uint64_t{0x7ff0000000000001}),  // signalling
+                                       std::numeric_limits<double>::denorm_min(),
+                                       -std::numeric_limits<double>::denorm_min(),
+                                       std::numeric_limits<double>::min(),
+                                       std::numeric_limits<double>::max(),
+                                       std::numeric_limits<double>::lowest(),
+                                       9007199254740991.0,
+                                       9007199254740992.0,
+                                       9007199254740993.0,
+                                       0.1,
+                                       0.30000000000000004,
+                                       1e15,
+                                       1e-15,
+                                       1e300,
+                                       123.45};
   for (const double v : special) RoundTrip(Regular(3), {v, v, v});
   for (const double v : special) RoundTrip(Regular(4), {1.25, v, v, 2.5});
   RoundTrip(Regular(special.size()), special);
@@ -185,7 +201,8 @@ TEST(Block, MutationsWithRightChecksumNeverHarm) {
     decimal[i] = static_cast<double>(i * i % 37) / 10;
     noise[i] = std::sin(static_cast<double>(i));
   }
-  for (const auto& values : {decimal, noise, std::vector<double>(90, 7)}) seeds.push_back(EncodeBlock(Regular(90), values));
+  for (const auto& values : {decimal, noise, std::vector<double>(90, 7)})
+    seeds.push_back(EncodeBlock(Regular(90), values));
   int decoded = 0;
   for (int round = 0; round < 200'000; ++round) {
     std::string bytes = seeds[random() % seeds.size()];

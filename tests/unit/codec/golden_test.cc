@@ -1,4 +1,5 @@
-// Blocks as earlier versions wrote them: they must decode for ever. A new block version adds files, it never changes these.
+// Blocks as earlier versions wrote them: they must decode for ever. A new block version adds files, it never changes
+// these.
 #include <gtest/gtest.h>
 
 #include <cmath>

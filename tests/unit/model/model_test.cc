@@ -24,9 +24,15 @@ TEST(Labels, SortDropEmptyAndKeepTheLastOfEqualNames) {
 }
 
 TEST(SeriesKey, EncodesUnambiguously) {
-  const std::vector<SeriesKey> keys = {
-      {"m", {}}, {"m", {{"a", "b"}}}, {"m", {{"ab", ""}}}, {"m", {{"a", "bc"}}}, {"m", {{"ab", "c"}}}, {"ma", {{"b", "c"}}},
-      {"m", {{"a", "b"}, {"c", "d"}}}, {"", {}}, {"m", {{"a", std::string("\0\n\"", 3)}}}};
+  const std::vector<SeriesKey> keys = {{"m", {}},
+                                       {"m", {{"a", "b"}}},
+                                       {"m", {{"ab", ""}}},
+                                       {"m", {{"a", "bc"}}},
+                                       {"m", {{"ab", "c"}}},
+                                       {"ma", {{"b", "c"}}},
+                                       {"m", {{"a", "b"}, {"c", "d"}}},
+                                       {"", {}},
+                                       {"m", {{"a", std::string("\0\n\"", 3)}}}};
   std::set<std::string> seen;
   std::set<std::string> distinct;
   for (const SeriesKey& key : keys) {
@@ -57,13 +63,13 @@ TEST(SeriesKey, FormatReadsBackAsASelector) {
 
 TEST(Names, TableOfMetricNames) {
   const std::string longest(kMaxMetricNameBytes, 'a');
-  for (const std::string& good : {std::string("a"), std::string("system.cpu/util-1:x_Y"), std::string("_x"),
-                                  std::string(":x"), longest}) {
+  for (const std::string& good :
+       {std::string("a"), std::string("system.cpu/util-1:x_Y"), std::string("_x"), std::string(":x"), longest}) {
     EXPECT_TRUE(ValidateMetricName("metric", good).ok()) << good;
   }
-  for (const std::string& bad : {std::string(), longest + "a", std::string("1a"), std::string(".a"), std::string("a b"),
-                                 std::string("a\n"), std::string("__name__"), std::string("ä"), std::string("a\0b", 3),
-                                 std::string("a{b}")}) {
+  for (const std::string& bad :
+       {std::string(), longest + "a", std::string("1a"), std::string(".a"), std::string("a b"), std::string("a\n"),
+        std::string("__name__"), std::string("ä"), std::string("a\0b", 3), std::string("a{b}")}) {
     const absl::Status status = ValidateMetricName("samples[3].metric", bad);
     EXPECT_TRUE(HasReason(status, ErrorReason::kBadField)) << Printable(bad);
     EXPECT_EQ(GetErrorDetail(status)->field_violations[0].field, "samples[3].metric");
@@ -93,16 +99,18 @@ TEST(Utf8, RefusesWhatIsNotWellFormed) {
                           "\xf4\x90\x80\x80", "\xf8\x88\x80\x80\x80", "a\xff", "\xe2\x82"}) {
     EXPECT_FALSE(IsValidUtf8(bad)) << Printable(bad);
   }
-  for (const char* good : {"", "a", "\xc2\x80", "\xe0\xa0\x80", "\xed\x9f\xbf", "\xf0\x90\x80\x80", "\xf4\x8f\xbf\xbf"}) {
+  for (const char* good :
+       {"", "a", "\xc2\x80", "\xe0\xa0\x80", "\xed\x9f\xbf", "\xf0\x90\x80\x80", "\xf4\x8f\xbf\xbf"}) {
     EXPECT_TRUE(IsValidUtf8(good)) << Printable(good);
   }
 }
 
 TEST(Selector, ParsesEverySpelling) {
   const SeriesKey key{"cpu.util", {{"host", "web-1"}, {"mode", "user"}}};
-  for (const char* text : {"cpu.util", " cpu.util ", "cpu.util{}", "{__name__=\"cpu.util\"}", "cpu.util{host=\"web-1\"}",
-                           "cpu.util{host='web-1', mode!=\"idle\",}", "{host=~\"web-.*\",mode!~\"i.*\"}",
-                           "cpu.util{nolabel=\"\"}", "{ host = \"web-1\" , mode =~ \"user|idle\" }"}) {
+  for (const char* text :
+       {"cpu.util", " cpu.util ", "cpu.util{}", "{__name__=\"cpu.util\"}", "cpu.util{host=\"web-1\"}",
+        "cpu.util{host='web-1', mode!=\"idle\",}", "{host=~\"web-.*\",mode!~\"i.*\"}", "cpu.util{nolabel=\"\"}",
+        "{ host = \"web-1\" , mode =~ \"user|idle\" }"}) {
     const auto selector = Selector::Parse(text);
     ASSERT_TRUE(selector.ok()) << text << " " << selector.status();
     EXPECT_TRUE(selector->Matches(key)) << text;
@@ -110,8 +118,8 @@ TEST(Selector, ParsesEverySpelling) {
     ASSERT_TRUE(again.ok()) << selector->Format();
     EXPECT_EQ(again->Format(), selector->Format());
   }
-  for (const char* text : {"cpu", "cpu.util{host=\"web\"}", "cpu.util{host=~\"web\"}", "{mode!~\"us.*\",host=\"web-1\"}",
-                           "cpu.util{nolabel!=\"\"}", "cpu.util{nolabel=~\".+\"}"}) {
+  for (const char* text : {"cpu", "cpu.util{host=\"web\"}", "cpu.util{host=~\"web\"}",
+                           "{mode!~\"us.*\",host=\"web-1\"}", "cpu.util{nolabel!=\"\"}", "cpu.util{nolabel=~\".+\"}"}) {
     const auto selector = Selector::Parse(text);
     ASSERT_TRUE(selector.ok()) << text << " " << selector.status();
     EXPECT_FALSE(selector->Matches(key)) << text;
@@ -122,9 +130,17 @@ TEST(Selector, AnErrorNamesItsColumn) {
   const struct {
     const char* text;
     const char* column;
-  } cases[] = {{"cpu{", "5"},          {"cpu{host}", "9"},    {"cpu{host=}", "10"},   {"cpu{host=\"a}", "13"},
-               {"cpu{host=\"a\"", "13"}, {"cpu x", "5"},        {"9cpu", "1"},          {"cpu{host=~\"(\"}", "11"},
-               {"{host=\"a\\q\"}", "10"}, {"cpu{host==\"a\"}", "10"}, {"cpu{,}", "5"}};
+  } cases[] = {{"cpu{", "5"},
+               {"cpu{host}", "9"},
+               {"cpu{host=}", "10"},
+               {"cpu{host=\"a}", "13"},
+               {"cpu{host=\"a\"", "13"},
+               {"cpu x", "5"},
+               {"9cpu", "1"},
+               {"cpu{host=~\"(\"}", "11"},
+               {"{host=\"a\\q\"}", "10"},
+               {"cpu{host==\"a\"}", "10"},
+               {"cpu{,}", "5"}};
   for (const auto& c : cases) {
     const absl::Status status = Selector::Parse(c.text).status();
     ASSERT_TRUE(HasReason(status, ErrorReason::kBadSelector)) << c.text;

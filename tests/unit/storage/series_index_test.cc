@@ -95,11 +95,26 @@ TEST(SeriesIndex, SelectsWhatASelectorMatchesOneByOne) {
     if (random() % 2 == 0) labels.push_back({"mode", random() % 2 == 0 ? "idle" : "user"});
     all.push_back(Create(&index, "m" + std::to_string(random() % 5), Labels(labels)));
   }
-  for (const char* text :
-       {"m1", "m9", "{host=\"h7\"}", "m1{host=\"h7\"}", "m1{host!=\"h7\"}", "m1{mode=\"\"}", "m1{mode!=\"\"}",
-        "m2{mode=~\"idle|\"}", "m2{mode!~\"idle\"}", "m2{mode=~\"i.*\"}", "{host=~\"h1.*\"}", "{__name__=~\"m[12]\"}",
-        "{host=~\"h1.*\",host!~\"h1[0-5]\",mode=\"user\"}", "m3{nolabel=\"\"}", "m3{nolabel=\"x\"}", "m3{nolabel!=\"x\"}",
-        "m3{nolabel=~\".+\"}", "m3{n=~\".*7\"}", "{n=\"17\"}", "{host!=\"\",mode!~\".+\"}"}) {
+  for (const char* text : {"m1",
+                           "m9",
+                           "{host=\"h7\"}",
+                           "m1{host=\"h7\"}",
+                           "m1{host!=\"h7\"}",
+                           "m1{mode=\"\"}",
+                           "m1{mode!=\"\"}",
+                           "m2{mode=~\"idle|\"}",
+                           "m2{mode!~\"idle\"}",
+                           "m2{mode=~\"i.*\"}",
+                           "{host=~\"h1.*\"}",
+                           "{__name__=~\"m[12]\"}",
+                           "{host=~\"h1.*\",host!~\"h1[0-5]\",mode=\"user\"}",
+                           "m3{nolabel=\"\"}",
+                           "m3{nolabel=\"x\"}",
+                           "m3{nolabel!=\"x\"}",
+                           "m3{nolabel=~\".+\"}",
+                           "m3{n=~\".*7\"}",
+                           "{n=\"17\"}",
+                           "{host!=\"\",mode!~\".+\"}"}) {
     const Selector selector = Selector::Parse(text).value();
     std::vector<SeriesId> expected;
     for (const SeriesId id : all) {
@@ -113,7 +128,8 @@ TEST(SeriesIndex, SelectsWhatASelectorMatchesOneByOne) {
 TEST(SeriesIndex, AnExactMatchAmong100kSeriesTakesMicroseconds) {
   SeriesIndex index(1, Free());
   for (int i = 0; i < 100'000; ++i) {
-    Create(&index, "m" + std::to_string(i % 100), {{"host", "h" + std::to_string(i / 100)}, {"region", "r" + std::to_string(i % 3)}});
+    Create(&index, "m" + std::to_string(i % 100),
+           {{"host", "h" + std::to_string(i / 100)}, {"region", "r" + std::to_string(i % 3)}});
   }
   const Selector selector = Selector::Parse("m7{host=\"h500\",region=~\"r.*\"}").value();
   const auto start = std::chrono::steady_clock::now();

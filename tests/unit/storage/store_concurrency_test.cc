@@ -99,9 +99,10 @@ TEST_F(StoreConcurrencyTest, EveryViewIsExactlyWhatTheObserverKnewAtItsCut) {
       EXPECT_TRUE(store_->Health().ok());
       EXPECT_GE(store_->Stats().head_samples, 0);
       const int64_t newest = store_->Stats().commit_sequence;
-      EXPECT_TRUE(store_->ReadCommits(std::max<int64_t>(0, newest - 5), newest, [](const CommittedBatch&) {
-                          return absl::OkStatus();
-                        }).ok());
+      EXPECT_TRUE(store_
+                      ->ReadCommits(std::max<int64_t>(0, newest - 5), newest,
+                                    [](const CommittedBatch&) { return absl::OkStatus(); })
+                      .ok());
       Series("other" + std::to_string(newest % 50));
       EXPECT_GE(store_->SelectSeries(kDefaultTenant, Selector()).size(), 6u);
     }
@@ -131,13 +132,16 @@ TEST_F(StoreConcurrencyTest, AnObserverThatAttachesAtACutMissesNothingAndSeesNot
     });
     SamplesBySeries replayed;
     int64_t next = 1;
-    ASSERT_TRUE(store_->ReadCommits(0, cut, [&](const CommittedBatch& batch) {
-                        EXPECT_EQ(batch.commit_sequence, next++);
-                        for (size_t i = 0; i < batch.series.size(); ++i) {
-                          replayed[batch.series[i]][batch.times[i]] = batch.values[i];
-                        }
-                        return absl::OkStatus();
-                      }).ok());
+    ASSERT_TRUE(store_
+                    ->ReadCommits(0, cut,
+                                  [&](const CommittedBatch& batch) {
+                                    EXPECT_EQ(batch.commit_sequence, next++);
+                                    for (size_t i = 0; i < batch.series.size(); ++i) {
+                                      replayed[batch.series[i]][batch.times[i]] = batch.values[i];
+                                    }
+                                    return absl::OkStatus();
+                                  })
+                    .ok());
     EXPECT_EQ(next, cut + 1);
     EXPECT_EQ(replayed, known);
   }
@@ -150,10 +154,13 @@ TEST_F(StoreConcurrencyTest, BatchesOfOneCallerCompleteInOrder) {
   std::vector<int64_t> sequences;
   std::atomic<int> done = 0;
   for (int i = 0; i < 500; ++i) {
-    ASSERT_TRUE(store_->Append(Batch(series_[0], {{kStart + i, i}}), [&](const absl::StatusOr<CommitReceipt>& receipt) {
-                        sequences.push_back(receipt->commit_sequence);
-                        ++done;
-                      }).ok());
+    ASSERT_TRUE(store_
+                    ->Append(Batch(series_[0], {{kStart + i, i}}),
+                             [&](const absl::StatusOr<CommitReceipt>& receipt) {
+                               sequences.push_back(receipt->commit_sequence);
+                               ++done;
+                             })
+                    .ok());
   }
   WaitUntil([&] { return done == 500; });
   for (int i = 0; i < 500; ++i) EXPECT_EQ(sequences[static_cast<size_t>(i)], i + 1);

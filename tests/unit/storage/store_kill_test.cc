@@ -51,7 +51,8 @@ int64_t KillAfter(const Writer& writer, size_t wanted, int64_t last) {
   close(writer.output);
   int status = 0;
   waitpid(writer.pid, &status, 0);
-  EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) << "the writer ended by itself: " << status << "\n" << text;
+  EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) << "the writer ended by itself: " << status << "\n"
+                                                                  << text;
   text.resize(text.rfind('\n') == std::string::npos ? 0 : text.rfind('\n') + 1);  // a line cut by the kill says nothing
   std::istringstream lines(text);
   for (int64_t sequence = 0; lines >> sequence;) last = std::max(last, sequence);
@@ -72,13 +73,17 @@ TEST_F(StoreKillTest, LosesNoAcknowledgedSampleAndDoublesNone) {
     ASSERT_GE(position, acknowledged) << "round " << round;
     // Once in the log …
     int64_t next = 1;
-    ASSERT_TRUE(store_->ReadCommits(0, position, [&](const CommittedBatch& batch) {
-                        EXPECT_EQ(batch.commit_sequence, next);
-                        const AppendBatch expected = CrashBatch(next++, {batch.series.begin(), batch.series.end()});
-                        EXPECT_TRUE(std::equal(batch.values.begin(), batch.values.end(), expected.values.begin(),
-                                               expected.values.end()));
-                        return absl::OkStatus();
-                      }).ok());
+    ASSERT_TRUE(
+        store_
+            ->ReadCommits(0, position,
+                          [&](const CommittedBatch& batch) {
+                            EXPECT_EQ(batch.commit_sequence, next);
+                            const AppendBatch expected = CrashBatch(next++, {batch.series.begin(), batch.series.end()});
+                            EXPECT_TRUE(std::equal(batch.values.begin(), batch.values.end(), expected.values.begin(),
+                                                   expected.values.end()));
+                            return absl::OkStatus();
+                          })
+            .ok());
     ASSERT_EQ(next, position + 1) << "round " << round;
     ASSERT_EQ(store_->Stats().commit_sequence, position);
     // … and each sample once in its series.

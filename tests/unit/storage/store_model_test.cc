@@ -51,7 +51,7 @@ AppendBatch StoreModelTest::RandomBatch() {
   for (size_t i = 0; i < count; ++i) {
     const SeriesId series = Series("m" + std::to_string(Pick(8)));
     int64_t time = now_ + static_cast<int64_t>(i) * kNanosPerSecond;
-    if (Pick(6) == 0) time -= static_cast<int64_t>(Pick(3 * 86'400)) * kNanosPerSecond;  // late, up to three days
+    if (Pick(6) == 0) time -= static_cast<int64_t>(Pick(3 * 86'400)) * kNanosPerSecond;   // late, up to three days
     if (Pick(10) == 0 && !model_[series].empty()) time = model_[series].rbegin()->first;  // overwrites
     const double value = Pick(20) == 0 ? std::bit_cast<double>(random_() | 0x7ff0000000000001)  // some NaN
                                        : static_cast<double>(Pick(100'000)) / 100;

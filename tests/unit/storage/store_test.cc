@@ -105,6 +105,74 @@ TEST_F(StoreTest, SealsByCountAndByDay) {
   EXPECT_EQ(Read(series), points);
 }
 
+TEST_F(StoreTest, ALateSampleRewritesOnlyTheBlockItFallsInto) {
+  options_.block_samples = 10;
+  Open();
+  const SeriesId series = Series("cpu");
+  Points points;
+  for (int i = 0; i < 100; ++i) points.emplace_back(kStart + i * kNanosPerSecond, i);
+  ASSERT_TRUE(Push(series, points).ok());
+  SealAll();
+  const StoreStats before = store_->Stats();
+  ASSERT_EQ(before.sealed_blocks, 10);
+  ASSERT_TRUE(Push(series, {{kStart + 35 * kNanosPerSecond + 1, -1}}).ok());
+  EXPECT_EQ(store_->Stats().late_samples, 1);
+  SealAll();
+  EXPECT_EQ(store_->Stats().sealed_blocks - before.sealed_blocks, 2);  // eleven samples are one too many for a block
+  EXPECT_EQ(store_->Stats().sealed_samples - before.sealed_samples, 11);
+  points.insert(points.begin() + 36, {kStart + 35 * kNanosPerSecond + 1, -1});
+  EXPECT_EQ(Read(series), points);
+}
+
+TEST_F(StoreTest, JoinsSmallSealedRunsIntoOneBlock) {
+  Open();
+  const SeriesId series = Series("cpu");
+  for (int i = 0; i < 5; ++i) {
+    ASSERT_TRUE(Push(series, {{kStart + i, i}}).ok());
+    SealAll();
+  }
+  const SeriesId ids[] = {series};
+  auto view = store_->OpenView(ids, kAllTime, nullptr);
+  EXPECT_EQ((*view)->Read(series, kAllTime)->size(), 5u);
+  EXPECT_EQ((*view)->stats().decoded_blocks, 1);
+}
+
+TEST_F(StoreTest, KeepsTheHeadWithinItsMemory) {
+  options_.head_bytes = 64 << 10;
+  Open();
+  std::vector<SeriesId> series;
+  for (int i = 0; i < 100; ++i) series.push_back(Series("m" + std::to_string(i)));
+  for (int t = 0; t < 200; ++t) {
+    AppendBatch batch;
+    batch.tenant = kDefaultTenant;
+    for (const SeriesId id : series) {
+      batch.series.push_back(id);
+      batch.times.push_back(kStart + t * kNanosPerSecond);
+      batch.values.push_back(t);
+    }
+    ASSERT_TRUE(Push(std::move(batch)).ok());
+    // At most the limit and one batch that opens a chunk in every series.
+    ASSERT_LE(store_->Stats().head_samples * 16, options_.head_bytes + 100 * 16 * 16);
+  }
+  EXPECT_GT(store_->Stats().sealed_blocks, 0);
+  for (const SeriesId id : series) ASSERT_EQ(Read(id).size(), 200u);
+}
+
+TEST_F(StoreTest, KeepsTheLogToReplayWithinItsBound) {
+  options_.wal_segment_bytes = 4096;
+  options_.wal_recovery_bytes = 32 << 10;
+  options_.wal_retain_bytes = 0;
+  Open();
+  const SeriesId series = Series("cpu");
+  for (int i = 0; i < 1000; ++i) ASSERT_TRUE(Push(series, {{kStart + i, i}}).ok());
+  // A wake-up is needed, which full chunks of a busy store give all the time.
+  WaitUntil([&] {
+    EXPECT_TRUE(Push(series, {{kStart + 2000, 1}}).ok());
+    return store_->Stats().wal_bytes <= 48 << 10;
+  });
+  EXPECT_EQ(Read(series).size(), 1001u);
+}
+
 TEST_F(StoreTest, AcknowledgesADuplicateWithoutApplyingIt) {
   RecordingObserver observer;
   observer_ = &observer;
@@ -138,10 +206,13 @@ TEST_F(StoreTest, FindsADuplicateInsideOneGroup) {
     AppendBatch batch = Batch(series, {{kStart + i / 2, i}});
     batch.producer_id = "p";
     batch.sequence = 1 + i / 2;
-    ASSERT_TRUE(store_->Append(std::move(batch), [&](const absl::StatusOr<CommitReceipt>& receipt) {
-                        duplicates += receipt.ok() && receipt->duplicate ? 1 : 0;
-                        ++done;
-                      }).ok());
+    ASSERT_TRUE(store_
+                    ->Append(std::move(batch),
+                             [&](const absl::StatusOr<CommitReceipt>& receipt) {
+                               duplicates += receipt.ok() && receipt->duplicate ? 1 : 0;
+                               ++done;
+                             })
+                    .ok());
   }
   WaitUntil([&] { return done == 400; });
   EXPECT_EQ(duplicates, 200);
@@ -194,15 +265,19 @@ TEST_F(StoreTest, ReplaysCommitsFromTheLog) {
   for (int i = 0; i < 300; ++i) ASSERT_TRUE(Push(i % 2 == 0 ? a : b, {{kStart + i, i}, {kStart - i, -i}}).ok());
   for (int round = 0; round < 2; ++round) {
     int64_t next = 101;
-    ASSERT_TRUE(store_->ReadCommits(100, 200, [&](const CommittedBatch& batch) {
-                        EXPECT_EQ(batch.commit_sequence, next++);
-                        const auto i = static_cast<double>(batch.commit_sequence - 1);
-                        EXPECT_EQ(batch.tenant, kDefaultTenant);
-                        EXPECT_THAT(std::vector<double>(batch.values.begin(), batch.values.end()), ElementsAre(i, -i));
-                        EXPECT_EQ(batch.series[0], batch.commit_sequence % 2 == 1 ? a : b);
-                        EXPECT_EQ(batch.times[1], kStart - static_cast<int64_t>(i));
-                        return absl::OkStatus();
-                      }).ok());
+    ASSERT_TRUE(store_
+                    ->ReadCommits(100, 200,
+                                  [&](const CommittedBatch& batch) {
+                                    EXPECT_EQ(batch.commit_sequence, next++);
+                                    const auto i = static_cast<double>(batch.commit_sequence - 1);
+                                    EXPECT_EQ(batch.tenant, kDefaultTenant);
+                                    EXPECT_THAT(std::vector<double>(batch.values.begin(), batch.values.end()),
+                                                ElementsAre(i, -i));
+                                    EXPECT_EQ(batch.series[0], batch.commit_sequence % 2 == 1 ? a : b);
+                                    EXPECT_EQ(batch.times[1], kStart - static_cast<int64_t>(i));
+                                    return absl::OkStatus();
+                                  })
+                    .ok());
     EXPECT_EQ(next, 201);
     Open();
   }
@@ -225,10 +300,13 @@ TEST_F(StoreTest, SaysWhenTheLogNoLongerReachesBack) {
   EXPECT_TRUE(HasReason(status, ErrorReason::kResumeTokenExpired)) << status;
   const int64_t oldest = std::stoll(GetErrorDetail(status)->metadata.at("oldestCommitSequence"));
   int64_t next = oldest;
-  EXPECT_TRUE(store_->ReadCommits(oldest - 1, 500, [&](const CommittedBatch& batch) {
-                      EXPECT_EQ(batch.commit_sequence, next++);
-                      return absl::OkStatus();
-                    }).ok());
+  EXPECT_TRUE(store_
+                  ->ReadCommits(oldest - 1, 500,
+                                [&](const CommittedBatch& batch) {
+                                  EXPECT_EQ(batch.commit_sequence, next++);
+                                  return absl::OkStatus();
+                                })
+                  .ok());
   EXPECT_EQ(next, 501);
   Open();
   EXPECT_EQ(Read(series).size(), 500u);
@@ -273,9 +351,10 @@ TEST_F(StoreTest, CloseCommitsWhatIsQueuedAndRefusesMore) {
   const SeriesId series = Series("cpu");
   std::atomic<int> committed = 0;
   for (int i = 0; i < 200; ++i) {
-    ASSERT_TRUE(store_->Append(Batch(series, {{kStart + i, i}}), [&](const absl::StatusOr<CommitReceipt>& receipt) {
-                        committed += receipt.ok() ? 1 : 0;
-                      }).ok());
+    ASSERT_TRUE(store_
+                    ->Append(Batch(series, {{kStart + i, i}}),
+                             [&](const absl::StatusOr<CommitReceipt>& receipt) { committed += receipt.ok() ? 1 : 0; })
+                    .ok());
   }
   EXPECT_TRUE(store_->Close().ok());
   EXPECT_EQ(committed, 200);
@@ -387,16 +466,22 @@ TEST_F(StoreTest, TablesKeepRowsAcrossRestart) {
   EXPECT_EQ(again.Get("u/1")->value(), "ann");
   EXPECT_FALSE(again.Get("u/3")->has_value());
   std::vector<std::string> keys;
-  ASSERT_TRUE(again.Scan("u/", "", [&](std::string_view key, std::string_view) {
-                     keys.emplace_back(key);
-                     return true;
-                   }).ok());
+  ASSERT_TRUE(again
+                  .Scan("u/", "",
+                        [&](std::string_view key, std::string_view) {
+                          keys.emplace_back(key);
+                          return true;
+                        })
+                  .ok());
   EXPECT_THAT(keys, ElementsAre("u/1", "u/2"));
   keys.clear();
-  ASSERT_TRUE(again.Scan("u/", "u/2", [&](std::string_view key, std::string_view) {
-                     keys.emplace_back(key);
-                     return true;
-                   }).ok());
+  ASSERT_TRUE(again
+                  .Scan("u/", "u/2",
+                        [&](std::string_view key, std::string_view) {
+                          keys.emplace_back(key);
+                          return true;
+                        })
+                  .ok());
   EXPECT_THAT(keys, ElementsAre("u/2"));
   EXPECT_FALSE(store_->GetTable("sessions").Get("u/1")->has_value());
 }

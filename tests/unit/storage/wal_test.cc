@@ -1,6 +1,7 @@
 // The log on its own: torn tails, damage, full disks.
 #include "server/storage/wal.h"
 
+#include <cstdlib>
 #include <fstream>
 #include <iterator>
 #include <random>
@@ -19,9 +20,7 @@ std::string ReadFile(const std::string& path) {
   return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
 }
 
-void WriteFile(const std::string& path, std::string_view bytes) {
-  std::ofstream(path, std::ios::binary) << bytes;
-}
+void WriteFile(const std::string& path, std::string_view bytes) { std::ofstream(path, std::ios::binary) << bytes; }
 
 class WalTest : public ::testing::Test {
  protected:
@@ -41,13 +40,14 @@ class WalTest : public ::testing::Test {
   Opened Open(int64_t checkpoint = 0) {
     wal_.reset();
     Opened out;
-    auto wal = Wal::Open(options_, checkpoint,
-                         [&out](const WalRecord& record) {
-                           out.commits.push_back(record.commit_sequence);
-                           out.values.insert(out.values.end(), record.batch.values.begin(), record.batch.values.end());
-                           return absl::OkStatus();
-                         },
-                         &out.recovery);
+    auto wal = Wal::Open(
+        options_, checkpoint,
+        [&out](const WalRecord& record) {
+          out.commits.push_back(record.commit_sequence);
+          out.values.insert(out.values.end(), record.batch.values.begin(), record.batch.values.end());
+          return absl::OkStatus();
+        },
+        &out.recovery);
     out.status = wal.status();
     if (wal.ok()) wal_ = *std::move(wal);
     next_ = out.recovery.last_commit + 1;
@@ -129,7 +129,8 @@ TEST_F(WalTest, CutsATornTailAtEveryByteOfTheLastRecord) {
   const size_t after = ContentBytes(whole);
   ASSERT_GT(after, before + kFrameHeaderBytes);
   for (size_t cut = before; cut <= after; ++cut) {
-    for (const bool zeros : {true, false}) {  // the rest of the record never came: preallocated zeros, or a shorter file
+    for (const bool zeros :
+         {true, false}) {  // the rest of the record never came: preallocated zeros, or a shorter file
       std::string torn = whole.substr(0, cut);
       if (zeros) torn.resize(whole.size(), '\0');
       WriteFile(path, torn);
@@ -160,7 +161,8 @@ TEST_F(WalTest, CutsATornGroupWhosePagesCameInAnyOrder) {
   const std::string path = Segments().back();
   wal_.reset();
   std::string bytes = ReadFile(path);
-  std::fill_n(bytes.begin() + static_cast<std::ptrdiff_t>(before), 40, '\0');  // the first page is missing, later ones came
+  std::fill_n(bytes.begin() + static_cast<std::ptrdiff_t>(before), 40,
+              '\0');  // the first page is missing, later ones came
   WriteFile(path, bytes);
   const Opened opened = Open();
   ASSERT_TRUE(opened.status.ok()) << opened.status;
@@ -309,6 +311,28 @@ TEST_F(WalTest, AnIoErrorEndsWritingButNotReading) {
   EXPECT_EQ(Open().commits, (std::vector<int64_t>{1}));
   EXPECT_TRUE(Commit().ok());
   wal_.reset();
+}
+
+// A segment as version 1 wrote it: it must replay for ever. Written anew with PULSEBOARD_WRITE_GOLDEN=1.
+TEST_F(WalTest, ReplaysTheGoldenSegment) {
+  const std::string golden = std::string(PULSEBOARD_SOURCE_DIR) + "/tests/golden/storage/segment_v1.wal";
+  if (const char* write = std::getenv("PULSEBOARD_WRITE_GOLDEN"); write != nullptr && *write != '\0') {
+    ASSERT_TRUE(Open().status.ok());
+    ASSERT_TRUE(Commit(2).ok());
+    ASSERT_TRUE(Commit(1, 40).ok());
+    const std::string bytes = ReadFile(Segments().back());
+    WriteFile(golden, std::string_view(bytes).substr(0, ContentBytes(bytes) + 8));
+    wal_.reset();
+    fs::remove_all(options_.directory);
+  }
+  fs::create_directories(options_.directory);
+  fs::copy_file(golden, options_.directory + "/" + SegmentName(1));
+  const Opened opened = Open();
+  ASSERT_TRUE(opened.status.ok()) << opened.status;
+  EXPECT_EQ(opened.commits, (std::vector<int64_t>{1, 2, 3}));
+  EXPECT_EQ(opened.values.size(), 46u);
+  EXPECT_EQ(opened.values.back(), 3);
+  EXPECT_EQ(opened.recovery.truncated_bytes, 0);
 }
 
 TEST(WalRecord, HostileBytesAreRefusedWithoutHarm) {
