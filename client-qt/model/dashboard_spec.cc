@@ -147,7 +147,7 @@ std::optional<DashboardSpec> DashboardSpec::fromJson(const QJsonObject& json, QS
   }
   DashboardSpec spec;
   spec.title = json["title"].toString();
-  spec.window_seconds = std::clamp<qint64>(json["window_seconds"].toInteger(300), 1, 400 * 86'400);
+  spec.window_seconds = std::clamp<qint64>(json["window_seconds"].toInteger(300), 1, qint64{400} * 86'400);
   const QJsonArray list = json["panels"].toArray();
   if (list.size() > kMaxPanels) {
     *error = QStringLiteral("%1 panels; at most %2 would be accepted").arg(list.size()).arg(kMaxPanels);

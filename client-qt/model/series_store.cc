@@ -12,7 +12,10 @@ constexpr qint64 kHoleIntervals = 3;
 constexpr qint64 kHoleColumns = 2;
 constexpr size_t kCompactAbove = 1'024;
 
-QPointF toPoint(qint64 time, double value) { return {static_cast<double>(time / kNanosPerMicro) / 1'000.0, value}; }
+QPointF toPoint(qint64 time, double value) {
+  const qint64 micros = time / kNanosPerMicro;
+  return {static_cast<double>(micros) / 1'000.0, value};
+}
 
 // Gathers the samples of one pixel column and gives back its first, smallest, largest and last.
 class Column {

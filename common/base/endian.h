@@ -1,4 +1,5 @@
-// Fixed-width integers in byte strings: big-endian for keys (bytewise order is numeric order), little-endian for values.
+// Fixed-width integers in byte strings: big-endian for keys (bytewise order is numeric order), little-endian for
+// values.
 #pragma once
 
 #include <bit>
@@ -33,14 +34,11 @@ T GetBigEndian(std::string_view in) {
   return ByteSwap(v);
 }
 template <typename T>
-  requires std::is_trivially_copyable_v<T>
-void PutLittleEndian(std::string* out, T v) {
-  out->append(reinterpret_cast<const char*>(&v), sizeof(v));
-}
+requires std::is_trivially_copyable_v<T>
+void PutLittleEndian(std::string* out, T v) { out->append(reinterpret_cast<const char*>(&v), sizeof(v)); }
 // REQUIRES: in.size() >= sizeof(T).
 template <typename T>
-  requires std::is_trivially_copyable_v<T>
-T GetLittleEndian(std::string_view in) {
+requires std::is_trivially_copyable_v<T> T GetLittleEndian(std::string_view in) {
   T v;
   std::memcpy(&v, in.data(), sizeof(v));
   return v;

@@ -132,8 +132,8 @@ absl::Status MakeError(ErrorReason reason, std::string message, ErrorMetadata me
 }
 
 absl::Status BadField(std::string_view field, std::string_view value, std::string_view expected) {
-  return BadFields({{std::string(field), "got '" + Printable(value) + "'; " + std::string(expected) +
-                                             " would be accepted"}});
+  return BadFields(
+      {{std::string(field), "got '" + Printable(value) + "'; " + std::string(expected) + " would be accepted"}});
 }
 
 absl::Status BadFields(std::vector<FieldViolation> violations) {

@@ -1,6 +1,6 @@
-// Errors as users meet them: a canonical code, a reason from one table, values in metadata, field violations, retry advice.
-// Every error that can reach a client is made here; common/wire turns it into google.rpc details. The table is documented
-// in docs of the same name in ARCHITECTURE.md ("Errors"), and a test holds the two equal.
+// Errors as users meet them: a canonical code, a reason from one table, values in metadata, field violations, retry
+// advice. Every error that can reach a client is made here; common/wire turns it into google.rpc details. The table is
+// documented in docs of the same name in ARCHITECTURE.md ("Errors"), and a test holds the two equal.
 #pragma once
 
 #include <cstdint>
@@ -77,7 +77,8 @@ using ErrorMetadata = std::map<std::string, std::string>;
 
 // A status with the code that the table gives for `reason`.
 absl::Status MakeError(ErrorReason reason, std::string message, ErrorMetadata metadata = {});
-// INVALID_ARGUMENT/BAD_FIELD: "<field>: got <value>; <expected> would be accepted". `value` is cut at 100 bytes and made printable.
+// INVALID_ARGUMENT/BAD_FIELD: "<field>: got <value>; <expected> would be accepted". `value` is cut at 100 bytes and
+// made printable.
 absl::Status BadField(std::string_view field, std::string_view value, std::string_view expected);
 // The same for several fields at once. REQUIRES: not empty.
 absl::Status BadFields(std::vector<FieldViolation> violations);

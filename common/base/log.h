@@ -15,8 +15,7 @@ void InitLogging(std::string_view level);
 
 }  // namespace pulseboard
 
-#define PB_LOG(severity, room, ...) \
-  ::spdlog::log(::pulseboard::log_severity::k##severity, "[" room "] " __VA_ARGS__)
+#define PB_LOG(severity, room, ...) ::spdlog::log(::pulseboard::log_severity::k##severity, "[" room "] " __VA_ARGS__)
 
 namespace pulseboard::log_severity {
 inline constexpr auto kDebug = spdlog::level::debug;

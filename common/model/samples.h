@@ -1,6 +1,7 @@
 // Samples as columns, and time ranges. Plain values.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <vector>

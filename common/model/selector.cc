@@ -50,10 +50,10 @@ class SelectorParser {
   absl::Status Fail(std::string_view expected) const {
     const std::string column = std::to_string(at_ + 1);
     const std::string found = AtEnd() ? "the end" : "'" + Printable(text_.substr(at_, 1)) + "'";
-    return MakeError(ErrorReason::kBadSelector,
-                     "selector, column " + column + ": found " + found + "; " + std::string(expected) +
-                         " would be accepted",
-                     {{"column", column}, {"selector", Printable(text_, 256)}});
+    return MakeError(
+        ErrorReason::kBadSelector,
+        "selector, column " + column + ": found " + found + "; " + std::string(expected) + " would be accepted",
+        {{"column", column}, {"selector", Printable(text_, 256)}});
   }
 
  private:

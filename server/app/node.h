@@ -37,8 +37,8 @@ class Node {
 
   // Tells health checks, and asks all streams to end: gently, or, `hard`, at once. May be called again.
   void Drain(bool hard);
-  // Gives streams up to `limit` to end, cancels what is left, then syncs and closes the store. Blocks for ever when a call cannot
-  // be ended.
+  // Gives streams up to `limit` to end, cancels what is left, then syncs and closes the store. Blocks for ever when a
+  // call cannot be ended.
   void Close(std::chrono::milliseconds limit);
   // Syncs and closes the store whatever else hangs: the last thing before the process is given up.
   void CloseStore();

@@ -15,7 +15,8 @@ class Secret {
   Secret() = default;
   explicit Secret(std::string_view bytes) : bytes_(bytes) {}
   ~Secret() { Wipe(); }
-  Secret(Secret&& other) noexcept : bytes_(other.bytes_) { other.Wipe(); }  // a moved short string would stay in place
+  // Copies and wipes: a moved short string would stay in place.
+  Secret(Secret&& other) noexcept : bytes_(other.bytes_) { other.Wipe(); }  // NOLINT(performance-move-constructor-init)
   Secret& operator=(Secret&& other) noexcept {
     if (this != &other) {
       Wipe();

@@ -47,7 +47,7 @@ struct ProfileChange {
 };
 
 struct UserQuery {
-  std::string search = {};              // in user name, e-mail or display name, without regard to (ASCII) case
+  std::string search = {};         // in user name, e-mail or display name, without regard to (ASCII) case
   Role role = Role::kUnspecified;  // unspecified: any
   bool include_inactive = false;
   int32_t page_size = 0;  // 0: default

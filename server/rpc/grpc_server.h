@@ -18,12 +18,12 @@ class Service;
 namespace pulseboard {
 
 struct GrpcServerOptions {
-  std::string listen = "127.0.0.1:7443";       // HOST:PORT; port 0 takes a free one
-  int64_t max_receive_bytes = 8 << 20;         // per message
-  int64_t max_send_bytes = 16 << 20;           // per message
-  int32_t max_concurrent_streams = 4'096;      // calls per connection
-  int64_t memory_quota_bytes = 512 << 20;      // of gRPC's buffers; calls wait beyond it
-  int32_t max_threads = 64;                    // gRPC's own
+  std::string listen = "127.0.0.1:7443";           // HOST:PORT; port 0 takes a free one
+  int64_t max_receive_bytes = 8 << 20;             // per message
+  int64_t max_send_bytes = 16 << 20;               // per message
+  int32_t max_concurrent_streams = 4'096;          // calls per connection
+  int64_t memory_quota_bytes = 512 << 20;          // of gRPC's buffers; calls wait beyond it
+  int32_t max_threads = 64;                        // gRPC's own
   int64_t keepalive_interval_ns = 30'000'000'000;  // pings an idle connection this often
   int64_t keepalive_timeout_ns = 10'000'000'000;   // without an answer for this long the connection is closed
 };
@@ -45,8 +45,8 @@ class GrpcServer {
 
   // HOST:PORT with the real port.
   const std::string& address() const { return address_; }
-  // Takes no new calls, waits for those under way, cancels them at the deadline, and returns when all are done. A call that
-  // is never finished by its service blocks for ever. Idempotent.
+  // Takes no new calls, waits for those under way, cancels them at the deadline, and returns when all are done. A call
+  // that is never finished by its service blocks for ever. Idempotent.
   void Shutdown(std::chrono::milliseconds limit);
 
  private:

@@ -1,5 +1,5 @@
-// The services of pulseboard.v1 as gRPC callback services. Each parses, calls one use case and maps errors; no business rules.
-// All arguments must outlive the returned service.
+// The services of pulseboard.v1 as gRPC callback services. Each parses, calls one use case and maps errors; no business
+// rules. All arguments must outlive the returned service.
 #pragma once
 
 #include <memory>

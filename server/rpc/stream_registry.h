@@ -1,4 +1,5 @@
-// StreamRegistry: every long-lived stream of the server, so that a drain can end them all with a reason and a resume token.
+// StreamRegistry: every long-lived stream of the server, so that a drain can end them all with a reason and a resume
+// token.
 #pragma once
 
 #include <chrono>
@@ -17,8 +18,8 @@ namespace pulseboard {
 class Drainable {
  public:
   virtual ~Drainable() = default;
-  // Any thread; never blocks; idempotent. Ends the call with `status` after what is already queued for it where possible;
-  // `hard` cancels the call at once: a stuck peer must not hold up the shutdown.
+  // Any thread; never blocks; idempotent. Ends the call with `status` after what is already queued for it where
+  // possible; `hard` cancels the call at once: a stuck peer must not hold up the shutdown.
   virtual void Drain(const absl::Status& status, bool hard) = 0;
 };
 
