@@ -12,6 +12,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/errors.h"
+#include "server/rpc/unparsed_requests.h"
 
 namespace pulseboard {
 namespace {
@@ -38,6 +39,9 @@ void Configure(const GrpcServerOptions& options, grpc::ServerBuilder* builder) {
   builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, ToInt(options.keepalive_interval_ns / kNanosPerMilli));
   builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, ToInt(options.keepalive_timeout_ns / kNanosPerMilli));
   builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> interceptors;
+  interceptors.push_back(MakeUnparsedRequestInterceptors());
+  builder->experimental().SetInterceptorCreators(std::move(interceptors));
   // Clients may ping as often as every 5 s without being sent away as too eager.
   builder->AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 5'000);
 }

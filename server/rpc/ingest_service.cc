@@ -13,7 +13,11 @@
 namespace pulseboard {
 namespace {
 
-class IngestService final : public v1::IngestService::CallbackService {
+// PushStream is a raw method: gRPC would take a message that does not parse for the end of the stream.
+using IngestBase = v1::IngestService::WithRawCallbackMethod_PushStream<
+    v1::IngestService::WithCallbackMethod_Push<v1::IngestService::Service>>;
+
+class IngestService final : public IngestBase {
  public:
   IngestService(const Authenticator& authenticator, Intake& intake, StreamRegistry& streams)
       : authenticator_(authenticator), intake_(intake), streams_(streams) {}
@@ -35,7 +39,7 @@ class IngestService final : public v1::IngestService::CallbackService {
     return reactor;
   }
 
-  grpc::ServerBidiReactor<v1::PushStreamRequest, v1::PushStreamResponse>* PushStream(
+  grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* PushStream(
       grpc::CallbackServerContext* context) override {
     return PushStreamReactor::Start(context, authenticator_, intake_, streams_, ticker_);
   }

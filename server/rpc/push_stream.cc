@@ -1,5 +1,7 @@
 #include "server/rpc/push_stream.h"
 
+#include <grpcpp/impl/codegen/proto_utils.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -54,9 +56,18 @@ void PushStreamReactor::OnReadDone(bool ok) {
   TakeBatch();
 }
 
-void PushStreamReactor::TakeBatch() {
+absl::Status PushStreamReactor::ParseBatch() {
+  const size_t bytes = received_.Length();
+  if (!grpc::SerializationTraits<v1::PushStreamRequest>::Deserialize(&received_, &request_).ok()) {
+    return BadField("batch", std::to_string(bytes) + " bytes that do not parse",
+                    "a pulseboard.v1.PushStreamRequest, its strings in UTF-8,");
+  }
   batch_ = FromProto(request_);
-  const absl::Status status = stream_->Begin(batch_);
+  return stream_->Begin(batch_);
+}
+
+void PushStreamReactor::TakeBatch() {
+  const absl::Status status = ParseBatch();
   {
     MutexLock lock(&mu_);
     if (!status.ok()) {
@@ -126,9 +137,20 @@ void PushStreamReactor::GreetLocked() {
   writing_.Clear();
   writing_.set_acked_sequence(acked_sequence_);
   writing_.set_max_unacked_batches(intake_.options().max_unacked_batches);
-  if (finished_) return;
+  if (!finished_) WriteLocked();
+}
+
+void PushStreamReactor::WriteLocked() {
+  written_.Clear();  // Serialize wants an empty one
+  bool own_buffer = false;
+  const grpc::Status status =
+      grpc::SerializationTraits<v1::PushStreamResponse>::Serialize(writing_, &written_, &own_buffer);
+  if (!status.ok()) {
+    FinishLocked(MakeError(ErrorReason::kInternal, "an ack could not be encoded: " + status.error_message()));
+    return;
+  }
   write_in_flight_ = true;
-  StartWrite(&writing_);
+  StartWrite(&written_);
 }
 
 void PushStreamReactor::AddToAckLocked(const PushReceipt& receipt) {
@@ -169,8 +191,8 @@ void PushStreamReactor::AdvanceLocked() {
     }
     writing_.Swap(&ack_);
     ack_.Clear();
-    write_in_flight_ = true;
-    StartWrite(&writing_);
+    WriteLocked();
+    if (finished_) return;
   }
   const bool work_done = unacked_ == 0 && !taking_ && !write_in_flight_;
   if (ending_ && work_done) {
@@ -179,7 +201,7 @@ void PushStreamReactor::AdvanceLocked() {
     FinishLocked(absl::OkStatus());
   } else if (!ending_ && !half_closed_ && !reading_ && !taking_ && unacked_ < intake_.options().max_unacked_batches) {
     reading_ = true;
-    StartRead(&request_);
+    StartRead(&received_);
   }
 }
 

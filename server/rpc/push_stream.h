@@ -21,9 +21,12 @@ namespace pulseboard {
 // batch that the store has no room for is tried again a little later, and nothing is read meanwhile: flow control slows
 // the pusher. Acks that come while a response is on its way are put together into the next one.
 //
+// Messages arrive and leave as bytes: gRPC reports one that does not parse as the end of the stream, and the pusher
+// would take what it sent after it for received. Here such a message ends the call with INVALID_ARGUMENT/BAD_FIELD.
+//
 // However the call ends, what is in work is acknowledged first, unless the peer is gone. Thread-safe; owns itself until
 // OnDone.
-class PushStreamReactor final : public grpc::ServerBidiReactor<v1::PushStreamRequest, v1::PushStreamResponse>,
+class PushStreamReactor final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>,
                                 public Drainable,
                                 public TickingStream,
                                 public std::enable_shared_from_this<PushStreamReactor> {
@@ -44,13 +47,15 @@ class PushStreamReactor final : public grpc::ServerBidiReactor<v1::PushStreamReq
   PushStreamReactor(grpc::CallbackServerContext* context, const Authenticator& authenticator, Intake& intake,
                     StreamRegistry& streams, StreamTicker& ticker);
 
-  // The batch in `request_`: first time, and again while the store is full.
+  // The batch in `received_`: first time, and again while the store is full.
   void TakeBatch();
+  absl::Status ParseBatch();
   void SubmitBatch();
   void RetryLater();
   void OnReceipt(const absl::StatusOr<PushReceipt>& receipt);
 
   void GreetLocked() PB_REQUIRES(mu_);
+  void WriteLocked() PB_REQUIRES(mu_);
   void AddToAckLocked(const PushReceipt& receipt) PB_REQUIRES(mu_);
   void BatchOverLocked() PB_REQUIRES(mu_);
   void EndLocked(const absl::Status& status) PB_REQUIRES(mu_);
@@ -68,8 +73,9 @@ class PushStreamReactor final : public grpc::ServerBidiReactor<v1::PushStreamReq
   std::shared_ptr<PushStreamReactor> self_;
 
   // Belong to whoever reads or takes the batch; one at a time.
-  v1::PushStreamRequest request_;
-  StreamBatch batch_;  // views of it
+  grpc::ByteBuffer received_;
+  v1::PushStreamRequest request_;  // parsed into again and again: its columns keep their memory
+  StreamBatch batch_;              // views of it
   int32_t retries_ = 0;
   std::unique_ptr<grpc::Alarm> retry_alarm_;
 
@@ -89,6 +95,7 @@ class PushStreamReactor final : public grpc::ServerBidiReactor<v1::PushStreamReq
   int64_t acked_sequence_ PB_GUARDED_BY(mu_) = 0;
   int64_t commit_sequence_ PB_GUARDED_BY(mu_) = 0;
   v1::PushStreamResponse writing_ PB_GUARDED_BY(mu_);
+  grpc::ByteBuffer written_ PB_GUARDED_BY(mu_);  // `writing_` as bytes, until OnWriteDone
 };
 
 }  // namespace pulseboard

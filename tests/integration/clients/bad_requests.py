@@ -364,11 +364,9 @@ def rows_for_every_rpc(tokens, spent):
 
 
 def noise_rows(name, method):
-    """Bytes that are no message: gRPC answers before the method runs (see bad_input_test.py)."""
-    code = "OK" if method.client_streaming else "UNIMPLEMENTED"
-    return [
-        Row(name, "cut varint", as_stream(name, b"\xff"), code),
-        Row(name, "length beyond the end", as_stream(name, b"\x0a\x7fabc"), code),
-        Row(name, "group never closed", as_stream(name, b"\x0b\x08\x01"), code),
+    """Bytes that are no message, and too many of them."""
+    field = "batch" if method.client_streaming else "request"
+    noise = {"cut varint": b"\xff", "length beyond the end": b"\x0a\x7fabc", "group never closed": b"\x0b\x08\x01"}
+    return [Row(name, case, as_stream(name, data), "INVALID_ARGUMENT", "BAD_FIELD", field) for case, data in noise.items()] + [
         Row(name, "10 MB string", as_stream(name, b"\x0a\x80\x80\x80\x05" + b"x" * (10 << 20)), "RESOURCE_EXHAUSTED"),
     ]

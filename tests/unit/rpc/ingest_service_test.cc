@@ -1,3 +1,4 @@
+#include <grpcpp/generic/generic_stub.h>
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -196,6 +197,49 @@ TEST(PushStream, EndsOnStructuralErrorsAfterAckingWhatCameBefore) {
   stream->Write(Batch(1, 1, ""));
   EXPECT_EQ(ReasonOf(stream->Finish()), ErrorReason::kBadField) << "no producer_id";
   EXPECT_TRUE(Eventually([&] { return server.intake().Stats().open_streams == 0 && server.streams().size() == 0; }));
+}
+
+TEST(PushStream, AnswersBytesThatAreNoMessageAndKeepsWhatCameBefore) {
+  DataServer server;
+  const std::string whole = Batch(2).SerializeAsString();
+  v1::PushStreamRequest producer_only;
+  producer_only.set_producer_id("caf_");
+  std::string not_utf8 = producer_only.SerializeAsString();
+  not_utf8.back() = '\xff';
+  const std::vector<std::string> bad_messages = {"\xff", "not protobuf", whole.substr(0, whole.size() - 3), not_utf8};
+  int producer = 0;
+  for (const std::string& bad : bad_messages) {
+    const std::string name = "raw" + std::to_string(++producer);
+    const auto context = server.Context();
+    grpc::GenericStub stub(server.NewChannel());
+    grpc::CompletionQueue queue;
+    const auto await = [&queue] {
+      void* tag = nullptr;
+      bool ok = false;
+      return queue.Next(&tag, &ok) && ok;
+    };
+    const auto stream = stub.PrepareCall(context.get(), "/pulseboard.v1.IngestService/PushStream", &queue);
+    stream->StartCall(nullptr);
+    ASSERT_TRUE(await());
+    for (const std::string& bytes : {Batch(1, 3, name).SerializeAsString(), bad}) {
+      const grpc::Slice slice(bytes);
+      stream->Write(grpc::ByteBuffer(&slice, 1), nullptr);
+      ASSERT_TRUE(await());
+    }
+    int64_t acked = 0;
+    for (grpc::ByteBuffer bytes; stream->Read(&bytes, nullptr), await();) {
+      v1::PushStreamResponse response;
+      ASSERT_TRUE(grpc::SerializationTraits<v1::PushStreamResponse>::Deserialize(&bytes, &response).ok());
+      acked = response.acked_sequence();
+    }
+    EXPECT_EQ(acked, 1);
+    grpc::Status status;
+    stream->Finish(&status, nullptr);
+    ASSERT_TRUE(await());
+    EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT) << producer;
+    EXPECT_EQ(ReasonOf(status), ErrorReason::kBadField) << status.error_message();
+    EXPECT_EQ(server.store()->ProducerPosition(kDefaultTenant, name), 1);
+  }
 }
 
 TEST(PushStream, RefusesStrangersBeforeReading) {
