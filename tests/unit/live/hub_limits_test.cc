@@ -163,8 +163,7 @@ TEST_F(HubLimitsTest, EndsABackfillThatIsNotTaken) {
   }
   SubscriptionSpec spec = Spec("cpu", kNanosPerDay);
   spec.max_buffer_bytes = kMinLiveBufferBytes;
-  const auto viewer = Viewer::Open(hub, spec);
-  viewer->SetAutomatic(false);
+  const auto viewer = Viewer::OpenHeld(hub, spec);
   const auto later = std::chrono::steady_clock::now() + std::chrono::milliseconds(100);
   ASSERT_TRUE(Eventually([&] {
     if (std::chrono::steady_clock::now() > later) viewer->SetAutomatic(true);

@@ -239,8 +239,10 @@ TEST_F(HubTest, ReadsTheLogForWhatDidNotFitDuringASlowBackfill) {
   for (int i = 0; i < 20; ++i) push(1'000);
   SubscriptionSpec spec = Spec("cpu", 2'000 * kNanosPerSecond);
   spec.max_buffer_bytes = kMinLiveBufferBytes;
-  const auto viewer = Viewer::Open(hub_, spec);
-  viewer->SetAutomatic(false);
+  const auto viewer = Viewer::OpenHeld(hub_, spec);
+  ASSERT_TRUE(Eventually([&] { return viewer->Take(); }));
+  // Its view is open once some of the backfill is there.
+  ASSERT_TRUE(Eventually([&] { return viewer->story() == "DB"; }));
   for (int i = 0; i < 20; ++i) push(1'000);  // far more than the buffer
   viewer->SetAutomatic(true);
   ASSERT_TRUE(Eventually([&] { return viewer->state().commit_sequence == 40; })) << viewer->story();

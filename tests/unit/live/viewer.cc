@@ -11,7 +11,16 @@ namespace pulseboard::testing {
 
 std::shared_ptr<Viewer> Viewer::Open(Hub& hub, SubscriptionSpec spec, ViewerState state) {
   spec.resume_token = state.token;
-  auto viewer = std::shared_ptr<Viewer>(new Viewer(std::move(state)));
+  return Start(hub, std::move(spec), std::shared_ptr<Viewer>(new Viewer(std::move(state))));
+}
+
+std::shared_ptr<Viewer> Viewer::OpenHeld(Hub& hub, SubscriptionSpec spec) {
+  auto viewer = std::shared_ptr<Viewer>(new Viewer({}));
+  viewer->SetAutomatic(false);
+  return Start(hub, std::move(spec), std::move(viewer));
+}
+
+std::shared_ptr<Viewer> Viewer::Start(Hub& hub, SubscriptionSpec spec, std::shared_ptr<Viewer> viewer) {
   auto subscription = hub.Subscribe(std::move(spec), viewer);
   EXPECT_TRUE(subscription.ok()) << StatusMessage(subscription.status());
   if (!subscription.ok()) return nullptr;

@@ -28,6 +28,8 @@ class Viewer final : public LiveSink, public std::enable_shared_from_this<Viewer
  public:
   // Subscribes and starts. Goes on from `state`, with its token when it has one.
   static std::shared_ptr<Viewer> Open(Hub& hub, SubscriptionSpec spec, ViewerState state = {});
+  // The same, but takes events only by Take() from the very first.
+  static std::shared_ptr<Viewer> OpenHeld(Hub& hub, SubscriptionSpec spec);
   ~Viewer() override;
 
   void Offer(LiveEvent event) override;
@@ -51,6 +53,7 @@ class Viewer final : public LiveSink, public std::enable_shared_from_this<Viewer
 
  private:
   explicit Viewer(ViewerState state) : state_(std::move(state)) {}
+  static std::shared_ptr<Viewer> Start(Hub& hub, SubscriptionSpec spec, std::shared_ptr<Viewer> viewer);
   void Apply(const LiveEvent& event) PB_REQUIRES(mu_);
   void ApplyColumns(const std::vector<LiveColumn>& columns) PB_REQUIRES(mu_);
 
