@@ -80,6 +80,7 @@ void IntakeMetrics(const IntakeStats& s, Figures f) {
 void LiveMetrics(const HubStats& s, Figures f) {
   f.Gauge("live.subscriptions", "1", "Open subscriptions.", s.subscriptions);
   f.Gauge("live.routed_series", "1", "Series that somebody watches.", s.routed_series);
+  f.Gauge("live.buffered", "By", "Unsent data of all subscriptions; see live.max_total_buffer.", s.buffered_bytes);
   f.Counter("live.frames", "1", "Frames handed to the transport.", s.frames);
   f.Counter("live.delivered_samples", "1", "Samples in those frames.", s.delivered_samples);
   f.Counter("live.dropped_samples", "1", "Samples dropped for slow viewers.", s.dropped_samples);

@@ -133,6 +133,7 @@ HubStats Hub::Stats() const {
   stats.dropped_samples = context_->dropped_samples;
   stats.catch_ups = context_->catch_ups;
   stats.slow_consumers = context_->slow_consumers;
+  stats.buffered_bytes = context_->buffered_bytes;
   return stats;
 }
 

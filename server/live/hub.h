@@ -3,7 +3,9 @@
 // A subscription is definitions, backfill and live samples in one ordered stream without hole or double: the view that
 // the backfill reads is cut inside the store's commit lock, where the subscription takes over from the commit after it.
 // After a break the stream goes on from a resume token: the commits between are read back from the store's log. What
-// does not fit into `max_buffer_bytes` is dropped oldest first, and one Gap says so.
+// does not fit into `max_buffer_bytes` is dropped oldest first, and one Gap says so. While all subscriptions together
+// hold more than `max_total_buffer_bytes`, each may hold only an equal share of that: the slow ones lose samples, or
+// read them in the log again, and the committer waits for none of them.
 //
 // Lock order, outermost first. None is taken while a later one is held, and no lock is held across LiveSink calls:
 //   1. the store's commit lock   (held around OnCommit and the `at_cut` callbacks)
@@ -40,6 +42,7 @@ struct HubOptions {
   int32_t max_subscriptions = 10'000;            // live.max_subscriptions: open at once, else TOO_MANY_SUBSCRIPTIONS
   int32_t max_series_per_subscription = 20'000;  // live.max_series_per_subscription: else QUERY_TOO_BROAD
   int64_t default_buffer_bytes = 1 << 20;        // live.default_buffer: unsent bytes held per subscription, by default
+  int64_t max_total_buffer_bytes = 256 << 20;    // live.max_total_buffer: unsent bytes of all subscriptions together
   int32_t default_frames_per_second = 20;        // live.default_frames_per_second: 1 to 60
   int64_t progress_interval_ns = 5 * kNanosPerSecond;  // live.progress_interval: heartbeat of an idle subscription
   int64_t max_stall_ns = 120 * kNanosPerSecond;     // live.max_stall: a peer that takes nothing so long: SLOW_CONSUMER
@@ -95,6 +98,7 @@ struct HubStats {
   int64_t dropped_samples = 0;
   int64_t catch_ups = 0;  // times a subscription read the log to catch up
   int64_t slow_consumers = 0;
+  int64_t buffered_bytes = 0;  // read or committed, not yet taken by the transport
 };
 
 // Thread-safe. Made before the store (which observes through it), attached to it once open, closed before the store

@@ -26,6 +26,11 @@ size_t DefinitionBytes(const LiveDefinition& definition) {
 
 }  // namespace
 
+int64_t LiveContext::BufferShare(int64_t wanted) const {
+  if (buffered_bytes.load(std::memory_order_relaxed) <= options.max_total_buffer_bytes) return wanted;
+  return std::min(wanted, options.max_total_buffer_bytes / std::max<int64_t>(1, index.size()));
+}
+
 LiveSubscription::LiveSubscription(LiveContext& context, SubscriptionSpec spec, std::vector<Selector> selectors,
                                    uint64_t queries_hash, std::optional<int64_t> resume_after,
                                    std::weak_ptr<LiveSink> sink)
@@ -52,7 +57,10 @@ void LiveSubscription::Start() {
 void LiveSubscription::Ready() {
   MutexLock lock(&mu_);
   in_flight_ = false;
-  if (!ended_) ScheduleLocked(context_.clock().MonotonicNanos());
+  in_flight_bytes_ = 0;
+  if (ended_) return;
+  AccountLocked();
+  ScheduleLocked(context_.clock().MonotonicNanos());
 }
 
 void LiveSubscription::Drain(const absl::Status& status) {
@@ -96,6 +104,8 @@ void LiveSubscription::ForgetLocked() {
   staged_.clear();
   staged_bytes_ = 0;
   undefined_.clear();
+  in_flight_bytes_ = 0;
+  AccountLocked();
 }
 
 bool LiveSubscription::ended() const {
@@ -150,19 +160,31 @@ std::vector<SeriesId> LiveSubscription::TakeRoutes() {
 
 int64_t LiveSubscription::PendingLimitLocked() const {
   // While history is being read, half of the buffer is for it.
-  return phase_ == Phase::kLive ? spec_.max_buffer_bytes : spec_.max_buffer_bytes / 2;
+  return phase_ == Phase::kLive ? BufferLimit() : BufferLimit() / 2;
+}
+
+bool LiveSubscription::WantsReadLocked() const {
+  return phase_ != Phase::kLive && (staged_.empty() || staged_bytes_ < BufferLimit() / 4);
+}
+
+void LiveSubscription::AccountLocked() {
+  const int64_t held = pending_.bytes() + staged_bytes_ + in_flight_bytes_;
+  context_.buffered_bytes += held - std::exchange(accounted_bytes_, held);
 }
 
 void LiveSubscription::AppendLive(int64_t commit_sequence, const LiveTimes& times, std::span<const PendingRow> rows) {
   MutexLock lock(&mu_);
   if (ended_ || failure_ || !attached_) return;
   if (phase_ != Phase::kLive && rounds_ < kMaxRounds) {
-    if (pending_.TryAppend(commit_sequence, times, rows, PendingLimitLocked())) return;
-    pending_.Clear();  // the log has it: read it there, after another cut
-    attached_ = false;
+    if (!pending_.TryAppend(commit_sequence, times, rows, PendingLimitLocked())) {
+      pending_.Clear();  // the log has it: read it there, after another cut
+      attached_ = false;
+    }
+    AccountLocked();
     return;
   }
   const int64_t dropped = pending_.Append(commit_sequence, times, rows, PendingLimitLocked());
+  AccountLocked();
   dropped_total_ += dropped;
   context_.dropped_samples += dropped;
   if (phase_ == Phase::kLive && !in_flight_)
@@ -194,11 +216,13 @@ void LiveSubscription::Pump() {
       event = NextEventLocked(now);
       if (event) {
         in_flight_ = true;
+        answered_ = true;
         offered_ns_ = now;
+        AccountLocked();
       } else if (drain_) {
         end = drain_;
       }
-      if (phase_ != Phase::kLive && staged_bytes_ < spec_.max_buffer_bytes / 4) RequestReadLocked();
+      if (WantsReadLocked()) RequestReadLocked();
     }
   }
   if (end) {
@@ -215,12 +239,14 @@ std::optional<LiveEvent> LiveSubscription::NextEventLocked(int64_t now) {
     auto [event, bytes] = std::move(staged_.front());
     staged_.pop_front();
     staged_bytes_ -= bytes;
+    in_flight_bytes_ = bytes;
     return std::move(event);
   }
   if (phase_ == Phase::kLive) {
     if (auto event = NextLiveEventLocked(now)) return event;
   }
-  const bool silent_for_long = now - offered_ns_ >= context_.options.progress_interval_ns;
+  // The first word comes at once: a receiver that resumed and has missed nothing learns that it is connected.
+  const bool silent_for_long = !answered_ || now - offered_ns_ >= context_.options.progress_interval_ns;
   if (silent_for_long && pending_.empty() && !drain_) return ProgressLocked();
   return std::nullopt;
 }
@@ -250,7 +276,9 @@ LiveEvent LiveSubscription::TakeDefinitionsLocked() {
 
 LiveEvent LiveSubscription::TakeSamplesLocked(int64_t now) {
   const int64_t published = context_.index.published_commit();
+  const int64_t bytes_before = pending_.bytes();
   PendingSamples::Frame frame = pending_.TakeFrame(kFrameRows);
+  in_flight_bytes_ = bytes_before - pending_.bytes();
   next_frame_ns_ = now + frame_interval_ns_;
   context_.delivered_samples += frame.sample_count;
   // With nothing left pending, all that was published is sent.

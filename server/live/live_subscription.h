@@ -42,8 +42,11 @@ struct LiveContext {
   std::atomic<int64_t> dropped_samples{0};
   std::atomic<int64_t> catch_ups{0};
   std::atomic<int64_t> slow_consumers{0};
+  std::atomic<int64_t> buffered_bytes{0};
 
   const Clock& clock() const { return *options.clock; }
+  // How much of `wanted` bytes a subscription may hold now.
+  int64_t BufferShare(int64_t wanted) const;
 };
 
 // Thread-safe.
@@ -143,7 +146,12 @@ class LiveSubscription final : public Subscription, public std::enable_shared_fr
   std::string TokenLocked(int64_t commit_sequence) const PB_REQUIRES(mu_);
   void ForgetLocked() PB_REQUIRES(mu_);
   bool ended() const;
+  int64_t BufferLimit() const { return context_.BufferShare(spec_.max_buffer_bytes); }
   int64_t PendingLimitLocked() const PB_REQUIRES(mu_);
+  // Reading goes on while little that was read waits.
+  bool WantsReadLocked() const PB_REQUIRES(mu_);
+  // Brings `context_.buffered_bytes` up to date; after every change of what is held.
+  void AccountLocked() PB_REQUIRES(mu_);
 
   LiveContext& context_;
   const SubscriptionSpec spec_;
@@ -162,9 +170,12 @@ class LiveSubscription final : public Subscription, public std::enable_shared_fr
   std::optional<absl::Status> failure_ PB_GUARDED_BY(mu_);  // to end with, at once
   std::optional<absl::Status> drain_ PB_GUARDED_BY(mu_);    // to end with, after what is pending
   bool final_progress_sent_ PB_GUARDED_BY(mu_) = false;
-  bool in_flight_ PB_GUARDED_BY(mu_) = false;     // an event is with the sink
-  int64_t offered_ns_ PB_GUARDED_BY(mu_) = 0;     // when the last one went there
-  int64_t next_frame_ns_ PB_GUARDED_BY(mu_) = 0;  // when the next live frame may go
+  bool in_flight_ PB_GUARDED_BY(mu_) = false;  // an event is with the sink
+  bool answered_ PB_GUARDED_BY(mu_) = false;   // the first event was offered
+  int64_t in_flight_bytes_ PB_GUARDED_BY(mu_) = 0;
+  int64_t accounted_bytes_ PB_GUARDED_BY(mu_) = 0;  // our part of context_.buffered_bytes
+  int64_t offered_ns_ PB_GUARDED_BY(mu_) = 0;       // when the last one went there
+  int64_t next_frame_ns_ PB_GUARDED_BY(mu_) = 0;    // when the next live frame may go
   int64_t scheduled_ns_ PB_GUARDED_BY(mu_) = std::numeric_limits<int64_t>::max();
 
   std::unordered_map<SeriesId, Ref> refs_ PB_GUARDED_BY(mu_);

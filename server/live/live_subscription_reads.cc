@@ -28,7 +28,7 @@ int64_t Bytes(const std::vector<LiveColumn>& columns) {
 }  // namespace
 
 size_t LiveSubscription::ChunkRows() const {
-  return std::clamp<size_t>(static_cast<size_t>(spec_.max_buffer_bytes / 4 / kRowBytes), 1, kMaxChunkRows);
+  return std::clamp<size_t>(static_cast<size_t>(BufferLimit() / 4 / kRowBytes), 1, kMaxChunkRows);
 }
 
 void LiveSubscription::RequestReadLocked() {
@@ -40,6 +40,7 @@ void LiveSubscription::StageLocked(LiveEvent event, int64_t bytes) {
   if (ended_ || failure_) return;
   staged_.emplace_back(std::move(event), bytes);
   staged_bytes_ += bytes;
+  AccountLocked();
 }
 
 void LiveSubscription::ReadStep() {
@@ -73,7 +74,7 @@ void LiveSubscription::ReadStep() {
   reading_ = false;
   if (ended_) return;
   ScheduleLocked(context_.clock().MonotonicNanos());
-  if (!failure_ && phase_ != Phase::kLive && staged_bytes_ < spec_.max_buffer_bytes / 4) RequestReadLocked();
+  if (!failure_ && WantsReadLocked()) RequestReadLocked();
 }
 
 absl::Status LiveSubscription::Open() {
@@ -123,6 +124,7 @@ void LiveSubscription::AttachAtCut(int64_t commit_sequence) {
   MutexLock lock(&mu_);
   if (ended_ || failure_) return;
   pending_.Clear();
+  AccountLocked();
   cut_ = commit_sequence;
   attached_ = true;
   ++rounds_;

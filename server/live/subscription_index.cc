@@ -63,6 +63,7 @@ bool SubscriptionIndex::Add(const std::shared_ptr<LiveSubscription>& subscriptio
   MutexLock lock(&mu_);
   if (members_.size() >= static_cast<size_t>(std::max(0, max))) return false;
   members_[subscription.get()].subscription = subscription;
+  size_ = static_cast<int64_t>(members_.size());
   return true;
 }
 
@@ -125,6 +126,7 @@ void SubscriptionIndex::Remove(LiveSubscription* subscription) {
   if (member->second.has_selectors) RemoveSelectors(subscription);
   keep = std::move(member->second.subscription);
   members_.erase(member);
+  size_ = static_cast<int64_t>(members_.size());
 }
 
 void SubscriptionIndex::Classify(const std::shared_ptr<const SeriesInfo>& info, const TenantTopics& topics) {
@@ -181,11 +183,6 @@ std::vector<std::shared_ptr<LiveSubscription>> SubscriptionIndex::All() const {
   all.reserve(members_.size());
   for (const auto& [pointer, member] : members_) all.push_back(member.subscription);
   return all;
-}
-
-int64_t SubscriptionIndex::size() const {
-  MutexLock lock(&mu_);
-  return static_cast<int64_t>(members_.size());
 }
 
 int64_t SubscriptionIndex::routed_series() const {

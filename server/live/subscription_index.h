@@ -75,7 +75,8 @@ class SubscriptionIndex {
   int64_t published_commit() const { return published_commit_.load(std::memory_order_acquire); }
 
   std::vector<std::shared_ptr<LiveSubscription>> All() const PB_EXCLUDES(mu_);
-  int64_t size() const PB_EXCLUDES(mu_);
+  // May be read under any lock.
+  int64_t size() const { return size_.load(std::memory_order_relaxed); }
   int64_t routed_series() const PB_EXCLUDES(mu_);
 
  private:
@@ -103,6 +104,7 @@ class SubscriptionIndex {
   RouteTable routes_ PB_GUARDED_BY(mu_);
   std::vector<LiveSubscription*> touched_ PB_GUARDED_BY(mu_);
   std::atomic<int64_t> published_commit_{0};
+  std::atomic<int64_t> size_{0};  // of members_
 };
 
 }  // namespace pulseboard

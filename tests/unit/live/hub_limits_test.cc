@@ -1,6 +1,7 @@
 // What the hub refuses, and how subscriptions end.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <limits>
 
@@ -185,6 +186,65 @@ TEST_F(HubLimitsTest, BoundsTheSamplesReadForABackfill) {
   const auto viewer = Viewer::Open(hub, Spec("cpu", kNanosPerDay));
   ASSERT_TRUE(Eventually([&] { return viewer->end().has_value(); }));
   EXPECT_TRUE(HasReason(*viewer->end(), ErrorReason::kQueryTooBroad)) << StatusMessage(*viewer->end());
+  hub.Close();
+}
+
+TEST_F(HubLimitsTest, BoundsWhatAllSubscriptionsHoldTogether) {
+  HubOptions options = Options();
+  options.max_total_buffer_bytes = 1 << 20;
+  Hub hub(options);
+  TestStore store(&hub);
+  hub.Attach(*store);
+  const SeriesId cpu = store.Series("cpu");
+  SubscriptionSpec greedy = Spec("cpu");
+  greedy.max_buffer_bytes = kMaxLiveBufferBytes;
+  std::vector<std::shared_ptr<Viewer>> stuck;
+  for (int i = 0; i < 2; ++i) stuck.push_back(Viewer::Open(hub, greedy));
+  const auto awake = Viewer::Open(hub, greedy);
+  for (const auto& viewer : stuck) {
+    ASSERT_TRUE(Eventually([&] { return viewer->story() == "DK"; }));
+    viewer->SetAutomatic(false);
+  }
+  ASSERT_TRUE(Eventually([&] { return awake->story() == "DK"; }));
+  int64_t most = 0;
+  int64_t time = 0;
+  for (int commit = 0; commit < 200; ++commit) {  // 4.8 MB for each of them
+    std::vector<TestStore::Row> rows;
+    for (int i = 0; i < 1'000; ++i) rows.push_back({cpu, ++time, 1});
+    ASSERT_GT(store.Append(rows), 0) << "commits wait for nobody";
+    most = std::max(most, hub.Stats().buffered_bytes);
+    ASSERT_TRUE(Eventually([&] { return awake->state().samples[cpu].contains(time); }));
+  }
+  const int64_t one_commit_each = 3 * 1'000 * 32;
+  EXPECT_LE(most, options.max_total_buffer_bytes + one_commit_each);
+  EXPECT_GT(most, options.max_total_buffer_bytes / 2) << "the bound was never near";
+  EXPECT_EQ(awake->state().gaps.size(), 0U) << "who takes what comes loses nothing";
+  for (const auto& viewer : stuck) {
+    viewer->SetAutomatic(true);
+    ASSERT_TRUE(Eventually([&] { return viewer->state().samples[cpu].contains(time); }));
+    int64_t known = static_cast<int64_t>(viewer->state().samples[cpu].size());
+    for (const LiveGap& gap : viewer->state().gaps) known += gap.dropped_sample_count;
+    EXPECT_EQ(known, time) << "every sample came or is in a gap";
+  }
+  EXPECT_TRUE(Eventually([&] { return hub.Stats().buffered_bytes == 0; }));
+  stuck[0]->SetAutomatic(false);
+  store.Append({{cpu, ++time, 1}});
+  hub.Close();
+  EXPECT_EQ(hub.Stats().buffered_bytes, 0) << "an end gives back what was held";
+}
+
+TEST_F(HubLimitsTest, AnswersAtOnceThoughThereIsNothingToSay) {
+  HubOptions options = Options();
+  options.progress_interval_ns = 3'600 * kNanosPerSecond;
+  Hub hub(options);
+  hub.Attach(*store_);
+  const auto first = Viewer::Open(hub, Spec("nothing.of.that.name"));
+  ASSERT_TRUE(Eventually([&] { return first->story() == "K"; }));
+  const ViewerState left = first->state();
+  first->Close();
+  const auto resumed = Viewer::Open(hub, Spec("nothing.of.that.name"), left);
+  ASSERT_TRUE(Eventually([&] { return resumed->story() == "P"; })) << resumed->story();
+  EXPECT_FALSE(resumed->state().token.empty());
   hub.Close();
 }
 
