@@ -8,7 +8,6 @@ ADMIN_PASSWORD=$SECRETS/admin-password
 AGENT_PASSWORD=$SECRETS/agent-password
 DEFAULT_LISTEN=127.0.0.1:7443
 READY_LIMIT_S=30
-CHILDREN=()                 # pids, in order of start
 SCRATCH=''
 
 child_name() { tr '\0' ' ' <"/proc/$1/cmdline" 2>/dev/null | cut -d' ' -f1,2 | xargs -r basename -a | tr '\n' ' ' || true; }
@@ -17,10 +16,11 @@ child_name() { tr '\0' ' ' <"/proc/$1/cmdline" 2>/dev/null | cut -d' ' -f1,2 | x
 stop_children() {
   trap '' INT TERM HUP
   trap - EXIT
-  local i pid tries
-  [ "${#CHILDREN[@]}" -eq 0 ] || { echo; step "Stopping"; }
-  for ((i = ${#CHILDREN[@]} - 1; i >= 0; i--)); do
-    pid=${CHILDREN[i]}
+  local pid tries children
+  # Asked of the shell: a list of our own would miss a child started just before the signal came.
+  children=$(jobs -p | tac)
+  [ -z "$children" ] || { echo; step "Stopping"; }
+  for pid in $children; do
     kill -0 "$pid" 2>/dev/null || continue
     note "$(child_name "$pid")"
     kill -TERM "$pid" 2>/dev/null || true
@@ -60,7 +60,6 @@ start_server() {
   "$BIN/pulseboardd" serve --data "$STATE/data" --listen "$LISTEN" --admin-password-file "$ADMIN_PASSWORD" \
     >"$RUN_DIR/ready" 2>"$RUN_DIR/server.log" &
   SERVER_PID=$!
-  CHILDREN+=("$SERVER_PID")
   local tries ready=''
   for ((tries = 0; tries < READY_LIMIT_S * 20; tries++)); do
     ready=$(sed -n 's/^pulseboardd ready listen=\([^ ]*\).*/\1/p' "$RUN_DIR/ready")
@@ -97,13 +96,11 @@ start_agent() {
   "$BIN/pulseboardd" agent --server "$LISTEN" --user agent --password-file "$AGENT_PASSWORD" --interval 1s \
     --pins "$STATE/agent-pins" >"$RUN_DIR/agent.log" 2>&1 &
   AGENT_PID=$!
-  CHILDREN+=("$AGENT_PID")
 }
 
 start_display() {  # sets DISPLAY to an Xvfb of our own
   SCRATCH=$(mktemp -d)
   Xvfb -displayfd 3 -screen 0 1600x1000x24 -nolisten tcp 3>"$SCRATCH/display" 2>"$SCRATCH/xvfb.log" &
-  CHILDREN+=($!)
   local tries
   for ((tries = 0; tries < 100; tries++)); do
     [ ! -s "$SCRATCH/display" ] || break
@@ -120,7 +117,6 @@ start_desktop() {
     step "Opening the desktop app"
     "$BIN/pulseboard" "${login[@]}" >"$RUN_DIR/desktop.log" 2>&1 &
     DESKTOP_PID=$!
-    CHILDREN+=("$DESKTOP_PID")
     return
   fi
   step "No display: drawing the desktop app on an own Xvfb until data moves"
@@ -128,7 +124,6 @@ start_desktop() {
   "$BIN/pulseboard" "${login[@]}" --screenshot "$PWD/pulseboard.png" --screenshot-when-moving \
     >"$RUN_DIR/desktop.log" 2>&1 &
   local app=$!
-  CHILDREN+=("$app")
   if wait "$app"; then
     note "picture: ${BOLD}$PWD/pulseboard.png${RESET}"
   else
