@@ -113,7 +113,8 @@ TEST_F(HubLimitsTest, BoundsTheNumberOfSubscriptions) {
   EXPECT_TRUE(HasReason(status, ErrorReason::kTooManySubscriptions)) << StatusMessage(status);
   EXPECT_TRUE(GetErrorDetail(status)->retry_after_ms.has_value());
   viewers.pop_back();
-  EXPECT_TRUE(SubscribeStatus(Spec("cpu")).ok()) << "the place of a closed one is free";
+  // A hub thread may hold the last one a moment longer.
+  EXPECT_TRUE(Eventually([&] { return SubscribeStatus(Spec("cpu")).ok(); })) << "the place of a closed one is free";
 }
 
 TEST_F(HubLimitsTest, BoundsTheSeriesOfASubscriptionFromTheStart) {
@@ -127,7 +128,7 @@ TEST_F(HubLimitsTest, BoundsTheSeriesOfASubscriptionFromTheStart) {
 
 TEST_F(HubLimitsTest, BoundsTheSeriesOfASubscriptionAsTheyAppear) {
   const auto viewer = Viewer::Open(hub_, Spec("cpu"));
-  ASSERT_TRUE(Eventually([&] { return viewer->story() == "K"; }));
+  ASSERT_TRUE(Eventually([&] { return viewer->story().starts_with("K"); }));
   for (int i = 0; i < 5; ++i) store_.Append({{store_.Series("cpu", {{"i", std::to_string(i)}}), 1, 1}});
   ASSERT_TRUE(Eventually([&] { return viewer->end().has_value(); }));
   EXPECT_TRUE(HasReason(*viewer->end(), ErrorReason::kQueryTooBroad));
@@ -142,7 +143,7 @@ TEST_F(HubLimitsTest, EndsAReceiverThatTakesNothing) {
   hub.Attach(*store);
   store.Series("cpu");
   const auto viewer = Viewer::Open(hub, Spec("cpu"));
-  ASSERT_TRUE(Eventually([&] { return viewer->story() == "DK"; }));
+  ASSERT_TRUE(Eventually([&] { return viewer->story().starts_with("DK"); }));
   viewer->SetAutomatic(false);
   ASSERT_TRUE(Eventually([&] { return viewer->end().has_value(); }));
   EXPECT_TRUE(HasReason(*viewer->end(), ErrorReason::kSlowConsumer)) << StatusMessage(*viewer->end());

@@ -32,23 +32,31 @@ SubscriptionSpec Spec(std::string selector, int64_t backfill_ns = 0, int32_t max
 
 class HubTest : public ::testing::Test {
  protected:
-  HubTest() { hub_.Attach(*store_); }
+  explicit HubTest(int64_t progress_interval_ns = 100 * kNanosPerMilli) : hub_(Options(progress_interval_ns)) {
+    hub_.Attach(*store_);
+  }
   ~HubTest() override { hub_.Close(); }
 
-  static HubOptions Options() {
+  static HubOptions Options(int64_t progress_interval_ns = 100 * kNanosPerMilli) {
     HubOptions options;
-    options.progress_interval_ns = 100 * kNanosPerMilli;
+    options.progress_interval_ns = progress_interval_ns;
     return options;
   }
 
-  Hub hub_{Options()};
+  Hub hub_;
   TestStore store_{&hub_};
+};
+
+// Without heartbeats, for tests that look at every event.
+class QuietHubTest : public HubTest {
+ protected:
+  QuietHubTest() : HubTest(3'600 * kNanosPerSecond) {}
 };
 
 TEST_F(HubTest, SendsDefinitionsThenLiveSamples) {
   const SeriesId cpu = store_.Series("cpu", {{"host", "a"}});
   const auto viewer = Viewer::Open(hub_, Spec("cpu"));
-  ASSERT_TRUE(Eventually([&] { return viewer->story() == "DK"; })) << viewer->story();
+  ASSERT_TRUE(Eventually([&] { return viewer->story().starts_with("DK"); })) << viewer->story();
   const int64_t time = Now();
   const int64_t commit = store_.Append({{cpu, time, 1.5}});
   ASSERT_TRUE(Eventually([&] { return viewer->state().samples[cpu].contains(time); }));
@@ -63,7 +71,7 @@ TEST_F(HubTest, SendsDefinitionsThenLiveSamples) {
   EXPECT_TRUE(viewer->breaches().empty()) << viewer->breaches().front();
 }
 
-TEST_F(HubTest, LetsNewSeriesAppearByThemselves) {
+TEST_F(QuietHubTest, LetsNewSeriesAppearByThemselves) {
   const auto viewer = Viewer::Open(hub_, Spec("{host=~\"a.*\"}"));
   ASSERT_TRUE(Eventually([&] { return viewer->story() == "K"; }));
   const SeriesId wanted = store_.Series("cpu", {{"host", "ab"}});
@@ -124,7 +132,7 @@ TEST_F(HubTest, SendsBackfillThenLiveWithoutHoleOrDouble) {
   EXPECT_TRUE(viewer->breaches().empty()) << viewer->breaches().front();
 }
 
-TEST_F(HubTest, CutsTheBackfillByTimeAndTheLongestQueryWins) {
+TEST_F(QuietHubTest, CutsTheBackfillByTimeAndTheLongestQueryWins) {
   const SeriesId cpu = store_.Series("cpu");
   const int64_t now = Now();
   for (int hours = 10; hours > 0; --hours) store_.Append({{cpu, now - hours * 3'600 * kNanosPerSecond, 1.0 * hours}});
@@ -138,7 +146,7 @@ TEST_F(HubTest, CutsTheBackfillByTimeAndTheLongestQueryWins) {
   EXPECT_EQ(long_viewer->state().samples[cpu].size(), 5U);
 }
 
-TEST_F(HubTest, ReducesTheBackfillToPixelColumns) {
+TEST_F(QuietHubTest, ReducesTheBackfillToPixelColumns) {
   const SeriesId cpu = store_.Series("cpu");
   const int64_t now = Now();
   std::vector<TestStore::Row> rows;
@@ -199,7 +207,7 @@ TEST_F(HubTest, PacesFramesButNotTheFirstAfterIdle) {
   hub.Close();
 }
 
-TEST_F(HubTest, TellsASlowViewerOfTheGapAndKeepsTheNewest) {
+TEST_F(QuietHubTest, TellsASlowViewerOfTheGapAndKeepsTheNewest) {
   const SeriesId cpu = store_.Series("cpu");
   SubscriptionSpec spec = Spec("cpu");
   spec.max_buffer_bytes = 1;  // coerced to 64 KiB
@@ -252,7 +260,7 @@ TEST_F(HubTest, ReadsTheLogForWhatDidNotFitDuringASlowBackfill) {
   EXPECT_TRUE(viewer->breaches().empty()) << viewer->breaches().front();
 }
 
-TEST_F(HubTest, SendsWhatIsPendingAndAPositionBeforeADrainedStreamEnds) {
+TEST_F(QuietHubTest, SendsWhatIsPendingAndAPositionBeforeADrainedStreamEnds) {
   const SeriesId cpu = store_.Series("cpu");
   const SubscriptionSpec spec = Spec("cpu");
   const auto viewer = Viewer::Open(hub_, spec);
