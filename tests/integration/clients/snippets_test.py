@@ -1,4 +1,4 @@
-"""The snippets of README.md are the files of examples/, and each pushes what it says."""
+"""The snippets of README.md are the files of tests/examples/, and each pushes what it says."""
 import os
 import pathlib
 import re
@@ -23,15 +23,15 @@ class SnippetsTest(h.ServerTestCase):
         blocks = re.findall(r"```(\w+)\n(.*?)```", (h.ROOT / "README.md").read_text(), re.S)
         for language, name in SNIPPETS.items():
             with self.subTest(name):
-                text = (h.ROOT / "examples" / name).read_text()
+                text = (h.ROOT / "tests" / "examples" / name).read_text()
                 self.assertIn(text, [body for kind, body in blocks if kind == language])
 
     def test_python_pushes(self):
-        self.run_snippet(["/usr/bin/python3", "examples/push.py"], PYTHONPATH=h.STUBS)
+        self.run_snippet(["/usr/bin/python3", "tests/examples/push.py"], PYTHONPATH=h.STUBS)
 
     def test_node_pushes(self):
         modules = pathlib.Path(h.BUF).parent.parent
-        self.run_snippet(["node", "examples/push.cjs"], NODE_PATH=str(modules))
+        self.run_snippet(["node", "tests/examples/push.cjs"], NODE_PATH=str(modules))
 
     def test_cpp_pushes(self):
         self.run_snippet([os.environ["PUSH_EXAMPLE"]])
@@ -44,7 +44,7 @@ class SnippetsTest(h.ServerTestCase):
             twin = tools / "grpcurl"
             twin.write_text(GRPCURL_BY_BUF.format(buf=h.BUF))
             twin.chmod(0o755)
-        self.run_snippet(["sh", "examples/push.sh"], PATH=f"{tools}:{os.environ['PATH']}")
+        self.run_snippet(["sh", "tests/examples/push.sh"], PATH=f"{tools}:{os.environ['PATH']}")
 
 
 # grpcurl's flags of the snippet, answered by buf curl: -plaintext, -H, -d, then the server and the method.
