@@ -9,16 +9,15 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "common/codec/values.h"
 #include "common/model/samples.h"
 
 namespace pulseboard {
 
-inline constexpr uint8_t kBlockVersion = 1;
+// Written; every earlier version is read.
+inline constexpr uint8_t kBlockVersion = 2;
 // Bounds what hostile bytes can make a reader allocate (1 MiB).
 inline constexpr size_t kMaxBlockSamples = 65'536;
-
-// Persisted: never renumber.
-enum class ValueEncoding : uint8_t { kConstant = 1, kDecimal = 2, kXor = 3, kRaw = 4 };
 
 // What can be known without decoding.
 struct BlockHeader {

@@ -1,5 +1,6 @@
 #include "common/codec/doubles.h"
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cmath>
@@ -25,81 +26,72 @@ bool ToDecimal(double value, int exponent, int64_t* integer) {
 
 // Chimp (Liakos et al., VLDB 2022): two flag bits per value, leading zeros rounded down to one of eight counts.
 constexpr std::array<int, 8> kLeading = {0, 8, 12, 16, 18, 20, 22, 24};
-constexpr int kMinTrailing = 7;  // fewer trailing zeros don't pay for their count
 constexpr int kNoLeading = -1;
 
 enum Flag : uint64_t { kSame = 0, kShort = 1, kOldLeading = 2, kNewLeading = 3 };
 
-int LeadingCode(int zeros) {
-  int code = 7;
-  while (kLeading[static_cast<size_t>(code)] > zeros) --code;
-  return code;
+// The smallest exponent that fits one value, or kMaxDecimalExponent + 1.
+int ExponentOf(double value) {
+  int64_t integer = 0;
+  int e = 0;
+  while (e <= kMaxDecimalExponent && !ToDecimal(value, e, &integer)) ++e;
+  return e;
 }
 
-// Calls emit(bits, count) for every field of the stream.
-template <typename Emit>
-void WalkXor(std::span<const double> values, const Emit& emit) {
-  uint64_t previous = std::bit_cast<uint64_t>(values[0]);
-  emit(previous, 64);
-  int leading_code = kNoLeading;
-  for (const double value : values.subspan(1)) {
-    const uint64_t bits = std::bit_cast<uint64_t>(value);
-    const uint64_t x = bits ^ previous;
-    previous = bits;
-    if (x == 0) {
-      emit(kSame, 2);
-      leading_code = kNoLeading;
-      continue;
-    }
-    const int code = LeadingCode(std::countl_zero(x));
-    const int leading = kLeading[static_cast<size_t>(code)];
-    const int trailing = std::countr_zero(x);
-    if (trailing >= kMinTrailing) {
-      const int length = 64 - leading - trailing;
-      emit(kShort | static_cast<uint64_t>(code) << 2 | static_cast<uint64_t>(length) << 5, 11);
-      emit(x >> trailing, length);
-      leading_code = kNoLeading;
-    } else if (code == leading_code) {
-      emit(kOldLeading, 2);
-      emit(x, 64 - leading);
-    } else {
-      emit(kNewLeading | static_cast<uint64_t>(code) << 2, 5);
-      emit(x, 64 - leading);
-      leading_code = code;
-    }
+constexpr size_t kExponentSample = 32;
+constexpr size_t kMaxExceptionShare = 8;  // one in so many values
+
+// Fits all but few of a sample; kMaxDecimalExponent + 1 when none does.
+int GuessExponent(std::span<const double> values) {
+  const size_t n = std::min(kExponentSample, values.size());
+  std::array<int, kMaxDecimalExponent + 2> counts = {};
+  for (size_t i = 0; i < n; ++i) ++counts[static_cast<size_t>(ExponentOf(values[i * values.size() / n]))];
+  int e = 0;
+  size_t covered = static_cast<size_t>(counts[0]);
+  while (e <= kMaxDecimalExponent && covered < n - n / kMaxExceptionShare) {
+    covered += static_cast<size_t>(counts[static_cast<size_t>(++e)]);
   }
+  return e;
 }
 
 }  // namespace
 
 double PowerOfTen(int exponent) { return kPowers.at(static_cast<size_t>(exponent)); }
 
-bool ToDecimals(std::span<const double> values, std::vector<int64_t>* integers, int* exponent) {
-  int64_t integer = 0;
-  int e = 0;
-  for (const double value : values) {
-    while (!ToDecimal(value, e, &integer)) {
-      if (++e > kMaxDecimalExponent) return false;
+bool ToDecimals(std::span<const double> values, Decimals* out) {
+  const size_t n = values.size();
+  out->integers.resize(n);
+  int exponent = GuessExponent(values);
+  // A second round when many exceptions are only longer fractions than the sample had.
+  for (int round = 0; round < 2 && exponent <= kMaxDecimalExponent; ++round) {
+    out->exponent = exponent;
+    out->exceptions.clear();
+    size_t longer = 0;
+    int longest = exponent;
+    int64_t last = 0;
+    for (size_t i = 0; i < n; ++i) {
+      if (!ToDecimal(values[i], out->exponent, &last)) {
+        out->exceptions.push_back(i);
+        if (out->exceptions.size() > n / kMaxExceptionShare + 1) return false;
+        if (const int e = ExponentOf(values[i]); e <= std::min(out->exponent + 3, kMaxDecimalExponent)) {
+          ++longer;
+          longest = std::max(longest, e);
+        }
+        last = i == 0 ? 0 : out->integers[i - 1];
+      }
+      out->integers[i] = last;
     }
+    if (longer <= n / 32) return out->exceptions.size() <= n / kMaxExceptionShare;
+    exponent = longest;
   }
-  integers->resize(values.size());
-  for (size_t i = 0; i < values.size(); ++i) {
-    if (!ToDecimal(values[i], e, &(*integers)[i])) return false;
-  }
-  *exponent = e;
-  return true;
+  return exponent <= kMaxDecimalExponent && out->exceptions.size() <= n / kMaxExceptionShare;
 }
 
-size_t XorSize(std::span<const double> values) {
-  size_t bits = 0;
-  WalkXor(values, [&bits](uint64_t, int count) { bits += static_cast<size_t>(count); });
-  return (bits + 7) / 8;
-}
-
-void EncodeXor(std::span<const double> values, std::string* out) {
-  BitWriter writer(out);
-  WalkXor(values, [&writer](uint64_t bits, int count) { writer.Write(bits, count); });
-  writer.Finish();
+bool ToDecimalBounds(double low, double high, int* exponent, int64_t* low_integer, int64_t* high_integer) {
+  for (*exponent = std::max(ExponentOf(low), ExponentOf(high)); *exponent <= kMaxDecimalExponent; ++*exponent) {
+    if (ToDecimal(low, *exponent, low_integer) && ToDecimal(high, *exponent, high_integer)) return true;
+  }
+  return false;
 }
 
 bool DecodeXor(std::string_view bytes, size_t count, double* out) {

@@ -1,5 +1,5 @@
-// Two views of a column of doubles: as decimal fractions of one exponent, and as XORs of neighbours.
-// Byte layout of the XOR column: FORMAT.md.
+// Doubles as decimal fractions of one exponent; and the XOR column of version 1 blocks, which is only read.
+// Byte layout: FORMAT.md.
 #pragma once
 
 #include <cstddef>
@@ -16,14 +16,19 @@ inline constexpr int kMaxDecimalExponent = 15;
 // 10^exponent, exact. REQUIRES: 0 <= exponent <= kMaxDecimalExponent.
 double PowerOfTen(int exponent);
 
-// True when one exponent exists such that every value is exactly integer / 10^exponent with |integer| < 2^53;
-// `integers` and `exponent` are set then, the exponent being the smallest. NaN, infinities and -0.0 never are.
-bool ToDecimals(std::span<const double> values, std::vector<int64_t>* integers, int* exponent);
+// value[i] == integers[i] / 10^exponent, bit for bit, but for the exceptions, whose integer repeats the one before.
+struct Decimals {
+  std::vector<int64_t> integers;  // below 2^53
+  int exponent = 0;
+  std::vector<size_t> exceptions;  // places, ascending
+};
 
-// Exact size of what EncodeXor would append.
-size_t XorSize(std::span<const double> values);
-// REQUIRES: values is not empty.
-void EncodeXor(std::span<const double> values, std::string* out);
+// False when no exponent fits at least seven values of eight. NaN, infinities and -0.0 are always exceptions.
+bool ToDecimals(std::span<const double> values, Decimals* out);
+
+// The smallest exponent that fits both, and their integers; false when there is none.
+bool ToDecimalBounds(double low, double high, int* exponent, int64_t* low_integer, int64_t* high_integer);
+
 // Reads `count` (>= 1) values. False when `bytes` is not an XOR column of that many values and nothing else.
 bool DecodeXor(std::string_view bytes, size_t count, double* out);
 

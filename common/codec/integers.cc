@@ -1,28 +1,19 @@
 #include "common/codec/integers.h"
 
 #include <algorithm>
-#include <array>
 #include <bit>
 #include <limits>
 #include <numeric>
+#include <utility>
 #include <vector>
 
-#include "common/codec/bits.h"
+#include "common/codec/residuals.h"
 
 namespace pulseboard {
 namespace {
 
-constexpr size_t kGroup = 64;
+constexpr int kForms = 3;  // packed, split, zstd: encodings of one kind are that far apart
 
-int64_t WrappingSubtract(int64_t a, int64_t b) {
-  return static_cast<int64_t>(static_cast<uint64_t>(a) - static_cast<uint64_t>(b));
-}
-int64_t WrappingAdd(int64_t a, int64_t b) {
-  return static_cast<int64_t>(static_cast<uint64_t>(a) + static_cast<uint64_t>(b));
-}
-int64_t WrappingMultiply(int64_t a, int64_t b) {
-  return static_cast<int64_t>(static_cast<uint64_t>(a) * static_cast<uint64_t>(b));
-}
 uint64_t Magnitude(int64_t v) { return v < 0 ? ~static_cast<uint64_t>(v) + 1 : static_cast<uint64_t>(v); }
 
 // The greatest number that divides every delta, 1 when some delta does not fit 64 bits (offsets could wrap then).
@@ -39,54 +30,6 @@ int64_t LearnUnit(std::span<const int64_t> values) {
   return unit == 0 ? 1 : static_cast<int64_t>(unit);
 }
 
-struct Group {
-  int64_t low;
-  int width;
-};
-
-Group Measure(std::span<const int64_t> residuals) {
-  const auto [low, high] = std::minmax_element(residuals.begin(), residuals.end());
-  return {*low, static_cast<int>(std::bit_width(static_cast<uint64_t>(WrappingSubtract(*high, *low))))};
-}
-
-size_t PackedBytes(size_t count, int width) { return (count * static_cast<size_t>(width) + 7) / 8; }
-
-size_t PackedSize(std::span<const int64_t> residuals) {
-  size_t size = 0;
-  for (size_t at = 0; at < residuals.size(); at += kGroup) {
-    const auto group = residuals.subspan(at, std::min(kGroup, residuals.size() - at));
-    const Group m = Measure(group);
-    size += VarintSize(ToZigZag(m.low)) + 1 + PackedBytes(group.size(), m.width);
-  }
-  return size;
-}
-
-void Pack(std::span<const int64_t> residuals, std::string* out) {
-  for (size_t at = 0; at < residuals.size(); at += kGroup) {
-    const auto group = residuals.subspan(at, std::min(kGroup, residuals.size() - at));
-    const Group m = Measure(group);
-    PutZigZag(out, m.low);
-    out->push_back(static_cast<char>(m.width));
-    BitWriter bits(out);
-    for (const int64_t r : group) bits.Write(static_cast<uint64_t>(WrappingSubtract(r, m.low)), m.width);
-    bits.Finish();
-  }
-}
-
-bool Unpack(ByteReader* in, size_t count, int64_t* out) {
-  for (size_t at = 0; at < count; at += kGroup) {
-    const size_t size = std::min(kGroup, count - at);
-    const int64_t low = in->ZigZag();
-    const int width = in->Fixed<uint8_t>();
-    if (width > 64) in->Fail();
-    const std::string_view packed = in->Bytes(PackedBytes(size, width));
-    if (!in->ok()) return false;
-    BitReader bits(packed);
-    for (size_t i = 0; i < size; ++i) out[at + i] = WrappingAdd(low, static_cast<int64_t>(bits.Read(width)));
-  }
-  return true;
-}
-
 bool IsLinear(std::span<const int64_t> values) {
   if (values.size() < 2) return true;
   const int64_t step = WrappingSubtract(values[1], values[0]);
@@ -96,15 +39,40 @@ bool IsLinear(std::span<const int64_t> values) {
   return true;
 }
 
+// Appends the residuals in their smallest form and returns how far that form is from packed. `packed_size`: PackedSize().
+int PutResiduals(std::span<const int64_t> residuals, size_t packed_size, std::string* out) {
+  // Reading symbols costs more than unpacking, zstd more than symbols: they must be worth it.
+  std::string best;
+  int form = 0;
+  size_t limit = packed_size - packed_size / 64;
+  if (EncodeSplit(residuals, limit, &best)) {
+    form = 1;
+    limit = best.size() - best.size() / 16;
+  }
+  std::string rows;
+  if (LooksRepetitive(residuals) && EncodeRows(residuals, limit, &rows)) {
+    form = 2;
+    best = std::move(rows);
+  }
+  if (form == 0) {
+    Pack(residuals, out);
+  } else {
+    *out += best;
+  }
+  return form;
+}
+
+bool TakeResiduals(ByteReader* in, int form, size_t count, int64_t* out) {
+  if (form == 0) return Unpack(in, count, out);
+  return form == 1 ? DecodeSplit(in, count, out) : DecodeRows(in, count, out);
+}
+
 }  // namespace
 
 void EncodeIntegers(std::span<const int64_t> values, std::string* out) {
-  const auto put_head = [&](IntegerEncoding encoding) {
-    out->push_back(static_cast<char>(encoding));
-    PutZigZag(out, values[0]);
-  };
   if (IsLinear(values)) {
-    put_head(IntegerEncoding::kLinear);
+    out->push_back(static_cast<char>(IntegerEncoding::kLinear));
+    PutZigZag(out, values[0]);
     PutZigZag(out, values.size() < 2 ? 0 : WrappingSubtract(values[1], values[0]));
     return;
   }
@@ -123,48 +91,62 @@ void EncodeIntegers(std::span<const int64_t> values, std::string* out) {
   const std::span<const int64_t> second_tail = std::span(second).subspan(1);
   const size_t offset_size = PackedSize(offsets);
   const size_t delta_size = PackedSize(deltas);
-  const size_t second_size = VarintSize(ToZigZag(second[0])) + PackedSize(second_tail);
+  const size_t second_size = PackedSize(second_tail);
+  const size_t encoding_at = out->size();
+  out->push_back(0);
+  PutZigZag(out, values[0]);
+  PutVarint(out, static_cast<uint64_t>(unit));
+  IntegerEncoding kind;
+  int form = 0;
   if (offset_size <= delta_size && offset_size <= second_size) {
-    put_head(IntegerEncoding::kOffset);
-    PutVarint(out, static_cast<uint64_t>(unit));
-    Pack(offsets, out);
-  } else if (delta_size <= second_size) {
-    put_head(IntegerEncoding::kDelta);
-    PutVarint(out, static_cast<uint64_t>(unit));
-    Pack(deltas, out);
+    kind = IntegerEncoding::kOffset;
+    form = PutResiduals(offsets, offset_size, out);
+  } else if (delta_size <= second_size + VarintSize(ToZigZag(second[0]))) {
+    kind = IntegerEncoding::kDelta;
+    form = PutResiduals(deltas, delta_size, out);
   } else {
-    put_head(IntegerEncoding::kDeltaOfDelta);
-    PutVarint(out, static_cast<uint64_t>(unit));
+    kind = IntegerEncoding::kDeltaOfDelta;
     PutZigZag(out, second[0]);
-    Pack(second_tail, out);
+    form = PutResiduals(second_tail, second_size, out);
   }
+  (*out)[encoding_at] = static_cast<char>(static_cast<int>(kind) + form * kForms);
 }
 
 bool DecodeIntegers(ByteReader* in, size_t count, int64_t* out) {
-  const auto encoding = static_cast<IntegerEncoding>(in->Fixed<uint8_t>());
+  const int encoding = in->Fixed<uint8_t>();
   out[0] = in->ZigZag();
-  if (encoding == IntegerEncoding::kLinear) {
+  if (encoding == static_cast<int>(IntegerEncoding::kLinear)) {
     const int64_t step = in->ZigZag();
-    for (size_t i = 1; i < count; ++i) out[i] = WrappingAdd(out[i - 1], step);
+    for (size_t i = 1; i < count; ++i) {
+      out[i] = WrappingAdd(out[0], WrappingMultiply(step, static_cast<int64_t>(i)));
+    }
     return in->ok();
   }
   const auto unit = static_cast<int64_t>(in->Varint());
-  if (encoding == IntegerEncoding::kOffset) {
-    if (!Unpack(in, count - 1, out + 1)) return false;
-    for (size_t i = 1; i < count; ++i) out[i] = WrappingAdd(out[0], WrappingMultiply(out[i], unit));
-  } else if (encoding == IntegerEncoding::kDelta) {
-    if (!Unpack(in, count - 1, out + 1)) return false;
-    for (size_t i = 1; i < count; ++i) out[i] = WrappingAdd(out[i - 1], WrappingMultiply(out[i], unit));
-  } else if (encoding == IntegerEncoding::kDeltaOfDelta) {
-    int64_t delta = in->ZigZag();
-    if (count < 2 || !Unpack(in, count - 2, out + 2)) return false;
-    out[1] = WrappingAdd(out[0], WrappingMultiply(delta, unit));
-    for (size_t i = 2; i < count; ++i) {
-      delta = WrappingAdd(delta, out[i]);
-      out[i] = WrappingAdd(out[i - 1], WrappingMultiply(delta, unit));
-    }
-  } else {
+  if (encoding < static_cast<int>(IntegerEncoding::kOffset) ||
+      encoding > static_cast<int>(IntegerEncoding::kDeltaOfDeltaZstd) || count < 2) {
     in->Fail();
+    return false;
+  }
+  const int form = (encoding - static_cast<int>(IntegerEncoding::kOffset)) / kForms;
+  const auto kind = static_cast<IntegerEncoding>(encoding - form * kForms);
+  const bool second = kind == IntegerEncoding::kDeltaOfDelta;
+  int64_t delta = second ? in->ZigZag() : 0;
+  const size_t done = second ? 2 : 1;
+  if (!TakeResiduals(in, form, count - done, out + done)) return false;
+  if (second) {
+    out[1] = delta;
+    for (size_t i = 2; i < count; ++i) out[i] = delta = WrappingAdd(delta, out[i]);
+  }
+  if (unit != 1) {
+    for (size_t i = 1; i < count; ++i) out[i] = WrappingMultiply(out[i], unit);
+  }
+  if (kind == IntegerEncoding::kOffset) {
+    const int64_t first = out[0];
+    for (size_t i = 1; i < count; ++i) out[i] = WrappingAdd(first, out[i]);
+  } else {
+    int64_t value = out[0];
+    for (size_t i = 1; i < count; ++i) out[i] = value = WrappingAdd(value, out[i]);
   }
   return in->ok();
 }

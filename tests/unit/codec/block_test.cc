@@ -74,13 +74,13 @@ TEST(Block, CounterThatRisesEvenlyIsLinear) {
   EXPECT_LE(RoundTrip(Regular(720), values).bytes, 64u);
 }
 
-TEST(Block, FullEntropyFallsBackToXorOrRaw) {
+TEST(Block, FullEntropyFallsBackToBitsOrRaw) {
   std::mt19937_64 random(2);
   std::vector<double> noise(720), bits(720);
   for (double& v : noise) v = std::uniform_real_distribution<double>(0, 100)(random);
   for (double& v : bits) v = std::bit_cast<double>(random());
   const Coded coded = RoundTrip(Regular(720), noise);
-  EXPECT_EQ(coded.header.value_encoding, ValueEncoding::kXor);
+  EXPECT_EQ(coded.header.value_encoding, ValueEncoding::kBits);
   EXPECT_LT(coded.bytes, 720 * 7.5);
   EXPECT_EQ(RoundTrip(Regular(720), bits).header.value_encoding, ValueEncoding::kRaw);
 }

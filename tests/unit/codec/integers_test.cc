@@ -2,10 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include <bit>
+#include <cmath>
 #include <limits>
 #include <random>
 #include <vector>
 
+#include "common/codec/bits.h"
 #include "common/codec/doubles.h"
 
 namespace pulseboard {
@@ -47,8 +50,8 @@ TEST(Integers, PicksTheFittingEncoding) {
   }
   EXPECT_EQ(EncodingOf(RoundTrip(linear)), IntegerEncoding::kLinear);
   EXPECT_EQ(EncodingOf(RoundTrip(noise)), IntegerEncoding::kOffset);
-  EXPECT_EQ(EncodingOf(RoundTrip(walk)), IntegerEncoding::kDelta);
-  EXPECT_EQ(EncodingOf(RoundTrip(curve)), IntegerEncoding::kDeltaOfDelta);
+  EXPECT_EQ(EncodingOf(RoundTrip(walk)), IntegerEncoding::kDeltaSplit);
+  EXPECT_EQ(EncodingOf(RoundTrip(curve)), IntegerEncoding::kDeltaOfDeltaSplit);
 }
 
 TEST(Integers, ACommonUnitCostsNothingPerValue) {
@@ -86,36 +89,70 @@ TEST(Integers, RefusesShortAndUnknownBytes) {
   EXPECT_FALSE(DecodeIntegers(&in, out.size(), out.data()));
 }
 
+TEST(Integers, BellShapedDeltasComeCloseToTheirEntropy) {
+  std::mt19937_64 random(4);
+  std::normal_distribution<double> step(0, 100);
+  std::vector<int64_t> walk(4096);
+  int64_t level = 0;
+  for (int64_t& v : walk) v = level += static_cast<int64_t>(std::lround(step(random)));
+  const std::string bytes = RoundTrip(walk);
+  EXPECT_EQ(EncodingOf(bytes), IntegerEncoding::kDeltaSplit);
+  EXPECT_LT(static_cast<double>(bytes.size()) * 8 / 4096, 8.69 + 0.15);  // log2(100 sqrt(2 pi e)) = 8.69
+}
+
+TEST(Integers, RepeatingPatternsGoToZstd) {
+  std::mt19937_64 random(5);
+  std::vector<int64_t> pattern(50), values(1000);
+  for (int64_t& v : pattern) v = static_cast<int64_t>(random() % 10'000);
+  for (size_t i = 0; i < values.size(); ++i) values[i] = pattern[i % 50];
+  EXPECT_LT(RoundTrip(values).size(), 200u);
+}
+
+TEST(Integers, AFewOutliersDoNotWidenAll) {
+  std::mt19937_64 random(6);
+  std::vector<int64_t> values(1000);
+  for (int64_t& v : values) v = static_cast<int64_t>(random() % 16);
+  const size_t plain = RoundTrip(values).size();
+  for (size_t i = 3; i < values.size(); i += 100) values[i] = static_cast<int64_t>(random() >> 1);
+  EXPECT_LT(RoundTrip(values).size(), plain + 10 * 22);
+}
+
 TEST(Decimals, FindTheSmallestCommonExponent) {
-  std::vector<int64_t> integers;
-  int exponent = -1;
-  ASSERT_TRUE(ToDecimals(std::vector<double>{1.5, 2.25, -3}, &integers, &exponent));
-  EXPECT_EQ(exponent, 2);
-  EXPECT_EQ(integers, (std::vector<int64_t>{150, 225, -300}));
-  ASSERT_TRUE(ToDecimals(std::vector<double>{5, -6}, &integers, &exponent));
-  EXPECT_EQ(exponent, 0);
+  Decimals decimals;
+  ASSERT_TRUE(ToDecimals(std::vector<double>{1.5, 2.25, -3}, &decimals));
+  EXPECT_EQ(decimals.exponent, 2);
+  EXPECT_EQ(decimals.integers, (std::vector<int64_t>{150, 225, -300}));
+  EXPECT_TRUE(decimals.exceptions.empty());
+  ASSERT_TRUE(ToDecimals(std::vector<double>{5, -6}, &decimals));
+  EXPECT_EQ(decimals.exponent, 0);
 }
 
-TEST(Decimals, RefuseWhatIsNoShortDecimal) {
-  std::vector<int64_t> integers;
-  int exponent = 0;
-  for (const double v : {-0.0, 0.1 + 0.2, 1e300, std::numeric_limits<double>::infinity(),
-                         std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::denorm_min()}) {
-    EXPECT_FALSE(ToDecimals(std::vector<double>{1, v}, &integers, &exponent)) << v;
+TEST(Decimals, KeepWhatIsNoShortDecimalAsAnException) {
+  for (const double odd : {-0.0, 0.1 + 0.2, 1e300, std::numeric_limits<double>::infinity(),
+                           std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::denorm_min()}) {
+    std::vector<double> values(50, 1.25);
+    values[17] = odd;
+    Decimals decimals;
+    ASSERT_TRUE(ToDecimals(values, &decimals)) << odd;
+    EXPECT_EQ(decimals.exponent, 2);
+    EXPECT_EQ(decimals.exceptions, std::vector<size_t>{17}) << odd;
+    EXPECT_FALSE(ToDecimals(std::vector<double>(50, odd), &decimals) && odd != 0.1 + 0.2) << odd;
   }
-  // Each alone is one, but no exponent fits both.
-  EXPECT_FALSE(ToDecimals(std::vector<double>{9007199254740991.0, 0.5}, &integers, &exponent));
 }
 
-TEST(Xor, SizeIsWhatIsWrittenAndShortBytesAreRefused) {
-  std::vector<double> values;
-  for (int i = 0; i < 300; ++i) values.push_back(i % 7 == 0 ? 1.0 : 1.0 / (i + 1));
+// Version 1 wrote these: 1.0 twice, then its neighbour above.
+TEST(Xor, ReadsWhatVersionOneWroteAndRefusesOtherLengths) {
+  const double next = std::nextafter(1.0, 2.0);
   std::string bytes;
-  EncodeXor(values, &bytes);
-  EXPECT_EQ(bytes.size(), XorSize(values));
-  std::vector<double> out(values.size());
+  BitWriter bits(&bytes);
+  bits.Write(std::bit_cast<uint64_t>(1.0), 64);
+  bits.Write(0, 2);            // the same
+  bits.Write(3 | 7 << 2, 5);   // new leading code: 24 zeros
+  bits.Write(1, 40);
+  bits.Finish();
+  std::vector<double> out(3);
   EXPECT_TRUE(DecodeXor(bytes, out.size(), out.data()));
-  EXPECT_EQ(out, values);
+  EXPECT_EQ(out, (std::vector<double>{1.0, 1.0, next}));
   EXPECT_FALSE(DecodeXor(bytes + "x", out.size(), out.data()));
   EXPECT_FALSE(DecodeXor(std::string_view(bytes).substr(0, bytes.size() - 1), out.size(), out.data()));
 }
