@@ -169,8 +169,7 @@ bool DecodeDecimalsV1(ByteReader* in, size_t count, double* values) {
   if (!in->ok() || exponent > kMaxDecimalExponent) return false;
   std::vector<int64_t> integers(count);
   if (!DecodeIntegers(in, count, integers.data()) || in->remaining() != 0) return false;
-  const double power = PowerOfTen(exponent);
-  for (size_t i = 0; i < count; ++i) values[i] = static_cast<double>(integers[i]) / power;
+  FromDecimals(integers, exponent, values);
   return true;
 }
 

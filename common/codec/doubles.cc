@@ -56,6 +56,38 @@ int GuessExponent(std::span<const double> values) {
 
 }  // namespace
 
+namespace {
+
+// Correctly rounded like static_cast<double>, in operations that every vector unit has.
+[[gnu::always_inline]] inline double ToDouble(int64_t v) {
+  const uint64_t bits = static_cast<uint64_t>(v);
+  const double high = std::bit_cast<double>((bits >> 32) ^ 0x4530000080000000);         // 2^84 + 2^63 + high part
+  const double low = std::bit_cast<double>((bits & 0xffffffff) | 0x4330000000000000);  // 2^52 + low part
+  return (high - 0x1.00000801p84) + low;
+}
+
+[[gnu::always_inline]] inline void Divide(const int64_t* integers, size_t count, double power, double* out) {
+  for (size_t i = 0; i < count; ++i) out[i] = ToDouble(integers[i]) / power;
+}
+
+#if defined(__x86_64__)
+// Division is what bounds it: four at a time cost as much as two.
+[[gnu::target("avx2")]] void DivideAvx2(const int64_t* integers, size_t count, double power, double* out) {
+  Divide(integers, count, power, out);
+}
+#endif
+
+}  // namespace
+
+void FromDecimals(std::span<const int64_t> integers, int exponent, double* out) {
+  const double power = PowerOfTen(exponent);
+#if defined(__x86_64__)
+  static const bool has_avx2 = __builtin_cpu_supports("avx2") != 0;
+  if (has_avx2) return DivideAvx2(integers.data(), integers.size(), power, out);
+#endif
+  Divide(integers.data(), integers.size(), power, out);
+}
+
 double PowerOfTen(int exponent) { return kPowers.at(static_cast<size_t>(exponent)); }
 
 bool ToDecimals(std::span<const double> values, Decimals* out) {

@@ -26,6 +26,9 @@ struct Decimals {
 // False when no exponent fits at least seven values of eight. NaN, infinities and -0.0 are always exceptions.
 bool ToDecimals(std::span<const double> values, Decimals* out);
 
+// out[i] = integers[i] / 10^exponent, correctly rounded. REQUIRES: 0 <= exponent <= kMaxDecimalExponent.
+void FromDecimals(std::span<const int64_t> integers, int exponent, double* out);
+
 // The smallest exponent that fits both, and their integers; false when there is none.
 bool ToDecimalBounds(double low, double high, int* exponent, int64_t* low_integer, int64_t* high_integer);
 

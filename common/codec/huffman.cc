@@ -90,64 +90,74 @@ struct Entry {
 };
 using Table = std::array<Entry, size_t{1} << kMaxCodeBits>;
 
-void FillTable(const CodeLengths& lengths, int longest, Table* table) {
+void FillTable(const CodeLengths& lengths, int index_bits, Table* table) {
   const auto codes = AssignCodes(lengths);
   for (size_t s = 0; s < kMaxSymbols; ++s) {
     if (lengths[s] == 0) continue;
     const Entry entry = {static_cast<uint8_t>(s), lengths[s]};
-    for (size_t at = codes[s]; at < size_t{1} << longest; at += size_t{1} << lengths[s]) (*table)[at] = entry;
+    for (size_t at = codes[s]; at < size_t{1} << index_bits; at += size_t{1} << lengths[s]) (*table)[at] = entry;
   }
 }
 
-struct Stream {
-  const char* bytes;
-  size_t limit;  // bytes; kPadding more can be read
-  size_t bit = 0;
-  uint8_t* out = nullptr;
-  uint8_t* end = nullptr;
+// All streams' bytes, one after the other, with padding behind each: one base and one bound for all, which leaves
+// registers to the streams.
+struct Bytes {
+  const char* data;
+  size_t last_word;  // the last place where eight bytes can be loaded
 
-  size_t consumed_bytes() const { return (bit + 7) / 8; }
-  // The next 57 bits at least; nothing but zeros after the end.
-  uint64_t Peek() const {
-    const size_t byte = std::min(bit / 8, limit);
+  // The next 57 bits at least. A stream that runs over its end reads what is there: noticed by its length.
+  uint64_t Peek(size_t bit) const {
     uint64_t word;
-    std::memcpy(&word, bytes + byte, sizeof(word));
+    std::memcpy(&word, data + std::min(bit / 8, last_word), sizeof(word));
     return word >> (bit % 8);
   }
 };
 
-// As long as every stream has kRun symbols left. A stream that runs over its end goes on over zeros: noticed by length.
-template <int kRun>
-void DecodeInterleaved(const Table& table, int longest, std::array<Stream, kStreams>* streams) {
-  const uint64_t mask = LowBits(longest);
-  auto [a, b, c, d] = *streams;
+struct Stream {
+  size_t bit;  // place of the next bit in Bytes
+  size_t start;
+  uint8_t* out;
+  uint8_t* end;
+
+  size_t consumed_bytes() const { return (bit - start + 7) / 8; }
+};
+
+// As long as every stream has kRun symbols left: kRun codes of kBits or less fit one load.
+template <int kBits, int kRun>
+void DecodeInterleaved(const Table& table, const Bytes& bytes, std::array<Stream, kStreams>* streams) {
+  static_assert(kBits * kRun <= 57);
+  auto& [a, b, c, d] = *streams;
+  size_t bit_a = a.bit, bit_b = b.bit, bit_c = c.bit, bit_d = d.bit;
   // The last stream is never longer than the others.
-  for (auto runs = (d.end - d.out) / kRun; runs > 0; --runs) {
-    uint64_t wa = a.Peek(), wb = b.Peek(), wc = c.Peek(), wd = d.Peek();
-    const auto step = [&table, mask](uint64_t* word, Stream* stream, int i) {
-      const Entry entry = table[*word & mask];
-      stream->out[i] = entry.symbol;
-      *word >>= entry.length;
-      stream->bit += entry.length;
+  const auto symbols = static_cast<size_t>((d.end - d.out) / kRun * kRun);
+  for (size_t at = 0; at < symbols; at += kRun) {
+    uint64_t word_a = bytes.Peek(bit_a), word_b = bytes.Peek(bit_b), word_c = bytes.Peek(bit_c),
+             word_d = bytes.Peek(bit_d);
+    const auto step = [&table](uint64_t& word, size_t& bit, uint8_t* out) {
+      const Entry entry = table[word & LowBits(kBits)];
+      *out = entry.symbol;
+      word >>= entry.length;
+      bit += entry.length;
     };
-    for (int i = 0; i < kRun; ++i) {
-      step(&wa, &a, i);
-      step(&wb, &b, i);
-      step(&wc, &c, i);
-      step(&wd, &d, i);
+#pragma GCC unroll 8
+    for (size_t i = 0; i < kRun; ++i) {
+      step(word_a, bit_a, a.out + at + i);
+      step(word_b, bit_b, b.out + at + i);
+      step(word_c, bit_c, c.out + at + i);
+      step(word_d, bit_d, d.out + at + i);
     }
-    a.out += kRun;
-    b.out += kRun;
-    c.out += kRun;
-    d.out += kRun;
   }
-  *streams = {a, b, c, d};
+  a.bit = bit_a;
+  b.bit = bit_b;
+  c.bit = bit_c;
+  d.bit = bit_d;
+  for (Stream& stream : *streams) stream.out += symbols;
 }
 
-void DecodeRest(const Table& table, int longest, Stream* stream) {
-  const uint64_t mask = LowBits(longest);
+void DecodeRest(const Table& table, int index_bits, const Bytes& bytes, Stream* stream) {
+  const uint64_t mask = LowBits(index_bits);
   while (stream->out < stream->end) {
-    const Entry entry = table[stream->Peek() & mask];
+    const Entry entry = table[bytes.Peek(stream->bit) & mask];
     *stream->out++ = entry.symbol;
     stream->bit += entry.length;
   }
@@ -238,8 +248,9 @@ bool DecodeSymbols(ByteReader* in, size_t count, uint8_t* out) {
     in->Fail();
     return false;
   }
+  const int index_bits = longest <= kShortColumnCodeBits ? kShortColumnCodeBits : kMaxCodeBits;
   Table table;
-  FillTable(lengths, longest, &table);
+  FillTable(lengths, index_bits, &table);
   const std::string_view first = in->LengthPrefixed();
   if (!in->ok()) return false;
   const std::array<std::string_view, 2> segments = {first, in->Bytes(in->remaining())};
@@ -251,20 +262,22 @@ bool DecodeSymbols(ByteReader* in, size_t count, uint8_t* out) {
   for (size_t s = 0; s < kStreams; ++s) {
     const std::string_view segment = segments[s / 2];
     const Range range = StreamRange(s, count);
-    streams[s] = {at, segment.size(), 0, out + range.begin, out + range.end};
+    const auto bit = static_cast<size_t>(at - copies.get()) * 8;
+    streams[s] = {bit, bit, out + range.begin, out + range.end};
     if (s % 2 == 0) {
       at = std::copy(segment.begin(), segment.end(), at);
     } else {
-      at = std::copy(segment.rbegin(), segment.rend(), at);
+      at = std::reverse_copy(segment.begin(), segment.end(), at);
     }
     at = std::fill_n(at, kPadding, 0);
   }
-  if (longest <= kShortColumnCodeBits) {
-    DecodeInterleaved<7>(table, longest, &streams);
+  const Bytes bytes = {copies.get(), room - sizeof(uint64_t)};
+  if (index_bits == kShortColumnCodeBits) {
+    DecodeInterleaved<kShortColumnCodeBits, 7>(table, bytes, &streams);
   } else {
-    DecodeInterleaved<5>(table, longest, &streams);
+    DecodeInterleaved<kMaxCodeBits, 5>(table, bytes, &streams);
   }
-  for (Stream& stream : streams) DecodeRest(table, longest, &stream);
+  for (Stream& stream : streams) DecodeRest(table, index_bits, bytes, &stream);
   for (size_t i = 0; i < segments.size(); ++i) {
     if (streams[2 * i].consumed_bytes() + streams[2 * i + 1].consumed_bytes() != segments[i].size()) in->Fail();
   }

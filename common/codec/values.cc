@@ -169,8 +169,7 @@ bool DecodeDecimals(ByteReader* in, size_t count, double* out) {
   }
   const std::unique_ptr<int64_t[]> integers(new int64_t[count]);
   if (!in->ok() || !DecodeIntegers(in, count, integers.get())) return false;
-  const double power = PowerOfTen(exponent);
-  for (size_t i = 0; i < count; ++i) out[i] = static_cast<double>(integers[i]) / power;
+  FromDecimals({integers.get(), count}, exponent, out);
   uint64_t at = 0;
   for (uint64_t i = 0; i < exceptions; ++i, ++at) {
     const uint64_t gap = list.Varint();
