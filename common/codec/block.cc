@@ -45,8 +45,8 @@ std::pair<double, double> ValueBounds(std::span<const double> values) {
 constexpr int kRawBounds = kMaxDecimalExponent + 1;  // instead of an exponent
 constexpr int kMaxTimeExponent = 12;
 constexpr std::array<int64_t, kMaxTimeExponent + 1> kTimeUnits = {
-    1,           10,           100,           1'000,           10'000,           100'000,           1'000'000,
-    10'000'000,  100'000'000,  1'000'000'000, 10'000'000'000,  100'000'000'000,  1'000'000'000'000};
+    1,          10,          100,           1'000,          10'000,          100'000,          1'000'000,
+    10'000'000, 100'000'000, 1'000'000'000, 10'000'000'000, 100'000'000'000, 1'000'000'000'000};
 
 uint64_t WrappingSpan(int64_t from, int64_t to) { return static_cast<uint64_t>(to) - static_cast<uint64_t>(from); }
 

@@ -61,7 +61,7 @@ namespace {
 // Correctly rounded like static_cast<double>, in operations that every vector unit has.
 [[gnu::always_inline]] inline double ToDouble(int64_t v) {
   const uint64_t bits = static_cast<uint64_t>(v);
-  const double high = std::bit_cast<double>((bits >> 32) ^ 0x4530000080000000);         // 2^84 + 2^63 + high part
+  const double high = std::bit_cast<double>((bits >> 32) ^ 0x4530000080000000);        // 2^84 + 2^63 + high part
   const double low = std::bit_cast<double>((bits & 0xffffffff) | 0x4330000000000000);  // 2^52 + low part
   return (high - 0x1.00000801p84) + low;
 }

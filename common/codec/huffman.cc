@@ -11,8 +11,8 @@ namespace pulseboard {
 namespace {
 
 constexpr size_t kStreams = 4;
-constexpr size_t kPadding = 16;         // zero bytes after a copied segment, so that whole words can be loaded
-constexpr size_t kShortColumn = 2048;   // symbols; below, filling a long table would take longer than using it
+constexpr size_t kPadding = 16;        // zero bytes after a copied segment, so that whole words can be loaded
+constexpr size_t kShortColumn = 2048;  // symbols; below, filling a long table would take longer than using it
 constexpr int kShortColumnCodeBits = 8;
 constexpr int kFirstLengthGuess = 6;
 

@@ -23,8 +23,9 @@ CodeLengths BuildCodeLengths(const std::array<uint32_t, kMaxSymbols>& counts);
 // Appends the table and the streams. REQUIRES: every symbol < kMaxSymbols, symbols not empty.
 void EncodeSymbols(std::span<const uint8_t> symbols, const CodeLengths& lengths, std::string* out);
 
-// Reads `count` (>= 1) symbols. False, with `in` failed and `out` unspecified, when the bytes are not what EncodeSymbols
-// writes. Takes `in` to its end: symbols are the last field of whatever holds them. Allocates twice what `in` has.
+// Reads `count` (>= 1) symbols. False, with `in` failed and `out` unspecified, when the bytes are not what
+// EncodeSymbols writes. Takes `in` to its end: symbols are the last field of whatever holds them. Allocates twice what
+// `in` has.
 bool DecodeSymbols(ByteReader* in, size_t count, uint8_t* out);
 
 }  // namespace pulseboard

@@ -39,7 +39,8 @@ bool IsLinear(std::span<const int64_t> values) {
   return true;
 }
 
-// Appends the residuals in their smallest form and returns how far that form is from packed. `packed_size`: PackedSize().
+// Appends the residuals in their smallest form and returns how far that form is from packed. `packed_size`:
+// PackedSize().
 int PutResiduals(std::span<const int64_t> residuals, size_t packed_size, std::string* out) {
   // Reading symbols costs more than unpacking, zstd more than symbols: they must be worth it.
   std::string best;

@@ -1,6 +1,7 @@
-// Columns of 64-bit integers in few bytes: a learnt unit, then plain offsets, deltas or deltas of deltas; their residuals
-// bit-packed in groups of 64, split into raw low bits and prefix-coded high bits, or left to zstd. Used for times, for
-// decimal-scaled values, for the bit patterns of doubles, for dictionaries. Byte layout: FORMAT.md, "Integer column".
+// Columns of 64-bit integers in few bytes: a learnt unit, then plain offsets, deltas or deltas of deltas; their
+// residuals bit-packed in groups of 64, split into raw low bits and prefix-coded high bits, or left to zstd. Used for
+// times, for decimal-scaled values, for the bit patterns of doubles, for dictionaries. Byte layout: FORMAT.md, "Integer
+// column".
 #pragma once
 
 #include <cstdint>

@@ -25,8 +25,8 @@ size_t PackedSize(std::span<const int64_t> residuals);
 void Pack(std::span<const int64_t> residuals, std::string* out);
 bool Unpack(ByteReader* in, size_t count, int64_t* out);
 
-// Low bits raw, high bits as prefix-coded symbols, the few that lie far off by themselves. Appends at most `limit` bytes;
-// false, with `out` as before, when that does not do. Decoding takes `in` to its end.
+// Low bits raw, high bits as prefix-coded symbols, the few that lie far off by themselves. Appends at most `limit`
+// bytes; false, with `out` as before, when that does not do. Decoding takes `in` to its end.
 bool EncodeSplit(std::span<const int64_t> residuals, size_t limit, std::string* out);
 bool DecodeSplit(ByteReader* in, size_t count, int64_t* out);
 

@@ -1,4 +1,5 @@
-// Bit-packed runs of 64-bit integers, `width` bits each, lowest bit of each byte first: the densest loop of every block.
+// Bit-packed runs of 64-bit integers, `width` bits each, lowest bit of each byte first: the densest loop of every
+// block.
 #pragma once
 
 #include <cstddef>

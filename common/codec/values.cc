@@ -1,6 +1,7 @@
 #include "common/codec/values.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cstring>
 #include <memory>
@@ -14,8 +15,8 @@
 namespace pulseboard {
 namespace {
 
-constexpr size_t kMinRunLength = 4;     // values per run on average, for runs to be tried
-constexpr size_t kMinForZstd = 32;      // values; a frame alone takes some ten bytes
+constexpr size_t kMinRunLength = 4;      // values per run on average, for runs to be tried
+constexpr size_t kMinForZstd = 32;       // values; a frame alone takes some ten bytes
 constexpr size_t kGoodDecimalBits = 12;  // per value; below, a dictionary is not even tried
 
 struct Candidate {
@@ -67,11 +68,27 @@ std::vector<int64_t> Distinct(std::span<const double> values) {
   return distinct;
 }
 
-// Whether about a quarter of a stretch from the middle repeats itself; cheap next to sorting everything.
-bool RepeatsValues(std::span<const double> values) {
-  constexpr size_t kLooked = 256;
+// What of a stretch from the middle was there before, as far as a small table of those seen remembers.
+struct Repeats {
+  bool often = false;   // a third of the values or more: a dictionary may pay
+  bool halves = false;  // the lower half of one in sixteen or more, as in multiples of a common fraction: zstd may pay
+};
+
+Repeats LookForRepeats(std::span<const double> values) {
+  constexpr size_t kLooked = 1024;
+  constexpr size_t kSlots = 2048;
   const size_t n = std::min(kLooked, values.size());
-  return Distinct(values.subspan((values.size() - n) / 2, n)).size() <= n - n / 4;
+  std::array<uint64_t, kSlots> seen = {};
+  size_t repeated = 0, repeated_halves = 0;
+  for (const double v : values.subspan((values.size() - n) / 2, n)) {
+    const uint64_t bits = std::bit_cast<uint64_t>(v);
+    const uint64_t half = bits & 0xffffffff;
+    uint64_t& slot = seen[(half * 0x9E3779B97F4A7C15u) >> 53];
+    repeated += slot == bits ? 1 : 0;
+    repeated_halves += (slot & 0xffffffff) == half && half != 0 ? 1 : 0;
+    slot = bits;
+  }
+  return {repeated >= n / 3, repeated_halves >= n / 16};
 }
 
 std::string EncodeDictionary(std::span<const double> values, std::span<const int64_t> distinct) {
@@ -147,12 +164,16 @@ Candidate Choose(std::span<const double> values, bool may_nest) {
       TakeIfSmaller(ValueEncoding::kRuns, EncodeRuns(values, runs), &best);
     }
   }
-  if (n < kMinForZstd || good || !RepeatsValues(values)) return best;
-  const std::vector<int64_t> distinct = Distinct(values);
-  if (distinct.size() <= n / 2) TakeIfSmaller(ValueEncoding::kDictionary, EncodeDictionary(values, distinct), &best);
+  if (n < kMinForZstd || good) return best;
+  const Repeats repeats = LookForRepeats(values);
+  if (repeats.often) {
+    const std::vector<int64_t> distinct = Distinct(values);
+    if (distinct.size() <= n / 2) TakeIfSmaller(ValueEncoding::kDictionary, EncodeDictionary(values, distinct), &best);
+  }
   // Much slower to read than all others: must be worth it.
   std::string frame;
-  if (CompressZstd(AsBytes(values), best.bytes.size() - best.bytes.size() / 32, &frame)) {
+  if ((repeats.often || repeats.halves) &&
+      CompressZstd(AsBytes(values), best.bytes.size() - best.bytes.size() / 32, &frame)) {
     TakeIfSmaller(ValueEncoding::kZstd, std::move(frame), &best);
   }
   return best;

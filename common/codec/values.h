@@ -13,8 +13,8 @@ namespace pulseboard {
 // Persisted: never renumber.
 enum class ValueEncoding : uint8_t {
   kConstant = 1,
-  kDecimal = 2,     // integers over a power of ten, with exceptions
-  kXor = 3,         // version 1 only
+  kDecimal = 2,  // integers over a power of ten, with exceptions
+  kXor = 3,      // version 1 only
   kRaw = 4,
   kBits = 5,        // bit patterns as integers that order like the doubles
   kDictionary = 6,  // distinct values once, then places in that list

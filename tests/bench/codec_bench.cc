@@ -1,10 +1,10 @@
 // codec_bench [--block N] [--repeat-ms N] FILE...
-// Codes every file (one number per line, or `timestamp,value` rows; a header line is skipped; plain or .gz) in blocks of N
-// values (default: what the store seals), checks the round trip bit for bit and prints one line per file:
+// Codes every file (one number per line, or `timestamp,value` rows; a header line is skipped; plain or .gz) in blocks
+// of N values (default: what the store seals), checks the round trip bit for bit and prints one line per file:
 //   file values bits_per_value encode_Mvalues_per_s decode_Mvalues_per_s bytes_per_sample
 // bits_per_value counts the value column alone, as the published figures do; the rates are of whole blocks with evenly
-// spaced times per second of CPU time, and so is the last column. `walk2` and `walk` instead of a file are the peers' random walks
-// (x += N(0,1), clamped to 0..100), rounded to two decimals and as they are.
+// spaced times per second of CPU time, and so is the last column. `walk2` and `walk` instead of a file are the peers'
+// random walks (x += N(0,1), clamped to 0..100), rounded to two decimals and as they are.
 #include <time.h>
 #include <zlib.h>
 
@@ -133,8 +133,9 @@ bool Measure(const std::string& path, const Settings& settings) {
     return false;
   }
   const auto count = static_cast<double>(values.size());
-  std::printf("%s %zu %.2f %.1f %.1f %.3f\n", path.c_str(), values.size(), static_cast<double>(column_bytes) * 8 / count,
-              encode_rate, decode_rate, static_cast<double>(block_bytes) / count);
+  std::printf("%s %zu %.2f %.1f %.1f %.3f\n", path.c_str(), values.size(),
+              static_cast<double>(column_bytes) * 8 / count, encode_rate, decode_rate,
+              static_cast<double>(block_bytes) / count);
   return true;
 }
 
@@ -147,7 +148,8 @@ int main(int argc, char** argv) {
   for (int i = 1; i < argc; ++i) {
     const std::string_view argument = argv[i];
     if (argument == "--block" && i + 1 < argc) {
-      settings.block_samples = std::clamp<size_t>(std::strtoul(argv[++i], nullptr, 10), 1, pulseboard::kMaxBlockSamples);
+      settings.block_samples =
+          std::clamp<size_t>(std::strtoul(argv[++i], nullptr, 10), 1, pulseboard::kMaxBlockSamples);
     } else if (argument == "--repeat-ms" && i + 1 < argc) {
       settings.repeat_millis = std::atoi(argv[++i]);
     } else {

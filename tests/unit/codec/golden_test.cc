@@ -80,7 +80,8 @@ std::vector<Case> SecondVersionCases() {
     rows.push_back(static_cast<double>(i % 60 * (i % 60) * 7919 % 1000003) / 10);
     // Repeats at irregular distances, too many distinct ones for a dictionary.
     const uint64_t fresh = numbers.Next() & 0xffefffffffffffff;
-    frame.push_back(i > 20 && i % 9 < 4 ? frame[static_cast<size_t>(i) - 1 - fresh % 16] : std::bit_cast<double>(fresh));
+    frame.push_back(i > 20 && i % 9 < 4 ? frame[static_cast<size_t>(i) - 1 - fresh % 16]
+                                        : std::bit_cast<double>(fresh));
     nans.push_back(std::bit_cast<double>(0x7ff8000000000000 + numbers.Next() % 1000));
   }
   const auto add = [&](const std::string& name, const std::vector<double>& values) {

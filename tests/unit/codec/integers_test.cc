@@ -146,8 +146,8 @@ TEST(Xor, ReadsWhatVersionOneWroteAndRefusesOtherLengths) {
   std::string bytes;
   BitWriter bits(&bytes);
   bits.Write(std::bit_cast<uint64_t>(1.0), 64);
-  bits.Write(0, 2);            // the same
-  bits.Write(3 | 7 << 2, 5);   // new leading code: 24 zeros
+  bits.Write(0, 2);           // the same
+  bits.Write(3 | 7 << 2, 5);  // new leading code: 24 zeros
   bits.Write(1, 40);
   bits.Finish();
   std::vector<double> out(3);
