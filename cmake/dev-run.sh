@@ -8,6 +8,7 @@ ADMIN_PASSWORD=$SECRETS/admin-password
 AGENT_PASSWORD=$SECRETS/agent-password
 DEFAULT_LISTEN=127.0.0.1:7443
 READY_LIMIT_S=30
+FIRST_PICTURE_AFTER_S=20     # of the first start: earlier, the charts are all but empty
 SCRATCH=''
 
 child_name() { tr '\0' ' ' <"/proc/$1/cmdline" 2>/dev/null | cut -d' ' -f1,2 | xargs -r basename -a | tr '\n' ' ' || true; }
@@ -42,7 +43,7 @@ port_taken() { (exec 3<>"/dev/tcp/${1%:*}/${1##*:}") 2>/dev/null; }
 
 # Sets LISTEN. Returns 1 when a server of ours runs already and is used as it is.
 start_server() {
-  local first_start=0 recorded
+  local recorded
   recorded=$(cat "$RUN_DIR/listen" 2>/dev/null || true)
   for LISTEN in $recorded $DEFAULT_LISTEN; do
     if port_taken "$LISTEN" && answers "$LISTEN"; then
@@ -55,7 +56,7 @@ start_server() {
     note "$LISTEN is taken by another program: taking a free port"
     LISTEN=127.0.0.1:0
   fi
-  [ -f "$ADMIN_PASSWORD" ] || first_start=1
+  [ -f "$ADMIN_PASSWORD" ] || FIRST_START=1
   step "Starting pulseboardd on $STATE/data"
   "$BIN/pulseboardd" serve --data "$STATE/data" --listen "$LISTEN" --admin-password-file "$ADMIN_PASSWORD" \
     >"$RUN_DIR/ready" 2>"$RUN_DIR/server.log" &
@@ -74,7 +75,7 @@ start_server() {
   LISTEN=$ready
   printf '%s\n' "$LISTEN" >"$RUN_DIR/listen"
   note "ready on $LISTEN (plaintext, this machine only); log: $RUN_DIR/server.log"
-  if [ "$first_start" = 1 ]; then
+  if [ "$FIRST_START" = 1 ]; then
     note "user: ${BOLD}admin${RESET}   password, shown this once: ${BOLD}$(head -n1 "$ADMIN_PASSWORD")${RESET}"
     note "(kept for ./dev run in $ADMIN_PASSWORD, readable by you only)"
   fi
@@ -119,9 +120,11 @@ start_desktop() {
     DESKTOP_PID=$!
     return
   fi
-  step "No display: drawing the desktop app on an own Xvfb until data moves"
+  local after=0
+  [ "$FIRST_START" = 0 ] || after=$FIRST_PICTURE_AFTER_S
+  step "No display: drawing the desktop app on an own Xvfb until data moves$([ $after = 0 ] || echo " for $after s")"
   start_display
-  "$BIN/pulseboard" "${login[@]}" --screenshot "$PWD/pulseboard.png" --screenshot-when-moving \
+  "$BIN/pulseboard" "${login[@]}" --screenshot "$PWD/pulseboard.png" --screenshot-when-moving --screenshot-after "$after" \
     >"$RUN_DIR/desktop.log" 2>&1 &
   local app=$!
   if wait "$app"; then
@@ -173,7 +176,7 @@ cmd_run() {
   trap 'stop_children; exit 130' INT
   trap 'stop_children; exit 143' TERM HUP
   trap stop_children EXIT
-  SERVER_PID='' AGENT_PID='' DESKTOP_PID=''
+  SERVER_PID='' AGENT_PID='' DESKTOP_PID='' FIRST_START=0
   if start_server; then
     start_agent
     start_desktop

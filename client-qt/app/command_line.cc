@@ -49,7 +49,9 @@ std::optional<CommandLine> parseCommandLine(int argc, char** argv, int* exit_cod
   app.add_option("--screenshot", screenshot, "Save the window as a PNG file, then exit");
   app.add_flag("--screenshot-when-moving", out.screenshot_when_moving,
                "Wait until live data moves in at least 3 panels");
-  app.add_option("--screenshot-timeout", out.screenshot_timeout_s, "Seconds to wait for that (default 90)")
+  app.add_option("--screenshot-after", out.screenshot_after_s, "Seconds that it has to move before (default 0)")
+      ->check(CLI::Range(0, 3600));
+  app.add_option("--screenshot-timeout", out.screenshot_timeout_s, "Seconds to wait for data to move (default 90)")
       ->check(CLI::Range(1, 3600));
   app.add_flag("--stay", out.stay, "Go on after the screenshot");
   app.add_option("--theme", theme, "dark, light or system")->check(CLI::IsMember({"dark", "light", "system"}));

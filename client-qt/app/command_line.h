@@ -16,6 +16,7 @@ struct CommandLine {
   QString trusted_fingerprint;  // SHA-256 of a certificate to trust without asking
   QString screenshot;           // where to save a PNG; empty: none
   bool screenshot_when_moving = false;
+  int screenshot_after_s = 0;  // how long it has to move first
   int screenshot_timeout_s = 90;
   bool stay = false;  // go on after the screenshot
   std::optional<ThemeChoice> theme;

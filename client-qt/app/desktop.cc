@@ -129,13 +129,17 @@ bool Desktop::failUnattended(const UserError& error) {
   return true;
 }
 
+bool Desktop::screenshotIsDue() {
+  if (!options_.screenshot_when_moving) return screenshot_wait_.elapsed() >= kStillMs;
+  if (!moving_.isValid() && window_ && window_->movingPanels() >= kMovingPanels) moving_.start();
+  return moving_.isValid() && moving_.elapsed() >= 1'000 * options_.screenshot_after_s;
+}
+
 void Desktop::checkScreenshot() {
   QWidget* shown = window_ ? static_cast<QWidget*>(window_.get()) : dialog_.get();
   if (!shown->isVisible()) return;
-  const bool ready = options_.screenshot_when_moving ? window_ && window_->movingPanels() >= kMovingPanels
-                                                     : screenshot_wait_.elapsed() >= kStillMs;
-  if (!ready) {
-    if (screenshot_wait_.elapsed() < 1'000 * options_.screenshot_timeout_s) return;
+  if (!screenshotIsDue()) {
+    if (moving_.isValid() || screenshot_wait_.elapsed() < 1'000 * options_.screenshot_timeout_s) return;
     screenshot_timer_.stop();
     failUnattended({tr("Nothing moves"),
                     tr("No live data in %1 panels within %2 s.").arg(kMovingPanels).arg(options_.screenshot_timeout_s),

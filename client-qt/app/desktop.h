@@ -36,6 +36,7 @@ class Desktop : public QObject {
   void showDialog(const UserError& error);
   void closeWindow();
   void checkScreenshot();
+  bool screenshotIsDue();
   // Says why on stderr and ends the program with 1: for runs that nobody sits in front of.
   bool failUnattended(const UserError& error);
 
@@ -46,6 +47,7 @@ class Desktop : public QObject {
   std::unique_ptr<MainWindow> window_;
   QTimer screenshot_timer_;
   QElapsedTimer screenshot_wait_;
+  QElapsedTimer moving_;  // runs since enough panels moved
 };
 
 }  // namespace pulseboard::qt

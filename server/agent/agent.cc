@@ -272,7 +272,7 @@ class Agent {
 absl::Status Validate(const AgentOptions& options) {
   PB_RETURN_IF_ERROR(client::SplitHostPort(options.server).status());
   if (options.user.empty()) return BadField("user", options.user, "the name of an account");
-  if (options.interval < std::chrono::milliseconds(100) || options.interval > std::chrono::hours(1)) {
+  if (options.interval < kMinAgentInterval || options.interval > kMaxAgentInterval) {
     return BadField("interval", std::to_string(options.interval.count()) + "ns", "100ms to 1h");
   }
   if (options.max_spool_samples < 10'000) {

@@ -7,14 +7,17 @@
 
 namespace pulseboard {
 
+inline constexpr std::chrono::nanoseconds kMinAgentInterval = std::chrono::milliseconds(100);
+inline constexpr std::chrono::nanoseconds kMaxAgentInterval = std::chrono::hours(1);
+
 struct AgentOptions {
-  std::string server;         // host:port
-  std::string user;           // an account with role INGEST, EDITOR or ADMIN
-  std::string password_file;  // first line; read again whenever a new login is needed
-  std::string pins_file;      // empty: client::PinStore::DefaultPath()
-  std::chrono::nanoseconds interval{std::chrono::seconds(1)};
-  std::string host;                       // value of the `host` label; empty: this machine's name
-  int64_t max_spool_samples = 1'000'000;  // kept while the server is away; then the oldest go
+  std::string server;                                          // host:port
+  std::string user;                                            // an account with role INGEST, EDITOR or ADMIN
+  std::string password_file;                                   // first line; read again whenever a new login is needed
+  std::string pins_file;                                       // empty: client::PinStore::DefaultPath()
+  std::chrono::nanoseconds interval{std::chrono::seconds(1)};  // kMinAgentInterval to kMaxAgentInterval
+  std::string host;                                            // value of the `host` label; empty: this machine's name
+  int64_t max_spool_samples = 1'000'000;                       // kept while the server is away; then the oldest go
   std::string proc_root = "/proc";
   std::string sys_root = "/sys";
 };

@@ -84,11 +84,9 @@ CLI::App* AddAgent(CLI::App* app, AgentFlags* flags) {
 }
 
 int RunAgentCommand(AgentFlags flags) {
-  constexpr int64_t kMin = 100 * kNanosPerMilli;
-  constexpr int64_t kMax = kNanosPerDay;
   const auto interval = ParseDuration(flags.interval);
-  if (!interval || *interval < kMin || *interval > kMax)
-    return Fail(BadField("--interval", flags.interval, "100ms to 1d"));
+  if (!interval || *interval < kMinAgentInterval.count() || *interval > kMaxAgentInterval.count())
+    return Fail(BadField("--interval", flags.interval, "100ms to 1h"));
   flags.options.interval = std::chrono::nanoseconds(*interval);
   InitLogging("info");
   return RunAgent(flags.options);

@@ -35,9 +35,8 @@ void Accounts::Login(LoginAttempt attempt, Done<LoggedIn> done) {
   const UserPtr user = tenant ? users_.FindByLogin(*tenant, attempt.login) : nullptr;
   const std::string hash = user != nullptr ? user->password_hash : hasher_.nobodys_hash();
   auto password = std::make_shared<const Secret>(std::move(attempt.password));
-  const absl::Status queued = hasher_.Submit([this, key, user, hash, password, done] {
-    done(FinishLogin(key, user, PasswordHasher::Verify(hash, *password)));
-  });
+  const absl::Status queued = hasher_.Submit(
+      [this, key, user, hash, password, done] { done(FinishLogin(key, user, hasher_.Verify(hash, *password))); });
   if (!queued.ok()) done(queued);
 }
 
@@ -136,7 +135,7 @@ absl::Status Accounts::SetNewPassword(const Principal& principal, const UserPtr&
   if (own) {
     const std::string key = user->user_id;  // holds no NUL: no login's key is the same
     PB_RETURN_IF_ERROR(throttle_.Check(key));
-    if (!PasswordHasher::Verify(user->password_hash, current)) {
+    if (!hasher_.Verify(user->password_hash, current)) {
       throttle_.RecordFailure(key);
       return MakeError(ErrorReason::kBadCredentials, "current_password is wrong");
     }

@@ -59,6 +59,8 @@ class Accounts {
   const UserDirectory& users() const { return users_; }
   // For accounts created from now on.
   void SetSelfRegistration(bool on) { self_registration_ = on; }
+  // Passwords verified so far, each at full cost.
+  int64_t password_verifications() const { return hasher_.verifications(); }
 
   // UNAUTHENTICATED/BAD_CREDENTIALS, in the same time and words whether tenant, user or password is wrong or the
   // account is deactivated. Repeated failures: LOGIN_BUSY, known account or not.

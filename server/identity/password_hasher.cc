@@ -46,7 +46,8 @@ absl::StatusOr<std::string> PasswordHasher::Hash(const Secret& password) {
   return out;
 }
 
-bool PasswordHasher::Verify(const std::string& hash, const Secret& password) {
+bool PasswordHasher::Verify(const std::string& hash, const Secret& password) const {
+  if (crypto_pwhash_str_needs_rehash(hash.c_str(), kPasses, kMemoryBytes) == 0) ++verifications_;
   return crypto_pwhash_str_verify(hash.c_str(), password.view().data(), password.size()) == 0;
 }
 

@@ -1,6 +1,7 @@
 // PasswordHasher: Argon2id on a few threads of its own, so that logins neither block RPC threads nor starve the server.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -30,14 +31,17 @@ class PasswordHasher {
   // An encoded Argon2id hash (t=2, 19 MiB) with a salt of its own. RESOURCE_EXHAUSTED when memory is short. Slow.
   static absl::StatusOr<std::string> Hash(const Secret& password);
   // Whether `password`, bytes as given, has this hash. Takes as long for a wrong password as for the right one. Slow.
-  static bool Verify(const std::string& hash, const Secret& password);
+  bool Verify(const std::string& hash, const Secret& password) const;
+  // Passwords verified against a hash of full cost so far.
+  int64_t verifications() const { return verifications_; }
   // The hash of a password that nobody has: verified for unknown users, so that they take as long as known ones.
   const std::string& nobodys_hash() const { return nobodys_hash_; }
 
  private:
   const PasswordHasherOptions options_;
   const std::string nobodys_hash_;
-  WorkerPool pool_;
+  mutable std::atomic<int64_t> verifications_{0};
+  WorkerPool pool_;  // last: its tasks use what is above
 };
 
 }  // namespace pulseboard
