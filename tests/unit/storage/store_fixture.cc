@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <map>
 #include <system_error>
 
 namespace pulseboard {
@@ -26,6 +27,19 @@ void RecordingObserver::OnCommit(const CommittedBatch& batch) noexcept {
                      {batch.values.begin(), batch.values.end()}});
 }
 
+namespace {
+
+std::map<std::string, uintmax_t> FilesAndSizes(const std::string& directory) {
+  std::map<std::string, uintmax_t> sizes;
+  std::error_code ignored;  // a file that goes away meanwhile is missing in the answer, which then differs
+  for (const auto& entry : fs::recursive_directory_iterator(directory, ignored)) {
+    if (entry.is_regular_file(ignored)) sizes[entry.path().string()] = entry.file_size(ignored);
+  }
+  return sizes;
+}
+
+}  // namespace
+
 StoreTest::StoreTest() {
   options_.directory = dir_.path() + "/store";
   options_.clock = &clock_;
@@ -42,12 +56,15 @@ void StoreTest::Open() {
 
 void StoreTest::Crash() {
   const std::string copy = dir_.path() + "/crash" + std::to_string(++crashes_);
-  // Spare files come and go at their own time: copy again when one went away meanwhile.
+  // A crash stops everything at one moment, a copy takes a while: it is taken again when a file came, went or grew in
+  // the background meanwhile, or the copied manifest would name tables that were not copied.
   std::error_code error;
+  std::map<std::string, uintmax_t> before;
   do {
+    before = FilesAndSizes(options_.directory);
     fs::remove_all(copy);
     fs::copy(options_.directory, copy, fs::copy_options::recursive, error);
-  } while (error == std::errc::no_such_file_or_directory);
+  } while (error == std::errc::no_such_file_or_directory || FilesAndSizes(options_.directory) != before);
   ASSERT_FALSE(error) << error.message();
   store_.reset();
   options_.directory = copy;
