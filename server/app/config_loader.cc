@@ -10,7 +10,7 @@
 #include "common/base/errors.h"
 #include "server/app/config_registry.h"
 
-extern char** environ;
+extern char** environ;  // NOLINT(readability-redundant-declaration): not in every libc's unistd.h
 
 namespace pulseboard {
 namespace {

@@ -28,7 +28,7 @@ absl::Status Exists(const char* field, std::string_view value) {
 absl::StatusOr<std::unique_ptr<UserDirectory>> UserDirectory::Open(Table& table, const Clock& clock,
                                                                    const UserDirectoryOptions& options) {
   std::unique_ptr<UserDirectory> directory(new UserDirectory(table, clock, options));
-  MutexLock lock(&directory->write_mu_);
+  std::vector<UserPtr> users;
   absl::Status broken;
   PB_RETURN_IF_ERROR(table.Scan(kUserKeyPrefix, "", [&](std::string_view key, std::string_view value) {
     auto user = DecodeUser(value);
@@ -36,10 +36,12 @@ absl::StatusOr<std::unique_ptr<UserDirectory>> UserDirectory::Open(Table& table,
       broken = WithContext(user.status(), "account at key '" + Printable(key) + "'");
       return false;
     }
-    directory->Install(nullptr, std::make_shared<const User>(*std::move(user)));
+    users.push_back(std::make_shared<const User>(*std::move(user)));
     return true;
   }));
   PB_RETURN_IF_ERROR(broken);
+  MutexLock lock(&directory->write_mu_);
+  for (const UserPtr& user : users) directory->Install(nullptr, user);
   return directory;
 }
 

@@ -31,7 +31,10 @@ class WatchCall final : public grpc::ServerWriteReactor<hv1::HealthCheckResponse
   static WatchCall* Start(CallbackServerContext* context, ServingState& state, StreamRegistry& streams,
                           std::string service) {
     std::shared_ptr<WatchCall> call(new WatchCall(context, state, streams, std::move(service)));
-    call->self_ = call;
+    {
+      MutexLock lock(&call->mu_);
+      call->self_ = call;
+    }
     const std::weak_ptr<WatchCall> weak = call;
     const uint64_t watch_id = state.Watch([weak] {
       if (auto living = weak.lock()) living->Send();

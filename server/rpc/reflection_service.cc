@@ -104,7 +104,10 @@ class ReflectionCall final : public grpc::ServerBidiReactor<Request, Response>, 
   static ReflectionCall* Start(CallbackServerContext* context, const Answers<Request, Response>& answers,
                                StreamRegistry& streams) {
     std::shared_ptr<ReflectionCall> call(new ReflectionCall(context, answers, streams));
-    call->self_ = call;
+    {
+      MutexLock lock(&call->mu_);
+      call->self_ = call;
+    }
     call->stream_id_ = streams.Add(call);
     MutexLock lock(&call->mu_);
     if (!call->finished_) call->StartRead(&call->request_);
