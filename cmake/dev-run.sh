@@ -58,6 +58,7 @@ start_server() {
   fi
   [ -f "$ADMIN_PASSWORD" ] || FIRST_START=1
   step "Starting pulseboardd on $STATE/data"
+  : >"$RUN_DIR/ready"  # the server's shell may be slower than the first look below
   "$BIN/pulseboardd" serve --data "$STATE/data" --listen "$LISTEN" --admin-password-file "$ADMIN_PASSWORD" \
     >"$RUN_DIR/ready" 2>"$RUN_DIR/server.log" &
   SERVER_PID=$!
