@@ -5,6 +5,7 @@
 #include <QPainter>
 #include <QPushButton>
 #include <algorithm>
+#include <utility>
 
 #include "client-qt/model/series_catalog_model.h"
 #include "client-qt/model/units.h"
@@ -214,7 +215,7 @@ bool PanelView::refresh(TimeRange range, qint64 now_unix_nanos, bool live) {
 void PanelView::updateLegend(TimeRange range) {
   legend_range_ = range;
   if (line_chart_ == nullptr) return;
-  const auto room = [this] { return QPair(legend_->heightFor(width() - 2 * kInset), legend_->widthBeside()); };
+  const auto room = [this] { return std::pair(legend_->heightFor(width() - 2 * kInset), legend_->widthBeside()); };
   const auto before = room();
   const QString unit = spec_.unit.isEmpty() ? data_->unit() : spec_.unit;
   legend_->setRows(data_->legend(range), unit, data_->hiddenSeries());
