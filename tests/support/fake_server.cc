@@ -166,8 +166,10 @@ grpc::Status FakeIngest::PushStream(grpc::ServerContext* context, PushServerStre
     {
       MutexLock lock(&mu_);
       if (refuse_stream_) return *std::exchange(refuse_stream_, std::nullopt);
-      hello.set_acked_sequence(positions_[request.producer_id()]);
-      hello.set_max_unacked_batches(window_);
+      if (first) {  // later messages may leave the producer out
+        hello.set_acked_sequence(positions_[request.producer_id()]);
+        hello.set_max_unacked_batches(window_);
+      }
     }
     if (std::exchange(first, false)) stream->Write(hello);
     {
