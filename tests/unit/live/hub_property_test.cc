@@ -63,18 +63,35 @@ class World {
 
   // Lets the viewer catch up, then compares.
   void Settle() {
+    CatchUp();
+    Compare(viewer_->state());
+  }
+
+  // Holds the viewer up until the hub had to drop something, which chance alone does not promise. A viewer that still
+  // reads history or the log needs no drop: once it is live, it does.
+  void Overwhelm() {
+    for (int tries = 0; tries < 20 && viewer_->state().gaps.empty(); ++tries) {
+      CatchUp();
+      viewer_->SetAutomatic(false);
+      const size_t events = viewer_->event_count();
+      Commit(60);
+      ASSERT_TRUE(Eventually([&] { return viewer_->event_count() > events; })) << viewer_->story();
+      for (int i = 0; i < 3; ++i) Commit(3'000);
+      CatchUp();
+    }
+    ASSERT_FALSE(viewer_->state().gaps.empty()) << viewer_->story();
+  }
+
+ private:
+  void CatchUp() {
     viewer_->SetAutomatic(true);
     ASSERT_TRUE(Eventually([&] {
       return viewer_->end().has_value() || viewer_->state().commit_sequence == last_commit_;
     })) << viewer_->story()
         << " at " << viewer_->state().commit_sequence << " of " << last_commit_;
     ASSERT_FALSE(viewer_->end().has_value()) << StatusMessage(*viewer_->end());
-    Compare(viewer_->state());
   }
 
-  int64_t gaps_seen() const { return gaps_seen_; }
-
- private:
   int Pick(int below) { return std::uniform_int_distribution<int>(0, below - 1)(random_); }
 
   SeriesId AnySeries() {
@@ -107,7 +124,6 @@ class World {
     viewer_->Close();
     const auto breaches = viewer_->breaches();
     ASSERT_TRUE(breaches.empty()) << breaches.front();
-    gaps_seen_ += static_cast<int64_t>(viewer_->state().gaps.size());
     // Every value is unique: within one call none may come twice.
     std::set<double> seen;
     const auto note = [&seen](const std::vector<LiveColumn>& columns) {
@@ -206,21 +222,18 @@ class World {
   std::vector<ViewerState> remembered_;
   int64_t next_value_ = 0;
   int64_t last_commit_ = 0;
-  int64_t gaps_seen_ = 0;
 };
 
 TEST(HubProperty, ViewersEndUpWithWhatTheStoreHas) {
   const char* rounds = std::getenv("PULSEBOARD_PROPERTY_ROUNDS");
-  int64_t gaps = 0;
   for (int seed = 1; seed <= (rounds == nullptr ? 12 : std::atoi(rounds)); ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     World world(static_cast<uint64_t>(seed));
     for (int i = 0; i < 250 && !::testing::Test::HasFatalFailure(); ++i) world.Step();
+    if (!::testing::Test::HasFatalFailure()) world.Overwhelm();
     if (!::testing::Test::HasFatalFailure()) world.Settle();
     ASSERT_FALSE(::testing::Test::HasFatalFailure());
-    gaps += world.gaps_seen();
   }
-  EXPECT_GT(gaps, 0) << "no viewer was ever slow enough: the test tests less than it says";
 }
 
 }  // namespace
