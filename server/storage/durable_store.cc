@@ -15,10 +15,12 @@ absl::StatusOr<std::unique_ptr<Store>> Store::Open(StoreOptions options, CommitO
   return DurableStore::Open(std::move(options), observer, &PosixLogFileSystem());
 }
 
-DurableStore::DurableStore(StoreOptions options, CommitObserver* observer, LogFileSystem* files)
+DurableStore::DurableStore(StoreOptions options, CommitObserver* observer, LogFileSystem* files,
+                           rocksdb::Env* env)
     : options_(std::move(options)),
       observer_(observer),
       files_(files),
+      env_(env),
       head_(options_.block_samples),
       producers_(options_.max_producers_per_tenant) {}
 

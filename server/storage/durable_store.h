@@ -28,13 +28,18 @@
 #include "server/storage/store.h"
 #include "server/storage/wal.h"
 
+namespace rocksdb {
+class Env;
+}
+
 namespace pulseboard {
 
 class DurableStore final : public Store {
  public:
-  // `files`: for tests that make the log's disk fail.
+  // `files` and `env`: for tests that make the disk fail, under the log and under RocksDB (null: the machine's own). Both
+  // must outlive the store.
   static absl::StatusOr<std::unique_ptr<Store>> Open(StoreOptions options, CommitObserver* observer,
-                                                     LogFileSystem* files);
+                                                     LogFileSystem* files, rocksdb::Env* env = nullptr);
   ~DurableStore() override;
 
   absl::StatusOr<SeriesId> FindOrCreateSeries(TenantId tenant, const SeriesKey& key, const SeriesMetadata& metadata,
@@ -75,7 +80,7 @@ class DurableStore final : public Store {
   // The newest sequences of producers within a group that is being built.
   using GroupProducers = std::map<std::pair<TenantId, std::string_view>, int64_t>;
 
-  DurableStore(StoreOptions options, CommitObserver* observer, LogFileSystem* files);
+  DurableStore(StoreOptions options, CommitObserver* observer, LogFileSystem* files, rocksdb::Env* env);
 
   // Opening, in this order.
   absl::Status LockDirectory();
@@ -116,7 +121,8 @@ class DurableStore final : public Store {
   const StoreOptions options_;
   CommitObserver* const observer_;
   LogFileSystem* const files_;
-  int lock_fd_ = -1;
+  rocksdb::Env* const env_;
+  std::unique_ptr<FileLock> lock_;
   std::string store_id_;
   StoreHealth health_;
 

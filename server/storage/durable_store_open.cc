@@ -1,10 +1,5 @@
 // Opening and closing.
-#include <fcntl.h>
-#include <sys/file.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <filesystem>
 #include <random>
 #include <utility>
@@ -49,8 +44,8 @@ absl::Status CorruptRow(std::string_view family, std::string_view key) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Store>> DurableStore::Open(StoreOptions options, CommitObserver* observer,
-                                                          LogFileSystem* files) {
-  std::unique_ptr<DurableStore> store(new DurableStore(std::move(options), observer, files));
+                                                          LogFileSystem* files, rocksdb::Env* env) {
+  std::unique_ptr<DurableStore> store(new DurableStore(std::move(options), observer, files, env));
   PB_RETURN_IF_ERROR(store->LockDirectory());
   PB_RETURN_IF_ERROR(store->OpenRocks());
   PB_RETURN_IF_ERROR(store->LoadIdentity());
@@ -66,10 +61,10 @@ absl::Status DurableStore::LockDirectory() {
   const std::string parent = std::filesystem::absolute(options_.directory).lexically_normal().parent_path().string();
   PB_RETURN_IF_ERROR(WithContext(files_->SyncDirectory(parent), "open store"));
   const std::string path = options_.directory + "/LOCK";
-  lock_fd_ = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640);
-  if (lock_fd_ < 0) return WithContext(FileError("open " + path, errno), "open store");
-  if (flock(lock_fd_, LOCK_EX | LOCK_NB) == 0) return absl::OkStatus();
-  if (errno != EWOULDBLOCK) return WithContext(FileError("lock " + path, errno), "open store");
+  absl::StatusOr<std::unique_ptr<FileLock>> lock = files_->Lock(path);
+  if (!lock.ok()) return WithContext(lock.status(), "open store");
+  lock_ = *std::move(lock);
+  if (lock_ != nullptr) return absl::OkStatus();
   return absl::FailedPreconditionError("open store: " + options_.directory +
                                        " is in use by another process (it holds the lock on " + path + ")");
 }
@@ -78,6 +73,7 @@ absl::Status DurableStore::OpenRocks() {
   RocksOptions rocks_options;
   rocks_options.directory = options_.directory + "/db";
   rocks_options.block_cache_bytes = options_.block_cache_bytes;
+  rocks_options.env = env_;
   rocks_options.on_background_status = [this](const absl::Status& status) { health_.SetRocks(status); };
   PB_ASSIGN_OR_RETURN(rocks_, Rocks::Open(std::move(rocks_options)));
   for (const FixedFamily& family : kFixedFamilies) {
@@ -254,7 +250,7 @@ DurableStore::~DurableStore() {
   tables_.clear();
   blocks_.reset();
   rocks_.reset();
-  if (lock_fd_ >= 0) close(lock_fd_);  // last: whoever gets the lock finds everything let go
+  lock_.reset();  // last: whoever gets the lock finds everything let go
 }
 
 absl::Status DurableStore::WriteMeta(std::string_view key, std::string_view value) {

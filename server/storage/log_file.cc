@@ -1,6 +1,7 @@
 #include "server/storage/log_file.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -63,6 +64,17 @@ class PosixLogFile final : public LogFile {
   const int fd_;
 };
 
+class PosixFileLock final : public FileLock {
+ public:
+  explicit PosixFileLock(int fd) : fd_(fd) {}
+  ~PosixFileLock() override { close(fd_); }
+  PosixFileLock(const PosixFileLock&) = delete;
+  PosixFileLock& operator=(const PosixFileLock&) = delete;
+
+ private:
+  const int fd_;
+};
+
 class PosixFileSystem final : public LogFileSystem {
  public:
   absl::StatusOr<std::unique_ptr<LogFile>> Open(const std::string& path, bool create) override {
@@ -101,6 +113,15 @@ class PosixFileSystem final : public LogFileSystem {
     const absl::Status status = fsync(fd) == 0 ? absl::OkStatus() : FileError("sync " + directory, errno);
     close(fd);
     return status;
+  }
+
+  absl::StatusOr<std::unique_ptr<FileLock>> Lock(const std::string& path) override {
+    const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+    if (fd < 0) return FileError("open " + path, errno);
+    auto lock = std::make_unique<PosixFileLock>(fd);
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0) return std::unique_ptr<FileLock>(std::move(lock));
+    if (errno == EWOULDBLOCK) return std::unique_ptr<FileLock>();
+    return FileError("lock " + path, errno);
   }
 };
 

@@ -26,6 +26,12 @@ class LogFile {
   virtual absl::StatusOr<int64_t> Size() const = 0;
 };
 
+// Held while it lives. A process that ends, however it ends, lets go.
+class FileLock {
+ public:
+  virtual ~FileLock() = default;
+};
+
 // Thread-safe.
 class LogFileSystem {
  public:
@@ -39,6 +45,8 @@ class LogFileSystem {
   virtual absl::Status CreateDirectory(const std::string& path) = 0;
   // Makes creations, renames and removals in `directory` durable.
   virtual absl::Status SyncDirectory(const std::string& directory) = 0;
+  // Makes the file when missing. Null when somebody else holds it.
+  virtual absl::StatusOr<std::unique_ptr<FileLock>> Lock(const std::string& path) = 0;
 };
 
 // The machine's file system. Lives for ever.

@@ -131,6 +131,7 @@ rocksdb::ColumnFamilyOptions Rocks::FamilyOptions(bool is_raw) const {
 absl::StatusOr<std::unique_ptr<Rocks>> Rocks::Open(RocksOptions options) {
   std::unique_ptr<Rocks> rocks(new Rocks(options));
   rocksdb::DBOptions db_options;
+  if (options.env != nullptr) db_options.env = options.env;
   db_options.create_if_missing = true;
   db_options.create_missing_column_families = true;
   db_options.max_total_wal_size = kMaxTotalWalBytes;

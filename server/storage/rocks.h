@@ -48,6 +48,7 @@ struct RocksOptions {
   int64_t block_cache_bytes = 64 << 20;  // shared by all families
   // Runs on a RocksDB thread: an error after which RocksDB takes no writes, or OK when it takes them again.
   std::function<void(const absl::Status&)> on_background_status;
+  rocksdb::Env* env = nullptr;  // for tests that make the disk fail; null: the machine's own
 };
 
 // Thread-safe.

@@ -29,6 +29,7 @@ class FaultyFiles final : public LogFileSystem {
   absl::StatusOr<std::vector<std::string>> List(const std::string& directory) override { return real_.List(directory); }
   absl::Status CreateDirectory(const std::string& path) override { return real_.CreateDirectory(path); }
   absl::Status SyncDirectory(const std::string& directory) override { return real_.SyncDirectory(directory); }
+  absl::StatusOr<std::unique_ptr<FileLock>> Lock(const std::string& path) override { return real_.Lock(path); }
 
  private:
   class File final : public LogFile {
