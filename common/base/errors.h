@@ -45,6 +45,11 @@ enum class ErrorReason {
   kStoreReadOnly,
   kDiskFull,
   kBlockCorrupt,
+  kStorageBusy,
+  kBackupsOff,
+  kBackupExists,
+  kBackupNotFound,
+  kBackupDamaged,
   kShuttingDown,
   kInternal,
 };

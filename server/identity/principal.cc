@@ -17,6 +17,8 @@ std::string_view RightName(Right right) {
       return "manage accounts";
     case Right::kReadSelfMetrics:
       return "read self-metrics";
+    case Right::kManageStorage:
+      return "manage the store";
   }
   return "unknown right";
 }

@@ -19,7 +19,8 @@ Principal WithRole(Role role) {
 
 TEST(Authorize, GivesEachRoleItsOwnSetOfRights) {
   const std::map<Role, std::set<Right>> expected = {
-      {Role::kAdmin, {Right::kPush, Right::kRead, Right::kManageUsers, Right::kReadSelfMetrics}},
+      {Role::kAdmin,
+       {Right::kPush, Right::kRead, Right::kManageUsers, Right::kReadSelfMetrics, Right::kManageStorage}},
       {Role::kEditor, {Right::kPush, Right::kRead}},
       {Role::kViewer, {Right::kRead}},
       {Role::kIngest, {Right::kPush}},
@@ -27,7 +28,8 @@ TEST(Authorize, GivesEachRoleItsOwnSetOfRights) {
       {static_cast<Role>(99), {}},
   };
   for (const auto& [role, rights] : expected) {
-    for (const Right right : {Right::kPush, Right::kRead, Right::kManageUsers, Right::kReadSelfMetrics}) {
+    for (const Right right :
+         {Right::kPush, Right::kRead, Right::kManageUsers, Right::kReadSelfMetrics, Right::kManageStorage}) {
       const absl::Status status = Authorize(WithRole(role), right);
       EXPECT_EQ(status.ok(), rights.contains(right)) << RoleName(role) << " " << static_cast<int>(right);
       EXPECT_TRUE(status.ok() || HasReason(status, ErrorReason::kRoleTooLow));
