@@ -1,18 +1,14 @@
 // live_bench: what one server does on this machine, over real sockets, client and server on the same cores. Prints a
 // Markdown table. `live_bench [--seconds N]`: length of each measurement, default 10.
-#include <sys/utsname.h>
-
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
-#include <ctime>
-#include <fstream>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "common/base/errors.h"
 #include "tests/bench/live_loads.h"
+#include "tests/bench/peers/report.h"
 #include "tests/support/grpc_test.h"
 
 namespace pulseboard::bench {
@@ -21,37 +17,6 @@ namespace {
 void Row(const std::string& what, const std::string& result) {
   std::printf("| %s | %s |\n", what.c_str(), result.c_str());
   std::fflush(stdout);
-}
-
-template <typename... Args>
-std::string Text(const char* format, Args... args) {
-  char buffer[256];
-  std::snprintf(buffer, sizeof(buffer), format, args...);
-  return buffer;
-}
-
-double LoadAverage() {
-  double load = 0;
-  return getloadavg(&load, 1) == 1 ? load : -1;
-}
-
-void PrintHeading() {
-  utsname name{};
-  uname(&name);
-  std::string cpu = "unknown CPU";
-  std::ifstream in("/proc/cpuinfo");
-  for (std::string line; std::getline(in, line);) {
-    if (line.starts_with("model name")) {
-      cpu = line.substr(line.find(':') + 2);
-      break;
-    }
-  }
-  char date[32];
-  const std::time_t now = std::time(nullptr);
-  std::strftime(date, sizeof(date), "%Y-%m-%d %H:%M UTC", std::gmtime(&now));
-  std::printf("%s, %u cores (%s), %s %s, load average before the run %.1f\n\n", date,
-              std::thread::hardware_concurrency(), cpu.c_str(), name.sysname, name.release, LoadAverage());
-  std::printf("| measured | result |\n|---|---|\n");
 }
 
 // A fresh server for each load: none inherits another's data.
@@ -108,7 +73,7 @@ absl::Status MeasureMemory() {
 
 absl::Status Run(double seconds) {
   using std::chrono::milliseconds;
-  PrintHeading();
+  std::printf("%s before the run\n\n| measured | result |\n|---|---|\n", MachineLine().c_str());
   PB_RETURN_IF_ERROR(MeasurePush(1, 1'000, seconds));
   PB_RETURN_IF_ERROR(MeasurePush(1, 5'000, seconds));
   PB_RETURN_IF_ERROR(MeasurePush(8, 1'000, seconds));

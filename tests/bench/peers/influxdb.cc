@@ -52,8 +52,9 @@ class Influx : public HttpPeer {
 
   absl::StatusOr<std::vector<SampleColumns>> ReadHost(int host) override {
     const std::string query = "SELECT * FROM cpu WHERE hostname='" + HostName(host) + "'";
-    PB_ASSIGN_OR_RETURN(const std::string text, HttpConnection(port()).Call("GET", "/query?db=bench&epoch=ns&q=" + UrlEncode(query),
-                                                                            "Accept: application/csv\r\n", ""));
+    PB_ASSIGN_OR_RETURN(const std::string text,
+                        HttpConnection(port()).Call("GET", "/query?db=bench&epoch=ns&q=" + UrlEncode(query),
+                                                    "Accept: application/csv\r\n", ""));
     std::vector<SampleColumns> out(kMetricsPerHost);
     std::istringstream in(text);
     std::string line, cell;
@@ -66,7 +67,8 @@ class Influx : public HttpPeer {
       for (size_t column = 0; std::getline(cells, cell, ','); ++column) {
         if (heading) {
           if (cell == "time") time_column = column;
-          metric_of.push_back(static_cast<size_t>(std::find(kCpuMetrics.begin(), kCpuMetrics.end(), cell) - kCpuMetrics.begin()));
+          metric_of.push_back(
+              static_cast<size_t>(std::find(kCpuMetrics.begin(), kCpuMetrics.end(), cell) - kCpuMetrics.begin()));
         } else if (column == time_column) {
           time = std::atoll(cell.c_str());
         } else if (column < metric_of.size() && metric_of[column] < kMetricsPerHost) {
@@ -86,7 +88,9 @@ class Influx : public HttpPeer {
   std::string LoadPath() const override { return "/write?db=bench"; }
   absl::Status AfterFirstStart() override {
     const std::string form = "q=" + UrlEncode("CREATE DATABASE bench");
-    return HttpConnection(port()).Call("POST", "/query", "Content-Type: application/x-www-form-urlencoded\r\n", form).status();
+    return HttpConnection(port())
+        .Call("POST", "/query", "Content-Type: application/x-www-form-urlencoded\r\n", form)
+        .status();
   }
 
  private:
@@ -95,8 +99,9 @@ class Influx : public HttpPeer {
     testing::WriteFile(File("influx.conf"),
                        "reporting-disabled = true\nbind-address = \"127.0.0.1:" + std::to_string(rpc_port_) +
                            "\"\n[meta]\n dir = \"" + dir + "/meta\"\n[data]\n dir = \"" + dir +
-                           "/data\"\n wal-dir = \"" + dir + "/wal\"\n" + extra + "[http]\n bind-address = \"127.0.0.1:" +
-                           std::to_string(port()) + "\"\n log-enabled = false\n[monitor]\n store-enabled = false\n");
+                           "/data\"\n wal-dir = \"" + dir + "/wal\"\n" + extra +
+                           "[http]\n bind-address = \"127.0.0.1:" + std::to_string(port()) +
+                           "\"\n log-enabled = false\n[monitor]\n store-enabled = false\n");
   }
 
   const int rpc_port_ = testing::PickPort();

@@ -90,10 +90,10 @@ absl::Status MeasureOnDisk(const Workload& workload, Contestant* c) {
   PB_ASSIGN_OR_RETURN(const int64_t bytes, c->peer->DataBytes());
   PB_ASSIGN_OR_RETURN(const Comparison back, CompareHosts(c->peer.get(), workload, kCheckedHosts));
   c->bytes_per_sample = Text("%.3f", static_cast<double>(bytes) / static_cast<double>(workload.samples()));
-  c->lossless = back.identical == back.sent ? "yes"
-                                            : Text("no: %lld of %lld as sent, off by up to %.0e",
-                                                   static_cast<long long>(back.identical),
-                                                   static_cast<long long>(back.sent), back.worst);
+  c->lossless = back.identical == back.sent
+                    ? "yes"
+                    : Text("no: %lld of %lld as sent, off by up to %.0e", static_cast<long long>(back.identical),
+                           static_cast<long long>(back.sent), back.worst);
   return absl::OkStatus();
 }
 
@@ -187,8 +187,7 @@ absl::StatusOr<std::string> RunIngest(const BenchSettings& settings) {
     }
     AddRows(workload, contestants, survivals, &table);
   }
-  return table.text() + "\nMedian of " + std::to_string(settings.runs) +
-         (settings.runs == 1 ? " run." : " runs.") +
+  return table.text() + "\nMedian of " + std::to_string(settings.runs) + (settings.runs == 1 ? " run." : " runs.") +
          " Same data, same machine, requests made beforehand, loopback without TLS. On disk: the data files after a "
          "forced seal, flush or merge, without series index and logs (Pulseboard: the raw tier). Lossless: " +
          std::to_string(kCheckedHosts * kMetricsPerHost) +

@@ -22,8 +22,7 @@ struct Part {
   int first_step, steps, first_host, hosts;
 };
 
-Frames CutIntoFrames(const Workload& workload, FrameShape shape,
-                     const std::function<std::string(const Part&)>& body) {
+Frames CutIntoFrames(const Workload& workload, FrameShape shape, const std::function<std::string(const Part&)>& body) {
   Frames frames;
   for (int step = 0; step < workload.steps; step += shape.steps) {
     for (int host = 0; host < workload.hosts; host += shape.hosts) {

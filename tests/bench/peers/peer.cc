@@ -51,12 +51,13 @@ absl::Status HttpPeer::StartFresh() {
 absl::Status HttpPeer::Restart() {
   Kill();
   process_ = std::make_unique<testing::Process>(Command(), File("server"));
-  const bool answers = testing::Eventually([&] { return process_->Poll() || Get(HealthPath()).ok(); },
-                                           std::chrono::seconds(60));
+  const bool answers =
+      testing::Eventually([&] { return process_->Poll() || Get(HealthPath()).ok(); }, std::chrono::seconds(60));
   if (answers && !process_->Poll()) return absl::OkStatus();
   const std::string text = process_->err();
   Kill();
-  return absl::UnavailableError(server() + " did not start: " + text.substr(text.size() - std::min<size_t>(500, text.size())));
+  return absl::UnavailableError(server() +
+                                " did not start: " + text.substr(text.size() - std::min<size_t>(500, text.size())));
 }
 
 absl::StatusOr<LoadResult> HttpPeer::Load() {

@@ -1,5 +1,5 @@
-// A server under test: started by hand on loopback with its data in a temporary folder, loaded one way, ended by its own
-// pid. Pulseboard is one of them.
+// A server under test: started by hand on loopback with its data in a temporary folder, loaded one way, ended by its
+// own pid. Pulseboard is one of them.
 #pragma once
 
 #include <sys/types.h>

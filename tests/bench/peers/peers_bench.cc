@@ -1,4 +1,5 @@
-// peers_bench: Pulseboard beside VictoriaMetrics, InfluxDB and Prometheus with the same data on this machine. README.md.
+// peers_bench: Pulseboard beside VictoriaMetrics, InfluxDB and Prometheus with the same data on this machine.
+// README.md.
 //   peers_bench [--quick] [--runs=N] [--peers=DIR] [--data=DIR] [--results=FILE] [--commit=TEXT] [SECTION...]
 // Sections: ingest streams unary reads codec; all when none is named.
 #include <grpcpp/grpcpp.h>
@@ -98,15 +99,17 @@ int main(int argc, char** argv) {
   pulseboard::InitLogging("warn");
   pulseboard::bench::Arguments arguments;
   if (!pulseboard::bench::Parse(argc, argv, &arguments)) {
-    std::fprintf(stderr, "usage: peers_bench [--quick] [--runs=N] [--peers=DIR] [--data=DIR] [--results=FILE] "
-                         "[--commit=TEXT] [ingest] [streams] [unary] [reads] [codec]\n");
+    std::fprintf(stderr,
+                 "usage: peers_bench [--quick] [--runs=N] [--peers=DIR] [--data=DIR] [--results=FILE] "
+                 "[--commit=TEXT] [ingest] [streams] [unary] [reads] [codec]\n");
     return 2;
   }
   auto& programs = arguments.settings.programs;
   programs = {pulseboard::bench::FindProgram("victoria-metrics", arguments.peers),
               pulseboard::bench::FindProgram("influxd", arguments.peers),
               pulseboard::bench::FindProgram("prometheus", arguments.peers)};
-  for (const auto& [name, path] : {std::pair("victoria-metrics", programs.victoria), {"influxd", programs.influx},
+  for (const auto& [name, path] : {std::pair("victoria-metrics", programs.victoria),
+                                   {"influxd", programs.influx},
                                    {"prometheus", programs.prometheus}}) {
     if (path.empty()) std::fprintf(stderr, "%s is not here: its rows are left out\n", name);
   }

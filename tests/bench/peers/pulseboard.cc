@@ -116,8 +116,8 @@ Frames SerializeBatches(const Workload& workload, int first, int streams) {
       v1::PushSeriesDefinition* definition = batch.add_definitions();
       definition->set_ref(static_cast<uint32_t>(columns.size()));
       definition->set_metric("cpu_" + std::string(kCpuMetrics[static_cast<size_t>(metric)]));
-      for (const auto& [name, value] : {std::pair<std::string, std::string>{"hostname", HostName(host)},
-                                        {"region", std::string(RegionOf(host))}}) {
+      for (const auto& [name, value] :
+           {std::pair<std::string, std::string>{"hostname", HostName(host)}, {"region", std::string(RegionOf(host))}}) {
         v1::Label* label = definition->add_labels();
         label->set_name(name);
         label->set_value(value);

@@ -1,4 +1,5 @@
-// The sections of `peers_bench`. Each returns Markdown; each prints a line to stderr per step, so that one sees it move.
+// The sections of `peers_bench`. Each returns Markdown; each prints a line to stderr per step, so that one sees it
+// move.
 #pragma once
 
 #include <string>

@@ -70,10 +70,10 @@ absl::StatusOr<std::vector<SeriesId>> LoadWorkload(const Workload& workload, Sto
   std::vector<SeriesId> ids;
   for (int host = 0; host < workload.hosts; ++host) {
     for (const std::string_view metric : kCpuMetrics) {
-      PB_ASSIGN_OR_RETURN(const SeriesId id,
-                          store->FindOrCreateSeries(
-                              kDefaultTenant, {"cpu_" + std::string(metric), Labels({{"hostname", HostName(host)}})},
-                              {}, nullptr));
+      PB_ASSIGN_OR_RETURN(
+          const SeriesId id,
+          store->FindOrCreateSeries(
+              kDefaultTenant, {"cpu_" + std::string(metric), Labels({{"hostname", HostName(host)}})}, {}, nullptr));
       ids.push_back(id);
     }
   }
@@ -180,11 +180,11 @@ absl::Status MeasureYear(bool quick, MarkdownTable* table) {
                           return absl::OkStatus();
                         }));
     if (hours == 1) hour_millis = millis;
-    table->Add({Text("%lld %s of 1 s data at 1,000 columns, warm",
-                     static_cast<long long>(hours < 48 ? hours : hours / 24), hours < 48 ? "h" : "days"),
-                Text("%.3f ms, %.1f x the hour; read %lld, answered %lld samples", millis, millis / hour_millis,
-                     static_cast<long long>(summary.scanned_sample_count),
-                     static_cast<long long>(summary.sample_count))});
+    table->Add(
+        {Text("%lld %s of 1 s data at 1,000 columns, warm", static_cast<long long>(hours < 48 ? hours : hours / 24),
+              hours < 48 ? "h" : "days"),
+         Text("%.3f ms, %.1f x the hour; read %lld, answered %lld samples", millis, millis / hour_millis,
+              static_cast<long long>(summary.scanned_sample_count), static_cast<long long>(summary.sample_count))});
   }
   engine.Stop();
   return store->Close();

@@ -108,7 +108,8 @@ absl::StatusOr<StreamBytes> MeasureInStore(const std::vector<Stream>& streams) {
   {
     PB_ASSIGN_OR_RETURN(const std::unique_ptr<Store> store, Store::Open(options, nullptr));
     for (const Stream& stream : streams) {
-      PB_ASSIGN_OR_RETURN(const SeriesId id, store->FindOrCreateSeries(kDefaultTenant, {stream.metric, {}}, {}, nullptr));
+      PB_ASSIGN_OR_RETURN(const SeriesId id,
+                          store->FindOrCreateSeries(kDefaultTenant, {stream.metric, {}}, {}, nullptr));
       ids.push_back(id);
       AppendBatch batch;
       batch.tenant = kDefaultTenant;
@@ -181,8 +182,8 @@ absl::StatusOr<StreamBytes> MeasureInVictoria(const std::string& program, const 
     const auto back = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
     bool same = !back.is_discarded() && back["values"].size() == stream.samples.size();
     for (size_t i = 0; same && i < stream.samples.size(); ++i) {
-      same = std::bit_cast<uint64_t>(back["values"][i].get<double>()) ==
-             std::bit_cast<uint64_t>(stream.samples.values[i]);
+      same =
+          std::bit_cast<uint64_t>(back["values"][i].get<double>()) == std::bit_cast<uint64_t>(stream.samples.values[i]);
     }
     out.lossless.push_back(same);
   }
@@ -218,9 +219,10 @@ absl::StatusOr<std::string> RunStreams(const BenchSettings& settings) {
   table.Add({"all, files on disk", Text("%.0f", samples), Text("%.3f", static_cast<double>(ours.on_disk) / samples),
              Text("%.3f", static_cast<double>(theirs.on_disk) / samples),
              Text("%.3f", static_cast<double>(ours.on_disk) / static_cast<double>(theirs.on_disk)), ""});
-  return table.text() + Text("\n%d of %zu streams not larger than in VictoriaMetrics. Of one stream: Pulseboard's keys "
-                             "and blocks; VictoriaMetrics' blocks as it exports them, without its index.\n",
-                             not_larger, streams.size());
+  return table.text() + Text(
+                            "\n%d of %zu streams not larger than in VictoriaMetrics. Of one stream: Pulseboard's keys "
+                            "and blocks; VictoriaMetrics' blocks as it exports them, without its index.\n",
+                            not_larger, streams.size());
 }
 
 }  // namespace pulseboard::bench

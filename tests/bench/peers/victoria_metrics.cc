@@ -53,9 +53,7 @@ class Victoria : public HttpPeer {
   }
 
  protected:
-  std::vector<std::string> Command() const override {
-    return VictoriaCommand(program(), port(), data_dir());
-  }
+  std::vector<std::string> Command() const override { return VictoriaCommand(program(), port(), data_dir()); }
   std::string HealthPath() const override { return "/health"; }
   std::string LoadPath() const override {
     if (way_ == VictoriaWay::kText) return "/write";

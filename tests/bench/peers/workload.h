@@ -1,5 +1,5 @@
-// The data of the peers' benchmark: TSBS cpu-only as ../shared/bench/peers makes it. H hosts x 10 gauges, one sample per
-// 10 s, each series its own walk x0 = U(0,100), x += N(0,1), clamped to 0..100. The random numbers are written out
+// The data of the peers' benchmark: TSBS cpu-only as ../shared/bench/peers makes it. H hosts x 10 gauges, one sample
+// per 10 s, each series its own walk x0 = U(0,100), x += N(0,1), clamped to 0..100. The random numbers are written out
 // (splitmix64, Box-Muller), so every build makes the same values.
 #pragma once
 
