@@ -4,6 +4,7 @@ find_package(Protobuf REQUIRED)   # module mode: Debian ships no protobuf config
 find_package(gRPC CONFIG REQUIRED)
 find_package(absl CONFIG REQUIRED)
 find_package(RocksDB CONFIG REQUIRED)
+find_package(roaring CONFIG REQUIRED)  # CRoaring
 find_package(OpenSSL REQUIRED)
 find_package(spdlog CONFIG REQUIRED)
 find_package(CLI11 CONFIG REQUIRED)

@@ -160,6 +160,7 @@ absl::StatusOr<Matcher> Matcher::Make(std::string label, Op op, std::string valu
     auto regex = std::make_shared<re2::RE2>(value, options);
     if (!regex->ok()) return absl::InvalidArgumentError(regex->error());
     matcher.regex_ = std::move(regex);
+    matcher.literals_ = std::make_shared<const RegexLiterals>(FindRegexLiterals(value));
   }
   matcher.label_ = std::move(label);
   matcher.op_ = op;

@@ -10,6 +10,7 @@
 
 #include "absl/status/statusor.h"
 #include "common/model/labels.h"
+#include "common/model/regex_literals.h"
 
 namespace re2 {
 class RE2;
@@ -32,6 +33,8 @@ class Matcher {
   Op op() const { return op_; }
   const std::string& value() const { return value_; }
   bool Matches(std::string_view label_value) const;
+  // What is known of the expression without running it. REQUIRES: op kRegex or kNotRegex.
+  const RegexLiterals& literals() const { return *literals_; }
 
  private:
   Matcher() = default;
@@ -39,6 +42,7 @@ class Matcher {
   Op op_ = Op::kEqual;
   std::string value_;
   std::shared_ptr<const re2::RE2> regex_;
+  std::shared_ptr<const RegexLiterals> literals_;
 };
 
 // All matchers must hold. Immutable after Parse, thread-safe.

@@ -15,8 +15,7 @@ absl::StatusOr<std::unique_ptr<Store>> Store::Open(StoreOptions options, CommitO
   return DurableStore::Open(std::move(options), observer, &PosixLogFileSystem());
 }
 
-DurableStore::DurableStore(StoreOptions options, CommitObserver* observer, LogFileSystem* files,
-                           rocksdb::Env* env)
+DurableStore::DurableStore(StoreOptions options, CommitObserver* observer, LogFileSystem* files, rocksdb::Env* env)
     : options_(std::move(options)),
       observer_(observer),
       files_(files),
@@ -52,9 +51,9 @@ absl::StatusOr<std::unique_ptr<ReadView>> DurableStore::OpenView(std::span<const
   cut.db = rocks_->db();
   cut.series.reserve(series.size());
   for (const SeriesId id : series) {
-    const SeriesInfoPtr info = index_->Get(id);
-    if (info == nullptr) return MakeError(ErrorReason::kInternal, "BUG: no series " + std::to_string(id));
-    cut.series[id].tenant = info->tenant;
+    const std::optional<TenantId> tenant = index_->TenantOf(id);
+    if (!tenant) return MakeError(ErrorReason::kInternal, "BUG: no series " + std::to_string(id));
+    cut.series[id].tenant = *tenant;
   }
   {
     MutexLock lock(&commit_mu_);
@@ -93,12 +92,12 @@ absl::StatusOr<std::optional<Sample>> DurableStore::Latest(SeriesId series) {
 }
 
 absl::StatusOr<std::optional<Sample>> DurableStore::LatestFromBlocks(SeriesId series) {
-  const SeriesInfoPtr info = index_->Get(series);
-  if (info == nullptr) return std::optional<Sample>();
+  const std::optional<TenantId> tenant = index_->TenantOf(series);
+  if (!tenant) return std::optional<Sample>();
   std::vector<PartitionPtr> partitions = blocks_->All();
   for (auto it = partitions.rbegin(); it != partitions.rend(); ++it) {
     PartitionCursor cursor(*it, rocks_->db().get(), nullptr);
-    BlockScan scan(&cursor, info->tenant, series);
+    BlockScan scan(&cursor, *tenant, series);
     scan.SeekToLast();
     PB_RETURN_IF_ERROR(scan.status());
     if (!scan.Valid()) continue;

@@ -36,8 +36,8 @@ namespace pulseboard {
 
 class DurableStore final : public Store {
  public:
-  // `files` and `env`: for tests that make the disk fail, under the log and under RocksDB (null: the machine's own). Both
-  // must outlive the store.
+  // `files` and `env`: for tests that make the disk fail, under the log and under RocksDB (null: the machine's own).
+  // Both must outlive the store.
   static absl::StatusOr<std::unique_ptr<Store>> Open(StoreOptions options, CommitObserver* observer,
                                                      LogFileSystem* files, rocksdb::Env* env = nullptr);
   ~DurableStore() override;
@@ -73,7 +73,7 @@ class DurableStore final : public Store {
     int64_t bytes = 0;
     bool in_log = false;  // to be committed; otherwise `result` is final
     int64_t commit_sequence = 0;
-    std::vector<SeriesInfoPtr> definitions;
+    std::vector<SeriesId> new_series;  // whose definitions go with it into the log
     absl::StatusOr<CommitReceipt> result = CommitReceipt{};
   };
   using Group = std::vector<Request>;
@@ -98,7 +98,7 @@ class DurableStore final : public Store {
   void WaitForHeadRoom();
   void CommitGroup(Group* group);
   void AddToLog(Request* request, int64_t* next_commit, GroupProducers* producers);
-  bool CollectDefinitions(Request* request);
+  bool CollectDefinitions(Request* request, std::vector<SeriesInfoPtr>* definitions);
   void FailGroup(Group* group, const absl::Status& status);
   void Apply(Request* request);
   void Complete(Group group);
@@ -110,6 +110,7 @@ class DurableStore final : public Store {
   absl::Status SealPending() PB_REQUIRES(maintenance_mu_);
   absl::Status CheckpointLocked() PB_REQUIRES(maintenance_mu_);
   absl::Status WriteCheckpoint() PB_REQUIRES(maintenance_mu_);
+  absl::Status SaveSeries(std::span<const SeriesId> series);
   absl::Status TendDays() PB_REQUIRES(maintenance_mu_);
   bool RelievePressure() PB_REQUIRES(maintenance_mu_);
   int64_t OldestDay() const;
@@ -140,7 +141,7 @@ class DurableStore final : public Store {
   Head head_ PB_GUARDED_BY(commit_mu_);
   ProducerTable producers_ PB_GUARDED_BY(commit_mu_);
   int64_t last_commit_ PB_GUARDED_BY(commit_mu_) = 0;
-  std::vector<SeriesInfoPtr> unsaved_series_ PB_GUARDED_BY(commit_mu_);  // in the log, not yet in RocksDB
+  std::vector<SeriesId> unsaved_series_ PB_GUARDED_BY(commit_mu_);  // in the log, not yet in RocksDB
   StoreStats counters_ PB_GUARDED_BY(commit_mu_);
 
   mutable Mutex queue_mu_;

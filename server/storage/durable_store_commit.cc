@@ -140,36 +140,38 @@ void DurableStore::AddToLog(Request* request, int64_t* next_commit, GroupProduce
     }
     it->second = batch.sequence;
   }
-  if (!CollectDefinitions(request)) {
+  std::vector<SeriesInfoPtr> definitions;
+  if (!CollectDefinitions(request, &definitions)) {
     request->result =
         MakeError(ErrorReason::kInternal, "BUG: a batch names a series that does not exist in its tenant");
     return;
   }
   request->in_log = true;
   request->commit_sequence = (*next_commit)++;
-  wal_->AddToGroup(request->commit_sequence, options_.clock->NowUnixNanos(), batch, request->definitions);
+  wal_->AddToGroup(request->commit_sequence, options_.clock->NowUnixNanos(), batch, definitions);
 }
 
 // Finds the series whose definition no record before this one carries. False for an unknown series.
-bool DurableStore::CollectDefinitions(Request* request) {
+bool DurableStore::CollectDefinitions(Request* request, std::vector<SeriesInfoPtr>* definitions) {
   for (const SeriesId id : request->batch.series) {
     if (id < defined_.size() && defined_[static_cast<size_t>(id)]) continue;
     SeriesInfoPtr info = index_->Get(id);
     if (info == nullptr || info->tenant != request->batch.tenant) {
-      for (const SeriesInfoPtr& taken : request->definitions) defined_[static_cast<size_t>(taken->id)] = false;
-      request->definitions.clear();
+      for (const SeriesId taken : request->new_series) defined_[static_cast<size_t>(taken)] = false;
+      request->new_series.clear();
       return false;
     }
     if (id >= defined_.size()) defined_.resize(static_cast<size_t>(id) * 2 + 64);
     defined_[static_cast<size_t>(id)] = true;
-    request->definitions.push_back(std::move(info));
+    request->new_series.push_back(id);
+    definitions->push_back(std::move(info));
   }
   return true;
 }
 
 void DurableStore::FailGroup(Group* group, const absl::Status& status) {
   for (Request& request : *group) {
-    for (const SeriesInfoPtr& info : request.definitions) defined_[static_cast<size_t>(info->id)] = false;
+    for (const SeriesId id : request.new_series) defined_[static_cast<size_t>(id)] = false;
     // A duplicate of something in this very group has nothing durable to point to either: all fail.
     request.in_log = false;
     request.result = status;
@@ -190,10 +192,8 @@ void DurableStore::Apply(Request* request) {
   const int64_t now = options_.clock->MonotonicNanos();
 
   MutexLock lock(&commit_mu_);
-  for (const SeriesInfoPtr& info : request->definitions) {
-    head_.AddNewSeries(info->id);
-    unsaved_series_.push_back(info);
-  }
+  for (const SeriesId id : request->new_series) head_.AddNewSeries(id);
+  unsaved_series_.insert(unsaved_series_.end(), request->new_series.begin(), request->new_series.end());
   counters_.late_samples += head_.Apply(request->commit_sequence, now, batch.series, batch.times, batch.values);
   if (!batch.producer_id.empty()) {
     producers_.Advance(batch.tenant, batch.producer_id, {batch.sequence, request->commit_sequence});

@@ -16,6 +16,7 @@ namespace pulseboard {
 namespace {
 
 constexpr size_t kChunksPerBatch = 1024;
+constexpr size_t kSeriesPerBatch = 4096;
 constexpr int64_t kFamiliesAheadNanos = 6 * 3600 * kNanosPerSecond;
 constexpr std::chrono::milliseconds kRetryInterval{500};
 
@@ -115,7 +116,7 @@ absl::Status DurableStore::CheckpointLocked() {
 // which makes the blocks written before durable as well.
 absl::Status DurableStore::WriteCheckpoint() {
   int64_t checkpoint = 0;
-  std::vector<SeriesInfoPtr> series;
+  std::vector<SeriesId> series;
   std::vector<ProducerTable::Change> producers;
   {
     MutexLock lock(&commit_mu_);
@@ -127,15 +128,9 @@ absl::Status DurableStore::WriteCheckpoint() {
   if (checkpoint == saved_checkpoint_ && series.empty() && producers.empty()) return absl::OkStatus();
   // The log must not be behind what the checkpoint says (it is only with fsync off).
   absl::Status status = wal_->Sync();
+  if (status.ok()) status = SaveSeries(series);
   rocksdb::WriteBatch batch;
   std::string key, value;
-  for (const SeriesInfoPtr& info : series) {
-    key.clear();
-    value.clear();
-    PutBigEndian(&key, info->id);
-    EncodeSeriesInfo(*info, &value);
-    if (status.ok()) status = FromRocks(batch.Put(rocks_->fixed("series"), key, value), "save series");
-  }
   for (const ProducerTable::Change& change : producers) {
     key = ProducerTable::Key(change.tenant, change.producer_id);
     const rocksdb::Status put = change.position.sequence == 0
@@ -157,6 +152,25 @@ absl::Status DurableStore::WriteCheckpoint() {
   unsaved_series_.insert(unsaved_series_.end(), series.begin(), series.end());
   producers_.ReturnChanges(std::move(producers));
   return status;
+}
+
+// Without sync, in slices: there may be a million new ones.
+absl::Status DurableStore::SaveSeries(std::span<const SeriesId> series) {
+  for (size_t at = 0; at < series.size(); at += kSeriesPerBatch) {
+    rocksdb::WriteBatch batch;
+    std::string key, value;
+    for (const SeriesId id : series.subspan(at, std::min(kSeriesPerBatch, series.size() - at))) {
+      const SeriesInfoPtr info = index_->Get(id);
+      if (info == nullptr) return MakeError(ErrorReason::kInternal, "BUG: no series " + std::to_string(id));
+      key.clear();
+      value.clear();
+      PutBigEndian(&key, id);
+      EncodeSeriesInfo(*info, &value);
+      PB_RETURN_IF_ERROR(FromRocks(batch.Put(rocks_->fixed("series"), key, value), "save series"));
+    }
+    PB_RETURN_IF_ERROR(FromRocks(rocks_->db()->Write(rocksdb::WriteOptions(), &batch), "save series"));
+  }
+  return absl::OkStatus();
 }
 
 // Today's and soon tomorrow's family exist before the first block needs them; days beyond the retention go.

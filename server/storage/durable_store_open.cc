@@ -113,7 +113,7 @@ absl::Status DurableStore::LoadSeries() {
       rocks_->db()->NewIterator(rocksdb::ReadOptions(), rocks_->fixed("series")));
   for (it->SeekToFirst(); it->Valid(); it->Next()) {
     SeriesInfoPtr info = DecodeSeriesInfo(ToView(it->value()));
-    if (info == nullptr || !index_->Add(info)) return CorruptRow("series", ToView(it->key()));
+    if (info == nullptr || !index_->Add(*info)) return CorruptRow("series", ToView(it->key()));
     defined_.resize(std::max<size_t>(defined_.size(), static_cast<size_t>(info->id) + 1));
     defined_[static_cast<size_t>(info->id)] = true;
   }
@@ -181,12 +181,12 @@ absl::Status DurableStore::ReplayRecord(const WalRecord& record) {
   {
     MutexLock lock(&commit_mu_);
     for (const SeriesInfoPtr& info : record.definitions) {
-      if (!index_->Add(info)) {
+      if (!index_->Add(*info)) {
         return MakeError(ErrorReason::kBlockCorrupt, "log: commit " + std::to_string(record.commit_sequence) +
                                                          " defines series " + std::to_string(info->id) + " anew");
       }
       head_.AddReplayedSeries(info->id);
-      unsaved_series_.push_back(info);
+      unsaved_series_.push_back(info->id);
       defined_.resize(std::max<size_t>(defined_.size(), static_cast<size_t>(info->id) + 1));
       defined_[static_cast<size_t>(info->id)] = true;
     }

@@ -8,14 +8,9 @@
 namespace pulseboard {
 namespace {
 
-constexpr uint32_t kFirstCapacity = 16;
+constexpr uint32_t kFirstCapacity = 4;  // a million new series are a million buffers
 
 }  // namespace
-
-Head::Series& Head::At(SeriesId series) {
-  if (series >= series_.size()) series_.resize(static_cast<size_t>(series) + 1);
-  return series_[static_cast<size_t>(series)];
-}
 
 int64_t Head::Apply(int64_t commit, int64_t now_monotonic_nanos, std::span<const SeriesId> series,
                     std::span<const int64_t> times, std::span<const double> values) {
@@ -101,8 +96,9 @@ void Head::Seal(Series* series, SeriesId id) {
 
 std::vector<SampleRun> Head::Runs(SeriesId series) {
   std::vector<SampleRun> runs;
-  if (series >= series_.size()) return runs;
-  Series& s = series_[static_cast<size_t>(series)];
+  Series* found = series_.Find(series);
+  if (found == nullptr) return runs;
+  Series& s = *found;
   runs.reserve(s.sealing.size() + 1);
   for (const SealingChunkPtr& chunk : s.sealing) runs.push_back(chunk->run);
   if (s.open_count > 0) {
@@ -134,7 +130,7 @@ void Head::SetLatestFromBlocks(SeriesId series, const std::optional<Sample>& lat
 }
 
 bool Head::IsOpen(const Opened& opened) const {
-  const Series& s = series_[static_cast<size_t>(opened.series)];
+  const Series& s = *Find(opened.series);
   return s.open_count > 0 && s.first_commit == opened.commit;
 }
 
@@ -142,7 +138,7 @@ void Head::SealOpenedBefore(int64_t monotonic_nanos) {
   while (!opened_.empty() && opened_.front().monotonic_nanos <= monotonic_nanos) {
     const Opened opened = opened_.front();
     opened_.pop_front();
-    if (IsOpen(opened)) Seal(&series_[static_cast<size_t>(opened.series)], opened.series);
+    if (IsOpen(opened)) Seal(&At(opened.series), opened.series);
   }
 }
 
@@ -150,7 +146,7 @@ void Head::SealOldestHalf() {
   for (size_t n = (opened_.size() + 1) / 2; n > 0; --n) {
     const Opened opened = opened_.front();
     opened_.pop_front();
-    if (IsOpen(opened)) Seal(&series_[static_cast<size_t>(opened.series)], opened.series);
+    if (IsOpen(opened)) Seal(&At(opened.series), opened.series);
   }
 }
 
@@ -160,7 +156,7 @@ std::vector<SealingChunkPtr> Head::Sealing(size_t max_chunks) const {
 
 void Head::RemoveSealed(std::span<const SealingChunkPtr> chunks) {
   for (const SealingChunkPtr& chunk : chunks) {
-    Series& s = series_[static_cast<size_t>(chunk->series)];
+    Series& s = At(chunk->series);
     s.last_block_time = std::max(s.last_block_time, chunk->run.times().back());
     std::erase(s.sealing, chunk);
     sample_count_ -= chunk->run.count;

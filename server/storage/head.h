@@ -15,6 +15,7 @@
 
 #include "common/model/labels.h"
 #include "common/model/samples.h"
+#include "server/storage/id_table.h"
 
 namespace pulseboard {
 
@@ -102,10 +103,8 @@ class Head {
     int64_t monotonic_nanos;
   };
 
-  Series& At(SeriesId series);
-  const Series* Find(SeriesId series) const {
-    return series < series_.size() ? &series_[static_cast<size_t>(series)] : nullptr;
-  }
+  Series& At(SeriesId series) { return series_.At(series); }
+  const Series* Find(SeriesId series) const { return series_.Find(series); }
   bool IsOpen(const Opened& opened) const;
   void Add(Series* series, SeriesId id, const Opened& opened, int64_t time, double value);
   void Insert(Series* series, int64_t time, double value);
@@ -116,7 +115,7 @@ class Head {
   }
 
   const uint32_t block_samples_;
-  std::deque<Series> series_;  // by id
+  IdTable<Series> series_;
   std::deque<Opened> opened_;  // every opening of a chunk, oldest first; some are sealed since
   std::deque<SealingChunkPtr> sealing_;
   int64_t sample_count_ = 0;

@@ -1,72 +1,38 @@
 #include "server/storage/series_index.h"
 
 #include <algorithm>
-#include <iterator>
 #include <utility>
 
 #include "common/base/errors.h"
 
 namespace pulseboard {
-namespace {
-
-// Keeps `ids` ascending even when series are read back out of order.
-void InsertSorted(std::vector<SeriesId>* ids, SeriesId id) {
-  if (ids->empty() || ids->back() < id) {
-    ids->push_back(id);
-  } else {
-    ids->insert(std::lower_bound(ids->begin(), ids->end(), id), id);
-  }
-}
-
-// Ids of every value that satisfies `wanted`.
-template <typename Values, typename Wanted>
-std::vector<SeriesId> Union(const Values& values, const Wanted& wanted) {
-  std::vector<SeriesId> out;
-  for (const auto& [value, ids] : values) {
-    if (wanted(value)) out.insert(out.end(), ids.begin(), ids.end());
-  }
-  std::sort(out.begin(), out.end());  // a series has one value per label: no duplicates
-  return out;
-}
-
-std::vector<SeriesId> Intersect(const std::vector<SeriesId>& a, const std::vector<SeriesId>& b) {
-  std::vector<SeriesId> out;
-  std::set_intersection(a.begin(), a.end(), b.begin(), b.end(), std::back_inserter(out));
-  return out;
-}
-
-std::vector<SeriesId> Subtract(const std::vector<SeriesId>& a, const std::vector<SeriesId>& b) {
-  std::vector<SeriesId> out;
-  std::set_difference(a.begin(), a.end(), b.begin(), b.end(), std::back_inserter(out));
-  return out;
-}
-
-bool NeedsLabel(const Matcher& matcher) { return !matcher.Matches(""); }
-
-}  // namespace
 
 SeriesIndex::SeriesIndex(SeriesId next_id, Reserve reserve)
-    : reserve_(std::move(reserve)), next_id_(next_id), reserved_limit_(next_id) {}
+    : reserve_(std::move(reserve)), next_id_(next_id), reserved_limit_(next_id), visit_(std::make_shared<char>()) {}
 
 absl::StatusOr<SeriesId> SeriesIndex::FindOrCreate(TenantId tenant, const SeriesKey& key,
                                                    const SeriesMetadata& metadata, bool* created) {
   if (created != nullptr) *created = false;
-  std::string encoded = key.Encode();
+  const uint32_t hash = TenantSeries::HashKey(key);
   {
     ReaderLock lock(&mu_);
-    if (const auto it = tenants_.find(tenant); it != tenants_.end()) {
-      if (const auto found = it->second.by_key.find(encoded); found != it->second.by_key.end()) return found->second;
+    if (const TenantSeries* t = FindTenant(tenant)) {
+      if (const auto found = t->Find(key, hash); found && !records_.Find(*found)->retired) return *found;
     }
   }
   while (true) {
     {
       WriterLock lock(&mu_);
-      if (const auto found = tenants_[tenant].by_key.find(encoded); found != tenants_[tenant].by_key.end()) {
-        return found->second;
+      if (const TenantSeries* t = FindTenant(tenant)) {
+        if (const auto found = t->Find(key, hash)) {
+          const bool revived = ReviveLocked(*found);
+          if (created != nullptr) *created = revived;
+          return *found;
+        }
       }
       if (next_id_ < reserved_limit_) {
         const SeriesId id = next_id_++;
-        InsertLocked(std::make_shared<const SeriesInfo>(SeriesInfo{id, tenant, key, metadata}), std::move(encoded));
+        InsertLocked(id, tenant, key, metadata, hash);
         if (created != nullptr) *created = true;
         return id;
       }
@@ -81,99 +47,72 @@ absl::Status SeriesIndex::ReserveMore() {
   {
     ReaderLock lock(&mu_);
     if (next_id_ < reserved_limit_) return absl::OkStatus();  // somebody else was first
-    limit = next_id_ + kReservedAtOnce;
+    limit = next_id_ + reserve_size_;
   }
   PB_RETURN_IF_ERROR(reserve_(limit));
+  reserve_size_ = std::min(reserve_size_ * 2, kReservedAtMost);
   WriterLock lock(&mu_);
   reserved_limit_ = std::max(reserved_limit_, limit);
   return absl::OkStatus();
 }
 
-bool SeriesIndex::Add(SeriesInfoPtr info) {
-  std::string encoded = info->key.Encode();
+bool SeriesIndex::Add(const SeriesInfo& info) {
+  const uint32_t hash = TenantSeries::HashKey(info.key);
   WriterLock lock(&mu_);
-  if (info->id < by_id_.size() && by_id_[static_cast<size_t>(info->id)] != nullptr) {
-    const SeriesInfo& old = *by_id_[static_cast<size_t>(info->id)];
-    return old.tenant == info->tenant && old.key == info->key;
-  }
-  if (tenants_[info->tenant].by_key.contains(encoded)) return false;
-  next_id_ = std::max(next_id_, info->id + 1);
+  const TenantSeries* tenant = FindTenant(info.tenant);
+  const std::optional<SeriesId> known = tenant == nullptr ? std::nullopt : tenant->Find(info.key, hash);
+  if (known || records_.Find(info.id) != nullptr) return known == info.id;
+  next_id_ = std::max(next_id_, info.id + 1);
   reserved_limit_ = std::max(reserved_limit_, next_id_);
-  InsertLocked(std::move(info), std::move(encoded));
+  InsertLocked(info.id, info.tenant, info.key, info.metadata, hash);
   return true;
 }
 
-void SeriesIndex::InsertLocked(SeriesInfoPtr info, std::string encoded_key) {
-  const SeriesId id = info->id;
-  Tenant& tenant = tenants_[info->tenant];
-  tenant.by_key.emplace(std::move(encoded_key), id);
-  InsertSorted(&tenant.all, id);
-  InsertSorted(&tenant.postings[std::string(kMetricNameLabel)][info->key.metric], id);
-  for (const Label& label : info->key.labels) InsertSorted(&tenant.postings[label.name][label.value], id);
-  if (id >= by_id_.size()) by_id_.resize(static_cast<size_t>(id) + 1);
-  by_id_[static_cast<size_t>(id)] = std::move(info);
+void SeriesIndex::InsertLocked(SeriesId id, TenantId tenant, const SeriesKey& key, const SeriesMetadata& metadata,
+                               uint32_t hash) {
+  tenants_.try_emplace(tenant, tenant, &records_).first->second.Insert(id, key, metadata, hash);
   ++count_;
 }
 
-std::optional<SeriesId> SeriesIndex::Find(TenantId tenant, const SeriesKey& key) const {
-  const std::string encoded = key.Encode();
-  ReaderLock lock(&mu_);
+const TenantSeries* SeriesIndex::FindTenant(TenantId tenant) const {
   const auto it = tenants_.find(tenant);
-  if (it == tenants_.end()) return std::nullopt;
-  const auto found = it->second.by_key.find(encoded);
-  if (found == it->second.by_key.end()) return std::nullopt;
-  return found->second;
+  return it == tenants_.end() ? nullptr : &it->second;
+}
+
+std::optional<SeriesId> SeriesIndex::Find(TenantId tenant, const SeriesKey& key) const {
+  const uint32_t hash = TenantSeries::HashKey(key);
+  ReaderLock lock(&mu_);
+  const TenantSeries* t = FindTenant(tenant);
+  if (t == nullptr) return std::nullopt;
+  const std::optional<SeriesId> found = t->Find(key, hash);
+  return found && records_.Find(*found)->retired ? std::nullopt : found;
 }
 
 SeriesInfoPtr SeriesIndex::Get(SeriesId id) const {
+  auto info = std::make_shared<SeriesInfo>();
   ReaderLock lock(&mu_);
-  return id < by_id_.size() ? by_id_[static_cast<size_t>(id)] : nullptr;
+  const SeriesRecord* record = records_.Find(id);
+  if (record == nullptr) return nullptr;
+  info->id = id;
+  info->tenant = record->tenant->tenant();
+  info->key = record->tenant->Key(*record);
+  info->metadata = record->tenant->Metadata(*record);
+  return info;
+}
+
+std::optional<TenantId> SeriesIndex::TenantOf(SeriesId id) const {
+  ReaderLock lock(&mu_);
+  const SeriesRecord* record = records_.Find(id);
+  return record == nullptr ? std::nullopt : std::optional(record->tenant->tenant());
 }
 
 std::vector<SeriesId> SeriesIndex::Select(TenantId tenant, const Selector& selector) const {
-  ReaderLock lock(&mu_);
-  const auto it = tenants_.find(tenant);
-  if (it == tenants_.end()) return {};
-  const Tenant& t = it->second;
-
-  // Begin with the shortest list that an exact matcher gives, so that everything after is small.
-  const Ids* start = &t.all;
-  for (const Matcher& matcher : selector.matchers()) {
-    if (matcher.op() != Matcher::Op::kEqual || matcher.value().empty()) continue;
-    const auto values = t.postings.find(matcher.label());
-    if (values == t.postings.end()) return {};
-    const auto ids = values->second.find(matcher.value());
-    if (ids == values->second.end()) return {};
-    if (ids->second.size() <= start->size()) start = &ids->second;
+  SeriesSet ids;
+  {
+    ReaderLock lock(&mu_);
+    if (const TenantSeries* t = FindTenant(tenant)) ids = t->Select(selector);
   }
-  Ids ids = *start;
-  for (const Matcher& matcher : selector.matchers()) {
-    if (ids.empty()) break;
-    ids = NarrowLocked(t, matcher, std::move(ids));
-  }
-  return ids;
-}
-
-SeriesIndex::Ids SeriesIndex::NarrowLocked(const Tenant& tenant, const Matcher& matcher, Ids ids) const {
-  const auto postings = tenant.postings.find(matcher.label());
-  static const Values kNone;
-  const Values& values = postings == tenant.postings.end() ? kNone : postings->second;
-  if (matcher.op() == Matcher::Op::kEqual && !matcher.value().empty()) {
-    const auto found = values.find(matcher.value());
-    return found == values.end() ? Ids() : Intersect(ids, found->second);
-  }
-  if (ids.size() <= values.size()) {  // fewer series left than values to try
-    size_t kept = 0;
-    for (const SeriesId id : ids) {
-      if (matcher.Matches(by_id_[static_cast<size_t>(id)]->key.Get(matcher.label()))) ids[kept++] = id;
-    }
-    ids.resize(kept);
-    return ids;
-  }
-  if (NeedsLabel(matcher)) {
-    return Intersect(ids, Union(values, [&](const std::string& value) { return matcher.Matches(value); }));
-  }
-  return Subtract(ids, Union(values, [&](const std::string& value) { return !matcher.Matches(value); }));
+  return ids.ToVector();
 }
 
 int64_t SeriesIndex::Count() const {
@@ -183,23 +122,138 @@ int64_t SeriesIndex::Count() const {
 
 int64_t SeriesIndex::Count(TenantId tenant) const {
   ReaderLock lock(&mu_);
-  const auto it = tenants_.find(tenant);
-  return it == tenants_.end() ? 0 : static_cast<int64_t>(it->second.all.size());
+  const TenantSeries* t = FindTenant(tenant);
+  return t == nullptr ? 0 : t->all().size();
 }
 
 int64_t SeriesIndex::Count(TenantId tenant, std::string_view metric) const {
   ReaderLock lock(&mu_);
-  const auto it = tenants_.find(tenant);
-  if (it == tenants_.end()) return 0;
-  const auto values = it->second.postings.find(kMetricNameLabel);
-  if (values == it->second.postings.end()) return 0;
-  const auto ids = values->second.find(metric);
-  return ids == values->second.end() ? 0 : static_cast<int64_t>(ids->second.size());
+  const TenantSeries* t = FindTenant(tenant);
+  return t == nullptr ? 0 : t->CountMetric(metric);
 }
 
 SeriesId SeriesIndex::next_id() const {
   ReaderLock lock(&mu_);
   return next_id_;
+}
+
+std::vector<LabelValueSummary> SeriesIndex::LabelValues(TenantId tenant, std::string_view label,
+                                                        const Selector& selector, const std::string* after,
+                                                        size_t limit) const {
+  ReaderLock lock(&mu_);
+  const TenantSeries* t = FindTenant(tenant);
+  if (t == nullptr) return {};
+  if (selector.matchers().empty()) return t->LabelValues(label, nullptr, after, limit);
+  const SeriesSet within = t->Select(selector);
+  return t->LabelValues(label, &within, after, limit);
+}
+
+CardinalityReport SeriesIndex::Cardinality(TenantId tenant, const Selector& selector, const SeriesAgeLimits& ages,
+                                           CardinalityOrder order, size_t limit) const {
+  CardinalityReport report;
+  CardinalityCounter counter(limit, order);
+  SeriesSet selected;
+  const SeriesSet* within = nullptr;
+  {
+    ReaderLock lock(&mu_);
+    const TenantSeries* t = FindTenant(tenant);
+    if (t == nullptr) return report;
+    if (!selector.matchers().empty()) {
+      selected = t->Select(selector);
+      within = &selected;
+    }
+    report.total = TenantSeries::Counts(t->all(), within, ages);
+  }
+  TenantSeries::CardinalityPosition position;
+  for (bool more = true; more;) {
+    ReaderLock lock(&mu_);
+    more = FindTenant(tenant)->AddCardinality(within, ages, &position, &counter);
+  }
+  report.metrics = counter.metrics.Take();
+  report.labels = counter.labels.Take();
+  report.label_values = counter.label_values.Take();
+  return report;
+}
+
+SeriesIndex::Visit SeriesIndex::BeginVisit() const {
+  ReaderLock lock(&mu_);
+  return visit_;
+}
+
+bool SeriesIndex::Hold(SeriesId id) {
+  WriterLock lock(&mu_);
+  SeriesRecord* record = records_.Find(id);
+  if (record != nullptr) ++record->holders;
+  return record != nullptr;
+}
+
+void SeriesIndex::Release(std::span<const SeriesId> ids) {
+  constexpr size_t kPerLock = 4'096;
+  for (size_t at = 0; at < ids.size(); at += kPerLock) {
+    WriterLock lock(&mu_);
+    for (const SeriesId id : ids.subspan(at, std::min(kPerLock, ids.size() - at))) {
+      SeriesRecord* record = records_.Find(id);
+      if (record == nullptr || record->holders == 0 || --record->holders > 0 || !record->retired) continue;
+      // Its last batch may be on the way, under a visit that began after it was retired.
+      purgeable_.Remove(id);
+      retired_.Add(id);
+    }
+  }
+}
+
+void SeriesIndex::Retire(std::span<const SeriesId> ids) {
+  WriterLock lock(&mu_);
+  for (const SeriesId id : ids) {
+    SeriesRecord* record = records_.Find(id);
+    if (record == nullptr || record->retired) continue;
+    record->tenant->Retire(id);
+    retired_.Add(id);
+    --count_;
+  }
+}
+
+bool SeriesIndex::Revive(SeriesId id) {
+  WriterLock lock(&mu_);
+  if (records_.Find(id) == nullptr) return false;
+  ReviveLocked(id);
+  return true;
+}
+
+// True when it was retired.
+bool SeriesIndex::ReviveLocked(SeriesId id) {
+  SeriesRecord* record = records_.Find(id);
+  if (!record->retired) return false;
+  record->tenant->Revive(id);
+  retired_.Remove(id);
+  purgeable_.Remove(id);
+  ++count_;
+  return true;
+}
+
+std::vector<SeriesId> SeriesIndex::PurgeRetired() {
+  std::vector<SeriesId> purged;
+  WriterLock lock(&mu_);
+  if (old_visit_.expired()) {
+    purgeable_.ForEach([&](SeriesId id) {
+      if (records_.Find(id)->holders == 0) purged.push_back(id);
+      return true;
+    });
+    for (const SeriesId id : purged) {
+      records_.Find(id)->tenant->Purge(id);
+      purgeable_.Remove(id);
+    }
+    if (!retired_.empty()) {
+      // Visits from here on know that these are retired; those before may still bring one of them back.
+      purgeable_ |= std::exchange(retired_, {});
+      old_visit_ = std::exchange(visit_, std::make_shared<char>());
+    }
+  }
+  return purged;
+}
+
+int64_t SeriesIndex::retired_count() const {
+  ReaderLock lock(&mu_);
+  return retired_.size() + purgeable_.size();
 }
 
 }  // namespace pulseboard

@@ -68,14 +68,14 @@ TEST(SeriesIndex, ReservesIdsBeforeHandingThemOut) {
   works = false;
   int created = 0;
   while (index.FindOrCreate(kDefaultTenant, SeriesKey{"n" + std::to_string(created), {}}, {}, nullptr).ok()) ++created;
-  EXPECT_LT(created, static_cast<int>(SeriesIndex::kReservedAtOnce));
+  EXPECT_LT(created, static_cast<int>(SeriesIndex::kReservedAtMost));
   EXPECT_EQ(index.next_id(), reserved);
 }
 
 TEST(SeriesIndex, RefusesContradictionsReadBack) {
   SeriesIndex index(1, Free());
   const auto info = [](SeriesId id, const std::string& metric) {
-    return std::make_shared<const SeriesInfo>(SeriesInfo{id, kDefaultTenant, {metric, {}}, {}});
+    return SeriesInfo{id, kDefaultTenant, {metric, {}}, {}};
   };
   EXPECT_TRUE(index.Add(info(5, "a")));
   EXPECT_TRUE(index.Add(info(5, "a")));
