@@ -20,6 +20,7 @@
 #include "server/storage/head.h"
 #include "server/storage/health.h"
 #include "server/storage/log_file.h"
+#include "server/storage/operations.h"
 #include "server/storage/producer_table.h"
 #include "server/storage/read_view.h"
 #include "server/storage/rocks.h"
@@ -33,6 +34,12 @@ class Env;
 }
 
 namespace pulseboard {
+
+// A consistent state of the files of a store.
+struct StoreCut {
+  int64_t commit_sequence = 0;  // all commits up to this one are in it
+  std::vector<LogPart> log;     // paths where they were put
+};
 
 class DurableStore final : public Store {
  public:
@@ -64,6 +71,14 @@ class DurableStore final : public Store {
   absl::Status Health() const override { return health_.Check(); }
   StoreStats Stats() const override;
   absl::Status Close() override;
+  StoreOperations& operations() override { return *operations_; }
+
+  // The following serve StoreOperations (store_operations.cc).
+  const StoreOptions& options() const { return options_; }
+  LogFileSystem& files() const { return *files_; }
+  // Puts RocksDB's files and the log's, as hard links, into `staging`/db and `staging`/wal; which must not exist. Pushes go
+  // on meanwhile, sealing waits.
+  absl::StatusOr<StoreCut> CutForBackup(const std::string& staging);
 
  private:
   // A queued batch and what became of it.
@@ -167,6 +182,8 @@ class DurableStore final : public Store {
   Mutex close_mu_;
   bool closed_ PB_GUARDED_BY(close_mu_) = false;
   absl::Status close_status_ PB_GUARDED_BY(close_mu_);
+
+  std::unique_ptr<StoreOperations> operations_;
 
   std::thread committer_;
   std::thread completer_;

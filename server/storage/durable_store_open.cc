@@ -10,11 +10,11 @@
 #include "server/storage/durable_store.h"
 #include "server/storage/families.h"
 #include "server/storage/meta_keys.h"
+#include "server/storage/store_operations.h"
 
 namespace pulseboard {
 namespace {
 
-constexpr uint32_t kStoreFormat = 1;
 // Chunks that pile up while the log is replayed are sealed at this point, to bound memory.
 constexpr size_t kMaxReplayedChunks = 4096;
 
@@ -52,6 +52,7 @@ absl::StatusOr<std::unique_ptr<Store>> DurableStore::Open(StoreOptions options, 
   PB_RETURN_IF_ERROR(store->LoadSeries());
   PB_RETURN_IF_ERROR(store->LoadProducers());
   PB_RETURN_IF_ERROR(store->ReplayLog());
+  store->operations_ = MakeStoreOperations(store.get());
   store->StartThreads();
   return std::unique_ptr<Store>(std::move(store));
 }

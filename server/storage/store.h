@@ -25,6 +25,7 @@
 
 namespace pulseboard {
 
+class StoreOperations;
 class Table;
 
 struct StoreOptions {
@@ -43,6 +44,10 @@ struct StoreOptions {
   int64_t raw_retention_ns = 30 * kNanosPerDay;  // whole days older than this are dropped
   int64_t block_cache_bytes = 64 << 20;
   int64_t max_producers_per_tenant = 10'000;  // oldest are forgotten first
+  std::string backup_directory;               // empty: no backups; see operations.h
+  std::vector<std::string> backup_files;      // further files of `directory` to back up when they are there
+  int64_t backup_rate = 128 << 20;            // bytes copied per second by a backup; 0: without limit
+  int64_t verify_rate = 64 << 20;             // bytes read per second by a verification; 0: without limit
 };
 
 // Parallel columns; order is kept. All series belong to `tenant`.
@@ -171,6 +176,8 @@ class Store {
   // names in storage/families.h. Owned by the store. See table.h.
   virtual Table& GetTable(std::string_view name) = 0;
 
+  // Status, backups, verification, deleting; see operations.h. Owned by the store.
+  virtual StoreOperations& operations() = 0;
   // Seals and frees what checkpoint_interval_ns would, now. For tests and operators.
   virtual absl::Status Checkpoint() = 0;
   // OK, or why writes are refused (background error, disk full).

@@ -327,6 +327,16 @@ absl::Status Wal::Sync() {
   return absl::OkStatus();
 }
 
+std::vector<LogPart> Wal::Parts() const {
+  MutexLock lock(&mu_);
+  std::vector<LogPart> parts;
+  parts.reserve(segments_.size());
+  for (const SegmentPtr& segment : segments_) {
+    parts.push_back({segment->path, segment->used_bytes, segment->header.first_commit, segment->last_commit});
+  }
+  return parts;
+}
+
 int64_t Wal::disk_bytes() const {
   MutexLock lock(&mu_);
   int64_t bytes = 0;

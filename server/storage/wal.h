@@ -43,6 +43,14 @@ struct WalRecovery {
   int64_t truncated_bytes = 0;  // torn tail
 };
 
+// The readable part of one segment's file.
+struct LogPart {
+  std::string path;
+  int64_t bytes = 0;
+  int64_t first_commit = 0;
+  int64_t last_commit = 0;  // first_commit - 1 when empty
+};
+
 // Durations of recent syncs, for Stats.
 struct SyncTimes {
   int64_t p50_ns = 0;
@@ -79,6 +87,8 @@ class Wal {
   // Makes everything appended durable (with fsync off nothing else does).
   absl::Status Sync();
 
+  // Ascending. The bytes stay as they are until Free removes the file; a segment without commits may be replaced before.
+  std::vector<LogPart> Parts() const;
   int64_t disk_bytes() const;
   // Bytes of segments that hold commits after `checkpoint`.
   int64_t BytesAfter(int64_t checkpoint) const;

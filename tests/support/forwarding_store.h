@@ -52,6 +52,7 @@ class ForwardingStore : public Store {
   void Cut(const std::function<void(int64_t)>& at_cut) override { real_.Cut(at_cut); }
   const std::string& store_id() const override { return real_.store_id(); }
   Table& GetTable(std::string_view name) override { return real_.GetTable(name); }
+  StoreOperations& operations() override { return real_.operations(); }
   absl::Status Checkpoint() override { return real_.Checkpoint(); }
   absl::Status Health() const override { return real_.Health(); }
   StoreStats Stats() const override { return real_.Stats(); }

@@ -1,0 +1,41 @@
+// The state that a backup takes.
+#include <rocksdb/utilities/checkpoint.h>
+
+#include <filesystem>
+#include <memory>
+#include <system_error>
+
+#include "common/base/errors.h"
+#include "server/storage/durable_store.h"
+
+namespace pulseboard {
+
+namespace fs = std::filesystem;
+
+absl::StatusOr<StoreCut> DurableStore::CutForBackup(const std::string& staging) {
+  std::error_code error;
+  fs::create_directories(staging + "/wal", error);
+  if (error) return FileError("create " + staging, error.value());
+  rocksdb::Checkpoint* made = nullptr;
+  PB_RETURN_IF_ERROR(FromRocks(rocksdb::Checkpoint::Create(rocks_->db().get(), &made), "begin backup"));
+  const std::unique_ptr<rocksdb::Checkpoint> checkpoint(made);
+
+  StoreCut cut;
+  // What is sealed and what the log begins with must not move apart: no sealing, no checkpoint, no freeing of the log.
+  MutexLock lock(&maintenance_mu_);
+  PB_RETURN_IF_ERROR(FromRocks(checkpoint->CreateCheckpoint(staging + "/db"), "take RocksDB's state for a backup"));
+  {
+    MutexLock commit_lock(&commit_mu_);
+    cut.commit_sequence = last_commit_;
+    cut.log = wal_->Parts();
+  }
+  for (LogPart& part : cut.log) {
+    const std::string to = staging + "/wal/" + fs::path(part.path).filename().string();
+    fs::create_hard_link(part.path, to, error);
+    if (error) return FileError("link " + part.path + " to " + to, error.value());
+    part.path = to;
+  }
+  return cut;
+}
+
+}  // namespace pulseboard
