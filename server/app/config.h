@@ -33,6 +33,7 @@ struct ServerConfig {
   TlsOptions tls;
   LifecycleOptions lifecycle;
   StoreOptions store;
+  std::string storage_tiers{kDefaultTiers};  // fills store.tiers
   IntakeOptions intake;
   HubOptions live;
   QueryOptions query;

@@ -110,7 +110,13 @@ constexpr ConfigKey kKeys[] = {
     Duration("storage.checkpoint_interval", kSecond, 60 * kMinute, kFixed,
              "How often sealing and freeing is looked at.", PB_FIELD(store.checkpoint_interval_ns)),
     Duration("storage.raw_retention", kNanosPerDay, 36'500 * kNanosPerDay, kFixed,
-             "Whole days of samples older than this are dropped.", PB_FIELD(store.raw_retention_ns)),
+             "Whole windows of samples older than this are dropped; a window is a day, with more than 30d some days.",
+             PB_FIELD(store.raw_retention_ns)),
+    Text("storage.tiers", "list of BUCKET:RETENTION, ascending, as in 1m:180d,1h:1825d, or nothing", kFixed,
+         "Rollups kept beside the samples, from which long ranges are read, and how long each is kept: never shorter "
+         "than the finer one. A bucket divides an hour or is whole hours that divide a day; each is a multiple of the "
+         "one before.",
+         PB_FIELD(storage_tiers)),
     Bytes("storage.block_cache", kMiB, 256 * kGiB, "Cache of compressed blocks read from disk.",
           PB_FIELD(store.block_cache_bytes)),
     Integer("storage.max_producers_per_tenant", "producers", 1, 100'000'000,

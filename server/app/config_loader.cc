@@ -148,6 +148,14 @@ absl::StatusOr<LoadedConfig> LoadConfig(const ConfigSources& sources) {
   if (values.tls.certificate_file.empty() != values.tls.key_file.empty()) {
     return absl::InvalidArgumentError("server.tls_certificate and server.tls_key: both or neither would be accepted");
   }
+  // Who did not choose the tiers need not be told that they do not fit a longer raw_retention.
+  if (config.source.at("storage.tiers") == "default") {
+    values.storage_tiers = FormatTiers(RaiseRetentions(DefaultTiers(), values.store.raw_retention_ns));
+  }
+  absl::StatusOr<std::vector<TierOptions>> tiers = ParseTiers(values.storage_tiers, values.store.raw_retention_ns);
+  if (!tiers.ok()) return WithContext(tiers.status(), config.source.at("storage.tiers") + ": storage.tiers");
+  values.store.tiers = *std::move(tiers);
+  values.query.longest_retention_ns = LongestRetention(values.store.tiers, values.store.raw_retention_ns);
   values.intake.raw_retention_ns = values.query.raw_retention_ns = values.store.raw_retention_ns;
   return config;
 }

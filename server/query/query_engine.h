@@ -33,7 +33,8 @@ struct QueryOptions {
   int64_t max_duration_ns = 60 * kNanosPerSecond;  // query.max_duration: longest life of one call, streaming included
   int64_t busy_retry_ms = 500;                     // query.busy_retry: RetryInfo with QUERY_BUSY
   int32_t chunk_samples = 8'000;                   // query.chunk_samples: samples per chunk of a QueryRange answer
-  int64_t raw_retention_ns = 30 * kNanosPerDay;    // storage.raw_retention: nothing older needs to be read
+  int64_t raw_retention_ns = 30 * kNanosPerDay;    // storage.raw_retention: no older samples need to be read
+  int64_t longest_retention_ns = 7'300 * kNanosPerDay;  // of storage.tiers: no older rollups need to be read
 };
 
 // Cancels the work of one call from any thread. Thread-safe.

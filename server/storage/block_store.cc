@@ -1,11 +1,11 @@
 #include "server/storage/block_store.h"
 
+#include <iterator>
 #include <utility>
 
 #include "common/base/endian.h"
 #include "common/base/errors.h"
 #include "common/base/log.h"
-#include "server/storage/families.h"
 
 namespace pulseboard {
 
@@ -47,62 +47,102 @@ bool BlockScan::Valid() const {
 }
 
 absl::Status BlockScan::status() const {
-  return FromRocks(it()->status(),
-                   "read blocks of series " + std::to_string(series_) + " of " + FormatDay(cursor_->partition().day));
+  return FromRocks(it()->status(), "read blocks of series " + std::to_string(series_) + " in " +
+                                       FamilyName(cursor_->partition().window));
 }
 
 absl::Status BlockScan::Describe(const absl::Status& status) const {
-  return WithContext(status, "series " + std::to_string(series_) + ", day " + FormatDay(cursor_->partition().day) +
-                                 ", block starting at " + std::to_string(start_time()));
+  return WithContext(status, "series " + std::to_string(series_) + ", day " + FormatDay(DayOf(start_time())) + ", in " +
+                                 FamilyName(cursor_->partition().window) + ", block starting at " +
+                                 std::to_string(start_time()));
+}
+
+std::vector<PartitionPtr> PartitionSet::Overlapping(int64_t bucket_ns, TimeRange range) const {
+  std::vector<PartitionPtr> out;
+  const auto tier = tiers_.find(bucket_ns);
+  if (range.empty() || tier == tiers_.end()) return out;
+  auto it = tier->second.upper_bound(range.start);
+  if (it != tier->second.begin() && std::prev(it)->second->window.end() > range.start) --it;
+  for (; it != tier->second.end() && it->first < range.end; ++it) out.push_back(it->second);
+  return out;
+}
+
+PartitionPtr PartitionSet::Find(int64_t bucket_ns, int64_t time) const {
+  const auto tier = tiers_.find(bucket_ns);
+  if (tier == tiers_.end()) return nullptr;
+  const auto it = tier->second.upper_bound(time);
+  if (it == tier->second.begin()) return nullptr;
+  const PartitionPtr& before = std::prev(it)->second;
+  return DayOf(time) < before->window.start_day + before->window.days ? before : nullptr;
+}
+
+std::vector<int64_t> PartitionSet::Buckets() const {
+  std::vector<int64_t> out;
+  for (const auto& [bucket, windows] : tiers_) out.push_back(bucket);
+  return out;
 }
 
 BlockStore::BlockStore(Rocks* rocks) : rocks_(rocks) {
-  for (auto& [day, family] : rocks->TakeRawFamilies()) {
-    partitions_.emplace(day, std::make_shared<const Partition>(Partition{day, std::move(family)}));
+  auto partitions = std::make_shared<PartitionSet>();
+  for (WindowFamily& found : rocks->TakeWindowFamilies()) {
+    const Window window = found.window;
+    partitions->tiers_[window.bucket_ns].emplace(
+        window.start(), std::make_shared<const Partition>(Partition{window, std::move(found.family)}));
   }
+  partitions_ = std::move(partitions);
 }
 
-std::vector<PartitionPtr> BlockStore::Overlapping(TimeRange range) const {
-  std::vector<PartitionPtr> out;
-  if (range.empty()) return out;
-  const int64_t last_day = DayOf(range.end - 1);
+PartitionSetPtr BlockStore::Partitions() const {
   MutexLock lock(&mu_);
-  for (auto it = partitions_.lower_bound(DayOf(range.start)); it != partitions_.end() && it->first <= last_day; ++it) {
-    out.push_back(it->second);
+  return partitions_;
+}
+
+Window BlockStore::WindowFor(int64_t bucket_ns, int64_t time, int64_t days) const {
+  const PartitionSetPtr partitions = Partitions();
+  if (const PartitionPtr found = partitions->Find(bucket_ns, time)) return found->window;
+  // One day always fits: windows are whole days and none holds this one.
+  for (; days > 1; days /= 2) {
+    const Window window = WindowAt(bucket_ns, time, days);
+    if (partitions->Overlapping(bucket_ns, window.range()).empty()) return window;
+  }
+  return WindowAt(bucket_ns, time, 1);
+}
+
+absl::StatusOr<PartitionPtr> BlockStore::ForWrite(int64_t bucket_ns, int64_t time, int64_t days) {
+  if (PartitionPtr found = Partitions()->Find(bucket_ns, time)) return found;
+  const Window window = WindowFor(bucket_ns, time, days);
+  PB_ASSIGN_OR_RETURN(FamilyPtr family, rocks_->CreateWindowFamily(window));
+  auto partition = std::make_shared<const Partition>(Partition{window, std::move(family)});
+  Replace([&](PartitionSet* partitions) { partitions->tiers_[bucket_ns].emplace(window.start(), partition); });
+  return partition;
+}
+
+std::vector<PartitionPtr> BlockStore::EndedBy(int64_t bucket_ns, int64_t time) const {
+  std::vector<PartitionPtr> out;
+  for (PartitionPtr& partition : Partitions()->Overlapping(bucket_ns, {kAllTime.start, time})) {
+    if (partition->window.end() <= time) out.push_back(std::move(partition));
   }
   return out;
 }
 
-PartitionPtr BlockStore::Find(int64_t day) const {
-  MutexLock lock(&mu_);
-  const auto it = partitions_.find(day);
-  return it == partitions_.end() ? nullptr : it->second;
+absl::Status BlockStore::Drop(const PartitionPtr& partition) {
+  const Window& window = partition->window;
+  // Out of sight first: no new read begins on a family that is going.
+  Replace([&](PartitionSet* partitions) {
+    partitions->tiers_[window.bucket_ns].erase(window.start());
+    if (partitions->tiers_[window.bucket_ns].empty()) partitions->tiers_.erase(window.bucket_ns);
+  });
+  const std::string name = FamilyName(window);
+  PB_RETURN_IF_ERROR(FromRocks(db()->DropColumnFamily(partition->family.get()), "drop family " + name));
+  PB_LOG(Info, "storage", "dropped window family={}", name);
+  return absl::OkStatus();
 }
 
-absl::StatusOr<PartitionPtr> BlockStore::ForWrite(int64_t day) {
-  if (PartitionPtr found = Find(day)) return found;
-  PB_ASSIGN_OR_RETURN(FamilyPtr family, rocks_->CreateRawFamily(day));
-  auto partition = std::make_shared<const Partition>(Partition{day, std::move(family)});
+void BlockStore::Replace(const std::function<void(PartitionSet*)>& change) {
   MutexLock lock(&mu_);
-  partitions_.emplace(day, partition);
-  return partition;
-}
-
-absl::StatusOr<int64_t> BlockStore::DropBefore(int64_t day) {
-  std::vector<PartitionPtr> dropped;
-  {
-    MutexLock lock(&mu_);
-    while (!partitions_.empty() && partitions_.begin()->first < day) {
-      dropped.push_back(std::move(partitions_.begin()->second));
-      partitions_.erase(partitions_.begin());
-    }
-  }
-  for (const PartitionPtr& partition : dropped) {
-    const std::string name = RawFamilyName(partition->day);
-    PB_RETURN_IF_ERROR(FromRocks(db()->DropColumnFamily(partition->family.get()), "drop family " + name));
-    PB_LOG(Info, "storage", "dropped day family={}", name);
-  }
-  return static_cast<int64_t>(dropped.size());
+  auto changed = std::make_shared<PartitionSet>(*partitions_);
+  change(changed.get());
+  partitions_ = std::move(changed);
 }
 
 }  // namespace pulseboard

@@ -1,4 +1,5 @@
-// Sealed blocks in one RocksDB column family per UTC day. Blocks of one series never overlap (unless one was damaged).
+// Sealed blocks in one RocksDB column family per tier and window. Raw blocks of one series never overlap (unless one
+// was damaged).
 #pragma once
 
 #include <cstdint>
@@ -16,15 +17,33 @@
 #include "common/model/labels.h"
 #include "common/model/samples.h"
 #include "server/storage/rocks.h"
+#include "server/storage/tiers.h"
+#include "server/storage/window.h"
 
 namespace pulseboard {
 
-// One day's blocks. Immutable; shared by the store and running reads, which keep a dropped day readable.
+// One window's blocks. Immutable; shared by the store and running reads, which keep a dropped window readable.
 struct Partition {
-  int64_t day = 0;
+  Window window;
   FamilyPtr family;
 };
 using PartitionPtr = std::shared_ptr<const Partition>;
+
+// The windows of all tiers at one moment. Immutable.
+class PartitionSet {
+ public:
+  // Ascending by time; empty for a tier that has none.
+  std::vector<PartitionPtr> Overlapping(int64_t bucket_ns, TimeRange range) const;
+  // The one that holds `time`; null when there is none.
+  PartitionPtr Find(int64_t bucket_ns, int64_t time) const;
+  // Bucket lengths of the tiers that have windows, ascending.
+  std::vector<int64_t> Buckets() const;
+
+ private:
+  friend class BlockStore;
+  std::map<int64_t, std::map<int64_t, PartitionPtr>> tiers_;  // bucket -> start of the window -> partition
+};
+using PartitionSetPtr = std::shared_ptr<const PartitionSet>;
 
 // tenant (4 bytes) | series (8) | time of the first sample (8, sign bit flipped), all big-endian: bytewise order is
 // time order within a series.
@@ -32,7 +51,14 @@ std::string BlockKey(TenantId tenant, SeriesId series, int64_t start_time);
 inline constexpr size_t kBlockKeyBytes = 20;
 int64_t BlockKeyTime(std::string_view key);
 
-// An open iterator over one day. Making one costs more than a seek: keep it for several series. Not thread-safe.
+// A series as its blocks need it.
+struct StoredSeries {
+  SeriesId id = 0;
+  TenantId tenant = 0;
+  bool is_counter = false;
+};
+
+// An open iterator over one window. Making one costs more than a seek: keep it for several series. Not thread-safe.
 class PartitionCursor {
  public:
   // `snapshot` may be null: the state now. Both must outlive it.
@@ -46,7 +72,7 @@ class PartitionCursor {
   const std::unique_ptr<rocksdb::Iterator> iterator_;
 };
 
-// Ascending walk over one series' blocks in one day. One at a time per cursor, which must outlive it.
+// Ascending walk over one series' blocks in one window. One at a time per cursor, which must outlive it.
 class BlockScan {
  public:
   BlockScan(PartitionCursor* cursor, TenantId tenant, SeriesId series);
@@ -60,7 +86,7 @@ class BlockScan {
   std::string_view bytes() const { return ToView(it()->value()); }
   // After Valid() returned false: OK at the end.
   absl::Status status() const;
-  // Adds series, day and block to a decoding error.
+  // Adds series, window and block to a decoding error.
   absl::Status Describe(const absl::Status& status) const;
 
  private:
@@ -75,24 +101,28 @@ class BlockScan {
 // Thread-safe. Does no I/O under its lock.
 class BlockStore {
  public:
-  // `rocks` must outlive it.
+  // Takes the windows found at open. `rocks` must outlive it.
   explicit BlockStore(Rocks* rocks);
 
   const std::shared_ptr<rocksdb::DB>& db() const { return rocks_->db(); }
-  // Ascending by day.
-  std::vector<PartitionPtr> Overlapping(TimeRange range) const;
-  std::vector<PartitionPtr> All() const { return Overlapping(kAllTime); }
-  // Null when there is none.
-  PartitionPtr Find(int64_t day) const;
-  // Creates the day when new. Only the thread that seals may call this and DropBefore.
-  absl::StatusOr<PartitionPtr> ForWrite(int64_t day);
-  // Drops the days before `day`; reads that hold one finish undisturbed. Returns how many.
-  absl::StatusOr<int64_t> DropBefore(int64_t day);
+  PartitionSetPtr Partitions() const;
+
+  // The window that holds `time`, or the one that ForWrite would make for it: aligned, of `days` days, or less where
+  // that would overlap with another.
+  Window WindowFor(int64_t bucket_ns, int64_t time, int64_t days) const;
+  // The partition of that window, created when new (15 to 75 ms). Only the thread that seals may call this and Drop.
+  absl::StatusOr<PartitionPtr> ForWrite(int64_t bucket_ns, int64_t time, int64_t days);
+  // Windows of the tier that end at or before `time`, oldest first.
+  std::vector<PartitionPtr> EndedBy(int64_t bucket_ns, int64_t time) const;
+  // Drops it as a whole; reads that hold it finish undisturbed.
+  absl::Status Drop(const PartitionPtr& partition);
 
  private:
+  void Replace(const std::function<void(PartitionSet*)>& change);
+
   Rocks* const rocks_;
   mutable Mutex mu_;
-  std::map<int64_t, PartitionPtr> partitions_ PB_GUARDED_BY(mu_);
+  PartitionSetPtr partitions_ PB_GUARDED_BY(mu_);
 };
 
 }  // namespace pulseboard

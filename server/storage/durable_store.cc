@@ -7,16 +7,23 @@
 #include "common/base/errors.h"
 #include "common/base/log.h"
 #include "common/codec/block.h"
-#include "server/storage/families.h"
 
 namespace pulseboard {
+namespace {
+
+StoreOptions WithRaisedRetentions(StoreOptions options) {
+  options.tiers = RaiseRetentions(std::move(options.tiers), options.raw_retention_ns);
+  return options;
+}
+
+}  // namespace
 
 absl::StatusOr<std::unique_ptr<Store>> Store::Open(StoreOptions options, CommitObserver* observer) {
   return DurableStore::Open(std::move(options), observer, &PosixLogFileSystem());
 }
 
 DurableStore::DurableStore(StoreOptions options, CommitObserver* observer, LogFileSystem* files, rocksdb::Env* env)
-    : options_(std::move(options)),
+    : options_(WithRaisedRetentions(std::move(options))),
       observer_(observer),
       files_(files),
       env_(env),
@@ -51,20 +58,25 @@ absl::StatusOr<std::unique_ptr<ReadView>> DurableStore::OpenView(std::span<const
   cut.db = rocks_->db();
   cut.series.reserve(series.size());
   for (const SeriesId id : series) {
-    const std::optional<TenantId> tenant = index_->TenantOf(id);
-    if (!tenant) return MakeError(ErrorReason::kInternal, "BUG: no series " + std::to_string(id));
-    cut.series[id].tenant = *tenant;
+    const std::optional<SeriesBrief> brief = index_->Brief(id);
+    if (!brief) return MakeError(ErrorReason::kInternal, "BUG: no series " + std::to_string(id));
+    cut.series[id].tenant = brief->tenant;
+    cut.series[id].is_counter = brief->kind == MetricKind::kCounter;
   }
+  // Buckets that begin before the range are of the view, too; none crosses midnight.
+  const int64_t midnight = std::max(range.start, kAllTime.start + kNanosPerDay);
+  const int64_t bucket_start = FloorTo(midnight, kNanosPerDay);
   {
     MutexLock lock(&commit_mu_);
     bool any_blocks = false;
     for (auto& [id, one] : cut.series) {
       one.runs = head_.Runs(id);
       one.has_blocks = head_.MayHaveBlocksFrom(id, range.start);
-      any_blocks |= one.has_blocks;
+      one.has_day_blocks = one.has_blocks || head_.MayHaveBlocksFrom(id, bucket_start);
+      any_blocks |= one.has_day_blocks;
     }
     if (any_blocks) {
-      cut.partitions = blocks_->Overlapping(range);
+      cut.partitions = blocks_->Partitions();
       cut.snapshot = std::make_unique<Snapshot>(cut.db);
     }
     cut.commit_sequence = last_commit_;
@@ -86,15 +98,18 @@ absl::StatusOr<std::optional<Sample>> DurableStore::Latest(SeriesId series) {
     head_.SetLatestFromBlocks(series, in_blocks);
     latest = head_.Latest(series, &known);
   }
-  // Its day may have been dropped since.
-  if (latest && DayOf(latest->time_unix_nanos) < OldestDay()) return std::optional<Sample>();
+  // Its window may have been dropped since.
+  if (latest) {
+    const Window window = blocks_->WindowFor(kRawBucket, latest->time_unix_nanos, tiers_.front().window_days);
+    if (window.end() <= OldestTime(tiers_.front())) return std::optional<Sample>();
+  }
   return latest;
 }
 
 absl::StatusOr<std::optional<Sample>> DurableStore::LatestFromBlocks(SeriesId series) {
   const std::optional<TenantId> tenant = index_->TenantOf(series);
   if (!tenant) return std::optional<Sample>();
-  std::vector<PartitionPtr> partitions = blocks_->All();
+  const std::vector<PartitionPtr> partitions = blocks_->Partitions()->Overlapping(kRawBucket, kAllTime);
   for (auto it = partitions.rbegin(); it != partitions.rend(); ++it) {
     PartitionCursor cursor(*it, rocks_->db().get(), nullptr);
     BlockScan scan(&cursor, *tenant, series);

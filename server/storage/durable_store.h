@@ -1,7 +1,7 @@
 // The Store of one machine: log, head and blocks put together. Threads:
 //   committer   takes all queued batches, one log write and one fdatasync for all, then head, observer
 //   (durable_store_commit.cc) completion  runs AppendDone, so that a caller's work never delays the next group
-//   maintainer  seals full and old chunks into blocks, checkpoints, drops expired days (durable_store_maintain.cc)
+//   maintainer  seals full and old chunks into blocks, checkpoints, drops expired windows (durable_store_maintain.cc)
 //   the log's   prepares the next segment file
 // Lock order: maintenance_mu_ -> commit_mu_ -> the index's, the log's and RocksDB's own. queue_mu_, done_mu_ and
 // wake_mu_ are leaves.
@@ -57,6 +57,7 @@ class DurableStore final : public Store {
   int64_t SeriesCount(TenantId tenant) const override;
   int64_t SeriesCount(TenantId tenant, std::string_view metric) const override;
 
+  std::span<const TierOptions> Tiers() const override { return options_.tiers; }
   absl::Status Append(AppendBatch batch, AppendDone done) override;
   int64_t ProducerPosition(TenantId tenant, std::string_view producer_id) const override;
   absl::StatusOr<std::unique_ptr<ReadView>> OpenView(std::span<const SeriesId> series, TimeRange range,
@@ -126,9 +127,10 @@ class DurableStore final : public Store {
   absl::Status CheckpointLocked() PB_REQUIRES(maintenance_mu_);
   absl::Status WriteCheckpoint() PB_REQUIRES(maintenance_mu_);
   absl::Status SaveSeries(std::span<const SeriesId> series);
-  absl::Status TendDays() PB_REQUIRES(maintenance_mu_);
+  absl::Status TendWindows() PB_REQUIRES(maintenance_mu_);
   bool RelievePressure() PB_REQUIRES(maintenance_mu_);
-  int64_t OldestDay() const;
+  // Windows of a tier that end at or before this are to be dropped.
+  int64_t OldestTime(const Tier& tier) const;
 
   absl::StatusOr<std::optional<Sample>> LatestFromBlocks(SeriesId series);
   absl::Status WriteMeta(std::string_view key, std::string_view value);
@@ -147,6 +149,7 @@ class DurableStore final : public Store {
   std::unique_ptr<BlockStore> blocks_;
   std::unique_ptr<SeriesIndex> index_;
   std::unique_ptr<Wal> wal_;
+  std::vector<Tier> tiers_;  // raw first; fixed once open
 
   // The committer's own: which series' definitions are in the log or in RocksDB, by id.
   std::vector<bool> defined_;

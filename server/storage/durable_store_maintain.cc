@@ -9,7 +9,6 @@
 #include "common/base/errors.h"
 #include "common/base/log.h"
 #include "server/storage/durable_store.h"
-#include "server/storage/families.h"
 #include "server/storage/meta_keys.h"
 
 namespace pulseboard {
@@ -17,12 +16,12 @@ namespace {
 
 constexpr size_t kChunksPerBatch = 1024;
 constexpr size_t kSeriesPerBatch = 4096;
-constexpr int64_t kFamiliesAheadNanos = 6 * 3600 * kNanosPerSecond;
+constexpr int64_t kWindowsAheadNanos = 6 * 3600 * kNanosPerSecond;
 constexpr std::chrono::milliseconds kRetryInterval{500};
 
 }  // namespace
 
-int64_t DurableStore::OldestDay() const { return DayOf(options_.clock->NowUnixNanos() - options_.raw_retention_ns); }
+int64_t DurableStore::OldestTime(const Tier& tier) const { return options_.clock->NowUnixNanos() - tier.retention_ns; }
 
 void DurableStore::WakeMaintainer() {
   MutexLock lock(&wake_mu_);
@@ -83,7 +82,7 @@ absl::Status DurableStore::SealPending() {
       chunks = head_.Sealing(std::min(left, kChunksPerBatch));
     }
     SealStats stats;
-    PB_RETURN_IF_ERROR(sealer_->Seal(chunks, OldestDay(), &stats));
+    PB_RETURN_IF_ERROR(sealer_->Seal(chunks, OldestTime(tiers_.front()), &stats));
     // Only now do the samples leave the head: a view sees them there, here or in both, and never nowhere.
     MutexLock lock(&commit_mu_);
     head_.RemoveSealed(chunks);
@@ -109,7 +108,7 @@ absl::Status DurableStore::CheckpointLocked() {
   PB_RETURN_IF_ERROR(SealPending());
   PB_RETURN_IF_ERROR(WriteCheckpoint());
   PB_RETURN_IF_ERROR(wal_->Free(saved_checkpoint_));
-  return TendDays();
+  return TendWindows();
 }
 
 // Saves what the log tells beside samples, and up to which commit the log is no longer needed. Written with a sync,
@@ -173,13 +172,21 @@ absl::Status DurableStore::SaveSeries(std::span<const SeriesId> series) {
   return absl::OkStatus();
 }
 
-// Today's and soon tomorrow's family exist before the first block needs them; days beyond the retention go.
-absl::Status DurableStore::TendDays() {
+// The windows of now and of soon exist before the first block needs them; those beyond the retention go.
+absl::Status DurableStore::TendWindows() {
   const int64_t now = options_.clock->NowUnixNanos();
-  for (const int64_t day : {DayOf(now), DayOf(now + kFamiliesAheadNanos)}) {
-    PB_RETURN_IF_ERROR(blocks_->ForWrite(day).status());
+  for (const Tier& tier : tiers_) {
+    // The first window of a rollup tier comes with its first span: many stores never need one.
+    const bool in_use = tier.bucket_ns == kRawBucket || blocks_->Partitions()->Find(tier.bucket_ns, now) != nullptr;
+    for (const int64_t time : {now, now + kWindowsAheadNanos}) {
+      if (!in_use || !tier.filled) break;
+      PB_RETURN_IF_ERROR(blocks_->ForWrite(tier.bucket_ns, time, tier.window_days).status());
+    }
+    for (const PartitionPtr& ended : blocks_->EndedBy(tier.bucket_ns, OldestTime(tier))) {
+      PB_RETURN_IF_ERROR(blocks_->Drop(ended));
+    }
   }
-  return blocks_->DropBefore(OldestDay()).status();
+  return absl::OkStatus();
 }
 
 }  // namespace pulseboard

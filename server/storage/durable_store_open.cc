@@ -46,6 +46,7 @@ absl::Status CorruptRow(std::string_view family, std::string_view key) {
 absl::StatusOr<std::unique_ptr<Store>> DurableStore::Open(StoreOptions options, CommitObserver* observer,
                                                           LogFileSystem* files, rocksdb::Env* env) {
   std::unique_ptr<DurableStore> store(new DurableStore(std::move(options), observer, files, env));
+  PB_RETURN_IF_ERROR(CheckTiers(store->options_.tiers, store->options_.raw_retention_ns));
   PB_RETURN_IF_ERROR(store->LockDirectory());
   PB_RETURN_IF_ERROR(store->OpenRocks());
   PB_RETURN_IF_ERROR(store->LoadIdentity());
@@ -81,6 +82,9 @@ absl::Status DurableStore::OpenRocks() {
     if (family.is_table) tables_.emplace(std::string(family.name), MakeRocksTable(rocks_.get(), family.name));
   }
   blocks_ = std::make_unique<BlockStore>(rocks_.get());
+  std::vector<int64_t> on_disk = blocks_->Partitions()->Buckets();
+  std::erase(on_disk, kRawBucket);
+  tiers_ = LayOutTiers(options_.raw_retention_ns, options_.tiers, on_disk);
   return absl::OkStatus();
 }
 
@@ -94,6 +98,10 @@ absl::Status DurableStore::LoadIdentity() {
   } else if (format.size() != sizeof(kStoreFormat) || GetLittleEndian<uint32_t>(format) > kStoreFormat) {
     return absl::FailedPreconditionError("open store: " + options_.directory + " has a newer format than " +
                                          std::to_string(kStoreFormat) + ", the newest this version knows");
+  } else if (GetLittleEndian<uint32_t>(format) < kStoreFormat) {
+    std::string value;
+    PutLittleEndian(&value, kStoreFormat);
+    PB_RETURN_IF_ERROR(WriteMeta(kFormatKey, value));  // what is written from now on, an older version cannot read
   }
   PB_ASSIGN_OR_RETURN(const std::string id, ReadMeta(kStoreIdKey));
   if (id.size() != kStoreIdBytes) return CorruptRow("meta", kStoreIdKey);
@@ -156,7 +164,7 @@ absl::Status DurableStore::ReplayLog() {
   wal_options.on_space = [this] { health_.SetLog(absl::OkStatus()); };
 
   MutexLock lock(&maintenance_mu_);
-  sealer_ = std::make_unique<Sealer>(blocks_.get(), index_.get(), options_.block_samples);
+  sealer_ = std::make_unique<Sealer>(blocks_.get(), index_.get(), tiers_, options_.block_samples);
   saved_checkpoint_ = saved.empty() ? 0 : GetLittleEndian<int64_t>(saved);
   WalRecovery recovery;
   PB_ASSIGN_OR_RETURN(
@@ -173,7 +181,7 @@ absl::Status DurableStore::ReplayLog() {
            options_.directory, store_id_, last_commit_, index_->Count(), recovery.replayed_samples,
            recovery.truncated_bytes);
   }
-  return TendDays();
+  return TendWindows();
 }
 
 absl::Status DurableStore::ReplayRecord(const WalRecord& record) {

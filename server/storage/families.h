@@ -1,14 +1,10 @@
-// The registry of RocksDB column families. A name not listed here is refused at open: it belongs to a newer Pulseboard.
+// The registry of RocksDB column families beside those of windows (window.h). A name that is neither is refused at
+// open: it belongs to a newer Pulseboard.
 #pragma once
 
 #include <algorithm>
 #include <array>
-#include <cstdint>
-#include <optional>
-#include <string>
 #include <string_view>
-
-#include "common/base/clock.h"
 
 namespace pulseboard {
 
@@ -37,17 +33,5 @@ constexpr bool IsFixedFamily(std::string_view name) {
   return std::any_of(kFixedFamilies.begin(), kFixedFamilies.end(),
                      [name](const FixedFamily& f) { return f.name == name; });
 }
-
-// Days count from 1970-01-01 UTC and may be negative.
-constexpr int64_t DayOf(int64_t unix_nanos) {
-  return unix_nanos / kNanosPerDay - (unix_nanos % kNanosPerDay < 0 ? 1 : 0);
-}
-
-// `raw.20240131`: the blocks whose first sample lies in that UTC day.
-std::string RawFamilyName(int64_t day);
-// Nothing when `name` is not a raw family's.
-std::optional<int64_t> ParseRawFamilyName(std::string_view name);
-// `2024-01-31`, for messages.
-std::string FormatDay(int64_t day);
 
 }  // namespace pulseboard

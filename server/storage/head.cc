@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "server/storage/families.h"
+#include "server/storage/window.h"
 
 namespace pulseboard {
 namespace {

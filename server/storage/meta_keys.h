@@ -5,7 +5,8 @@
 
 namespace pulseboard {
 
-inline constexpr uint32_t kStoreFormat = 1;  // written; newer ones are refused
+// Written; newer ones are refused. Version 1 knew raw windows of one day only, named as today.
+inline constexpr uint32_t kStoreFormat = 2;
 inline constexpr char kFormatKey[] = "store/format";
 inline constexpr char kStoreIdKey[] = "store/id";
 inline constexpr char kCheckpointKey[] = "store/checkpoint";

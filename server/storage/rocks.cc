@@ -117,13 +117,13 @@ void ReleaseFamily::operator()(rocksdb::ColumnFamilyHandle* handle) const noexce
 Rocks::Rocks(const RocksOptions& options)
     : options_(options), cache_(rocksdb::NewLRUCache(static_cast<size_t>(options.block_cache_bytes))) {}
 
-rocksdb::ColumnFamilyOptions Rocks::FamilyOptions(bool is_raw) const {
+rocksdb::ColumnFamilyOptions Rocks::FamilyOptions(bool is_window) const {
   rocksdb::ColumnFamilyOptions family;
   family.compression = rocksdb::kLZ4Compression;
-  if (is_raw) family.bottommost_compression = rocksdb::kZSTD;
+  if (is_window) family.bottommost_compression = rocksdb::kZSTD;
   rocksdb::BlockBasedTableOptions table;
   table.block_cache = cache_;
-  if (is_raw) table.block_size = kRawTableBlockBytes;
+  if (is_window) table.block_size = kRawTableBlockBytes;
   family.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
   return family;
 }
@@ -152,7 +152,7 @@ absl::StatusOr<std::unique_ptr<Rocks>> Rocks::Open(RocksOptions options) {
   }
   for (const std::string& name : names) {
     if (name == rocksdb::kDefaultColumnFamilyName || IsFixedFamily(name)) continue;
-    if (!ParseRawFamilyName(name)) {
+    if (!ParseFamilyName(name)) {
       return absl::FailedPreconditionError("open " + options.directory + ": column family '" + Printable(name) +
                                            "' is not known to this version; a newer pulseboardd wrote here");
     }
@@ -166,8 +166,8 @@ absl::StatusOr<std::unique_ptr<Rocks>> Rocks::Open(RocksOptions options) {
   rocks->db_.reset(db, &CloseDatabase);
   for (size_t i = 0; i < handles.size(); ++i) {
     FamilyPtr family(handles[i], ReleaseFamily{rocks->db_});
-    if (const auto day = ParseRawFamilyName(descriptors[i].name)) {
-      rocks->raw_.emplace(*day, std::move(family));
+    if (const std::optional<Window> window = ParseFamilyName(descriptors[i].name)) {
+      rocks->windows_.push_back({*window, std::move(family)});
     } else {
       rocks->fixed_.emplace(descriptors[i].name, std::move(family));
     }
@@ -184,9 +184,9 @@ rocksdb::ColumnFamilyHandle* Rocks::fixed(std::string_view name) const {
   return it->second.get();
 }
 
-absl::StatusOr<FamilyPtr> Rocks::CreateRawFamily(int64_t day) {
+absl::StatusOr<FamilyPtr> Rocks::CreateWindowFamily(const Window& window) {
   rocksdb::ColumnFamilyHandle* handle = nullptr;
-  const std::string name = RawFamilyName(day);
+  const std::string name = FamilyName(window);
   const rocksdb::Status status = db_->CreateColumnFamily(FamilyOptions(true), name, &handle);
   if (!status.ok()) return FromRocks(status, "create family " + name);
   return FamilyPtr(handle, ReleaseFamily{db_});

@@ -9,10 +9,12 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "server/storage/table.h"
+#include "server/storage/window.h"
 
 namespace pulseboard {
 
@@ -28,6 +30,11 @@ struct ReleaseFamily {
   void operator()(rocksdb::ColumnFamilyHandle* handle) const noexcept;
 };
 using FamilyPtr = std::unique_ptr<rocksdb::ColumnFamilyHandle, ReleaseFamily>;
+
+struct WindowFamily {
+  Window window;
+  FamilyPtr family;
+};
 
 // Releases itself. Keeps the database alive.
 class Snapshot {
@@ -60,9 +67,9 @@ class Rocks {
   const std::shared_ptr<rocksdb::DB>& db() const { return db_; }
   // REQUIRES: a fixed family's name.
   rocksdb::ColumnFamilyHandle* fixed(std::string_view name) const;
-  // The day families found at open, to be taken once.
-  std::map<int64_t, FamilyPtr> TakeRawFamilies() { return std::move(raw_); }
-  absl::StatusOr<FamilyPtr> CreateRawFamily(int64_t day);
+  // The windows' families found at open, to be taken once.
+  std::vector<WindowFamily> TakeWindowFamilies() { return std::move(windows_); }
+  absl::StatusOr<FamilyPtr> CreateWindowFamily(const Window& window);
 
   // Everything written so far is on the disk.
   absl::Status Sync();
@@ -71,13 +78,13 @@ class Rocks {
 
  private:
   explicit Rocks(const RocksOptions& options);
-  rocksdb::ColumnFamilyOptions FamilyOptions(bool is_raw) const;
+  rocksdb::ColumnFamilyOptions FamilyOptions(bool is_window) const;
 
   const RocksOptions options_;
   std::shared_ptr<rocksdb::Cache> cache_;
   std::shared_ptr<rocksdb::DB> db_;
   std::map<std::string, FamilyPtr, std::less<>> fixed_;
-  std::map<int64_t, FamilyPtr> raw_;
+  std::vector<WindowFamily> windows_;
 };
 
 // A Table on a fixed family. `rocks` must outlive it.

@@ -8,62 +8,59 @@
 #include "common/base/errors.h"
 #include "common/base/log.h"
 #include "common/codec/block.h"
-#include "server/storage/families.h"
 
 namespace pulseboard {
 
-absl::Status Sealer::Seal(std::span<const SealingChunkPtr> chunks, int64_t oldest_day, SealStats* stats) {
-  const absl::Status status = WriteChunks(chunks, oldest_day, stats);
+absl::Status Sealer::Seal(std::span<const SealingChunkPtr> chunks, int64_t oldest_time, SealStats* stats) {
+  const absl::Status status = WriteChunks(chunks, oldest_time, stats);
   // What is remembered about last blocks is right only if the batch was written.
   if (!status.ok()) tails_.clear();
   return status;
 }
 
-absl::Status Sealer::WriteChunks(std::span<const SealingChunkPtr> chunks, int64_t oldest_day, SealStats* stats) {
+absl::Status Sealer::WriteChunks(std::span<const SealingChunkPtr> chunks, int64_t oldest_time, SealStats* stats) {
   std::map<SeriesId, SampleColumns> by_series;
   for (const SealingChunkPtr& chunk : chunks) {
     MergeRun(chunk->run.times(), chunk->run.values(), &by_series[chunk->series]);
   }
   rocksdb::WriteBatch batch;
   for (const auto& [id, samples] : by_series) {
-    const SeriesInfoPtr series = index_->Get(id);
-    if (series == nullptr) {
-      return MakeError(ErrorReason::kInternal, "BUG: samples of unknown series " + std::to_string(id));
-    }
-    PB_RETURN_IF_ERROR(SealSeries(*series, samples, oldest_day, &batch, stats));
+    const std::optional<SeriesBrief> brief = index_->Brief(id);
+    if (!brief) return MakeError(ErrorReason::kInternal, "BUG: samples of unknown series " + std::to_string(id));
+    const StoredSeries series = {id, brief->tenant, brief->kind == MetricKind::kCounter};
+    PB_RETURN_IF_ERROR(SealSeries(series, samples, oldest_time, &batch, stats));
   }
   return FromRocks(blocks_->db()->Write(rocksdb::WriteOptions(), &batch), "write blocks");
 }
 
-absl::Status Sealer::SealSeries(const SeriesInfo& series, const SampleColumns& samples, int64_t oldest_day,
+absl::Status Sealer::SealSeries(const StoredSeries& series, const SampleColumns& samples, int64_t oldest_time,
                                 rocksdb::WriteBatch* batch, SealStats* stats) {
   const std::span<const int64_t> times(samples.times);
   const std::span<const double> values(samples.values);
   for (size_t at = 0; at < times.size();) {
-    const int64_t day = DayOf(times[at]);
-    size_t end = at + 1;
-    while (end < times.size() && DayOf(times[end]) == day) ++end;
-    if (day < oldest_day) {
+    const Window window = blocks_->WindowFor(kRawBucket, times[at], tiers_.front().window_days);
+    const size_t end = at + IndicesWithin(times.subspan(at), {times[at], window.end()}).count;
+    if (window.end() <= oldest_time) {
       stats->expired_samples += static_cast<int64_t>(end - at);
     } else {
-      PB_ASSIGN_OR_RETURN(PartitionPtr partition, blocks_->ForWrite(day));
-      PB_RETURN_IF_ERROR(SealDay({&series, std::move(partition), batch, stats},
-                                 {times.subspan(at, end - at), values.subspan(at, end - at)}));
+      PB_ASSIGN_OR_RETURN(PartitionPtr partition, blocks_->ForWrite(kRawBucket, times[at], window.days));
+      PB_RETURN_IF_ERROR(SealWindow({&series, std::move(partition), batch, stats},
+                                    {times.subspan(at, end - at), values.subspan(at, end - at)}));
     }
     at = end;
   }
   return absl::OkStatus();
 }
 
-absl::Status Sealer::SealDay(const Target& target, Columns samples) {
+absl::Status Sealer::SealWindow(const Target& target, Columns samples) {
   if (target.series->id >= tails_.size()) tails_.resize(static_cast<size_t>(target.series->id) + 1);
   const Tail tail = tails_[static_cast<size_t>(target.series->id)];
-  if (tail.known && tail.day == target.partition->day && samples.times.front() > tail.max_time) {
+  if (tail.count > 0 && tail.start_day == target.partition->window.start_day && samples.times.front() > tail.max_time) {
     PB_RETURN_IF_ERROR(AppendToTail(target, tail, samples));
     tails_[static_cast<size_t>(target.series->id)] = last_put_;
     return absl::OkStatus();
   }
-  return MergeIntoDay(target, samples);
+  return MergeIntoWindow(target, samples);
 }
 
 absl::Status Sealer::AppendToTail(const Target& target, const Tail& tail, Columns samples) {
@@ -72,12 +69,12 @@ absl::Status Sealer::AppendToTail(const Target& target, const Tail& tail, Column
   const std::string key = BlockKey(target.series->tenant, target.series->id, tail.start);
   const rocksdb::Status status =
       blocks_->db()->Get(rocksdb::ReadOptions(), target.partition->family.get(), key, &block);
-  if (status.IsNotFound()) return MergeIntoDay(target, samples);  // its day was dropped and begins anew
+  if (status.IsNotFound()) return MergeIntoWindow(target, samples);  // its window was dropped and begins anew
   if (!status.ok()) return FromRocks(status, "read last block of series " + std::to_string(target.series->id));
   return MergeIntoBlock(target, tail.start, block, samples);
 }
 
-absl::Status Sealer::MergeIntoDay(const Target& target, Columns samples) {
+absl::Status Sealer::MergeIntoWindow(const Target& target, Columns samples) {
   PartitionCursor cursor(target.partition, blocks_->db().get(), nullptr);
   BlockScan scan(&cursor, target.series->tenant, target.series->id);
   bool reached_last = false;
@@ -115,8 +112,8 @@ absl::Status Sealer::MergeIntoBlock(const Target& target, int64_t block_start, s
   SampleColumns merged;
   if (const absl::Status decoded = DecodeBlock(block, &merged); !decoded.ok()) {
     // Readers of the damaged block go on being told; the samples at hand must not be lost with it.
-    PB_LOG(Error, "storage", "skipped damaged block series={} day={} start={} error={}", target.series->id,
-           FormatDay(target.partition->day), block_start, StatusMessage(decoded));
+    PB_LOG(Error, "storage", "skipped damaged block series={} window={} start={} error={}", target.series->id,
+           FamilyName(target.partition->window), block_start, StatusMessage(decoded));
     return PutBlocks(target, samples);
   }
   MergeRun(samples.times, samples.values, &merged);
@@ -141,7 +138,8 @@ absl::Status Sealer::PutBlocks(const Target& target, Columns samples) {
     ++target.stats->blocks;
     target.stats->samples += static_cast<int64_t>(count);
     target.stats->bytes += static_cast<int64_t>(key.size() + bytes.size());
-    last_put_ = {true, target.partition->day, times.front(), times.back(), count};
+    last_put_ = {times.front(), times.back(), static_cast<uint32_t>(count),
+                 static_cast<int32_t>(target.partition->window.start_day)};
   }
   return absl::OkStatus();
 }

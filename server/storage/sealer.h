@@ -1,4 +1,4 @@
-// Turns chunks of the head into blocks: one UTC day per block, at most block_samples each, merged with the blocks that
+// Turns chunks of the head into blocks: never across a window, at most block_samples each, merged with the blocks that
 // are already there, the newer write winning.
 #pragma once
 
@@ -8,6 +8,8 @@
 #include <deque>
 #include <span>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "server/storage/block_store.h"
@@ -26,25 +28,24 @@ struct SealStats {
 // Not thread-safe: one caller at a time. The pointees must outlive it.
 class Sealer {
  public:
-  Sealer(BlockStore* blocks, const SeriesIndex* index, int32_t block_samples)
-      : blocks_(blocks), index_(index), block_samples_(static_cast<size_t>(block_samples)) {}
+  Sealer(BlockStore* blocks, const SeriesIndex* index, std::vector<Tier> tiers, int32_t block_samples)
+      : blocks_(blocks), index_(index), tiers_(std::move(tiers)), block_samples_(static_cast<size_t>(block_samples)) {}
 
-  // Writes the chunks in one batch, not yet synced. Samples of days before `oldest_day` are left out. Chunks of one
-  // series must be in the order in which they were filled.
-  absl::Status Seal(std::span<const SealingChunkPtr> chunks, int64_t oldest_day, SealStats* stats);
+  // Writes the chunks in one batch, not yet synced. Samples whose window ends at or before `oldest_time`
+  // are left out. Chunks of one series must be in the order in which they were filled.
+  absl::Status Seal(std::span<const SealingChunkPtr> chunks, int64_t oldest_time, SealStats* stats);
 
  private:
-  // The last block of a series in the day it was last sealed in, so that appending needs no read.
+  // The last block of a series in the window it was last sealed in, so that appending needs no read.
   struct Tail {
-    bool known = false;
-    int64_t day = 0;
     int64_t start = 0;
     int64_t max_time = 0;
-    size_t count = 0;
+    uint32_t count = 0;     // 0: not known
+    int32_t start_day = 0;  // of the window
   };
-  // Where a series' samples of one day go.
+  // Where a series' samples of one window go.
   struct Target {
-    const SeriesInfo* series;
+    const StoredSeries* series;
     PartitionPtr partition;
     rocksdb::WriteBatch* batch;
     SealStats* stats;
@@ -54,18 +55,19 @@ class Sealer {
     std::span<const double> values;
   };
 
-  absl::Status WriteChunks(std::span<const SealingChunkPtr> chunks, int64_t oldest_day, SealStats* stats);
-  absl::Status SealSeries(const SeriesInfo& series, const SampleColumns& samples, int64_t oldest_day,
+  absl::Status WriteChunks(std::span<const SealingChunkPtr> chunks, int64_t oldest_time, SealStats* stats);
+  absl::Status SealSeries(const StoredSeries& series, const SampleColumns& samples, int64_t oldest_time,
                           rocksdb::WriteBatch* batch, SealStats* stats);
-  absl::Status SealDay(const Target& target, Columns samples);
+  absl::Status SealWindow(const Target& target, Columns samples);
   absl::Status AppendToTail(const Target& target, const Tail& tail, Columns samples);
-  absl::Status MergeIntoDay(const Target& target, Columns samples);
+  absl::Status MergeIntoWindow(const Target& target, Columns samples);
   // Merges `samples` with one block, whose bytes are given, and replaces it.
   absl::Status MergeIntoBlock(const Target& target, int64_t block_start, std::string_view block, Columns samples);
   absl::Status PutBlocks(const Target& target, Columns samples);
 
   BlockStore* const blocks_;
   const SeriesIndex* const index_;
+  const std::vector<Tier> tiers_;
   const size_t block_samples_;
   std::deque<Tail> tails_;  // by series id
   Tail last_put_;

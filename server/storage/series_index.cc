@@ -100,6 +100,13 @@ SeriesInfoPtr SeriesIndex::Get(SeriesId id) const {
   return info;
 }
 
+std::optional<SeriesBrief> SeriesIndex::Brief(SeriesId id) const {
+  ReaderLock lock(&mu_);
+  const SeriesRecord* record = records_.Find(id);
+  if (record == nullptr) return std::nullopt;
+  return SeriesBrief{record->tenant->tenant(), record->tenant->Metadata(*record).kind};
+}
+
 std::optional<TenantId> SeriesIndex::TenantOf(SeriesId id) const {
   ReaderLock lock(&mu_);
   const SeriesRecord* record = records_.Find(id);

@@ -26,6 +26,12 @@ namespace pulseboard {
 
 using SeriesInfoPtr = std::shared_ptr<const SeriesInfo>;
 
+// What storing needs to know of a series.
+struct SeriesBrief {
+  TenantId tenant = 0;
+  MetricKind kind = MetricKind::kUnspecified;
+};
+
 // Thread-safe.
 class SeriesIndex {
  public:
@@ -49,6 +55,7 @@ class SeriesIndex {
   std::optional<SeriesId> Find(TenantId tenant, const SeriesKey& key) const;
   // Retired ones too. Made anew by each call.
   SeriesInfoPtr Get(SeriesId id) const;
+  std::optional<SeriesBrief> Brief(SeriesId id) const;
   std::optional<TenantId> TenantOf(SeriesId id) const;
   // Ascending.
   std::vector<SeriesId> Select(TenantId tenant, const Selector& selector) const;

@@ -20,8 +20,10 @@
 #include "absl/status/statusor.h"
 #include "common/base/clock.h"
 #include "common/model/labels.h"
+#include "common/model/rollups.h"
 #include "common/model/samples.h"
 #include "common/model/selector.h"
+#include "server/storage/tiers.h"
 
 namespace pulseboard {
 
@@ -41,7 +43,9 @@ struct StoreOptions {
   int32_t block_samples = 720;            // samples per sealed block, at most
   int64_t seal_age_ns = 600 * kNanosPerSecond;  // open samples older than this (by commit) are sealed: frees the log
   int64_t checkpoint_interval_ns = 10 * kNanosPerSecond;
-  int64_t raw_retention_ns = 30 * kNanosPerDay;  // whole days older than this are dropped
+  int64_t raw_retention_ns = 30 * kNanosPerDay;     // whole windows of samples older than this are dropped
+  std::vector<TierOptions> tiers = DefaultTiers();  // rollups kept beside the samples, ascending; see CheckTiers.
+                                                    // None is kept for less time than the finer one.
   int64_t block_cache_bytes = 64 << 20;
   int64_t max_producers_per_tenant = 10'000;  // oldest are forgotten first
   std::string backup_directory;               // empty: no backups; see operations.h
@@ -96,6 +100,7 @@ class CommitObserver {
 struct ReadStats {
   int64_t scanned_samples = 0;
   int64_t decoded_blocks = 0;
+  int64_t scanned_rollups = 0;  // buckets of decoded span blocks
 };
 
 // One consistent state of some series: exactly the samples of all commits up to commit_sequence(). Keeps old data alive
@@ -105,8 +110,13 @@ class ReadView {
   virtual ~ReadView() = default;
   virtual int64_t commit_sequence() const = 0;
   // Sorted samples of one of the view's series within `range` (which must be within the view's range).
-  // DATA_LOSS/BLOCK_CORRUPT naming series, day and block.
+  // DATA_LOSS/BLOCK_CORRUPT naming series, window and block.
   virtual absl::StatusOr<SampleColumns> Read(SeriesId series, TimeRange range) = 0;
+  // Rollups of one of the view's series: all buckets, of the length of one of the store's tiers, that overlap `range`
+  // and hold a sample. Exact for the samples of the view, whatever of it is stored as rollups. Columns outside `fields`
+  // are left empty: fewer columns are faster. The start of the view's range counts as rounded down to a bucket.
+  virtual absl::StatusOr<RollupColumns> ReadRollups(SeriesId series, int64_t bucket_ns, TimeRange range,
+                                                    RollupFields fields) = 0;
   virtual const ReadStats& stats() const = 0;
 };
 
@@ -133,8 +143,9 @@ struct StoreStats {
 class Store {
  public:
   // Opens or creates, replays the log. FAILED_PRECONDITION when another process holds the directory or the format is
-  // newer, DATA_LOSS/BLOCK_CORRUPT naming file and offset when the log is damaged before its tail. `observer` may be
-  // null and must outlive the store; it is not called for replayed commits.
+  // newer, INVALID_ARGUMENT for tiers that do not fit (CheckTiers), DATA_LOSS/BLOCK_CORRUPT naming file and offset when
+  // the log is damaged before its tail. `observer` may be null and must outlive the store; it is not called for
+  // replayed commits.
   static absl::StatusOr<std::unique_ptr<Store>> Open(StoreOptions options, CommitObserver* observer);
   virtual ~Store() = default;
 
@@ -148,6 +159,9 @@ class Store {
   virtual std::vector<SeriesId> SelectSeries(TenantId tenant, const Selector& selector) const = 0;
   virtual int64_t SeriesCount(TenantId tenant) const = 0;
   virtual int64_t SeriesCount(TenantId tenant, std::string_view metric) const = 0;
+
+  // Buckets of these lengths can be read with ReadView::ReadRollups, ascending.
+  virtual std::span<const TierOptions> Tiers() const = 0;
 
   // Queues a batch; `done` runs exactly once. Refused at once, without running `done`, with INGEST_BACKLOG_FULL,
   // STORE_READ_ONLY, DISK_FULL or SHUTTING_DOWN.

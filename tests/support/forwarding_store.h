@@ -34,6 +34,7 @@ class ForwardingStore : public Store {
   int64_t SeriesCount(TenantId tenant, std::string_view metric) const override {
     return real_.SeriesCount(tenant, metric);
   }
+  std::span<const TierOptions> Tiers() const override { return real_.Tiers(); }
   absl::Status Append(AppendBatch batch, AppendDone done) override {
     return real_.Append(std::move(batch), std::move(done));
   }

@@ -113,6 +113,22 @@ TEST_F(ConfigLoaderTest, HandsTheRetentionToAllWhoKeepIt) {
   EXPECT_EQ(config->values.query.raw_retention_ns, 7 * kNanosPerDay);
 }
 
+TEST_F(ConfigLoaderTest, ReadsAndChecksTheTiers) {
+  const auto config = Load("[storage]\nraw_retention = \"7d\"\ntiers = \"5m:90d, 1h:400d\"\n");
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->values.store.tiers,
+            (std::vector<TierOptions>{{5 * kNanosPerMinute, 90 * kNanosPerDay}, {kNanosPerHour, 400 * kNanosPerDay}}));
+  EXPECT_EQ(config->values.query.longest_retention_ns, 400 * kNanosPerDay);
+  EXPECT_TRUE(Load("[storage]\ntiers = \"\"\n")->values.store.tiers.empty());
+  EXPECT_EQ(Load("")->values.store.tiers, DefaultTiers());
+  EXPECT_EQ(Load("[storage]\nraw_retention = \"365d\"\n")->values.storage_tiers, "1m:365d,1h:1825d,1d:7300d");
+  EXPECT_EQ(Error("[storage]\ntiers = \"1m:10d\"\n"),
+            "FILE:2: storage.tiers: got 1m:10d; at least the retention of the finer tier, 30d, would be accepted");
+  EXPECT_EQ(Error("[storage]\ntiers = \"1m\"\n"),
+            "FILE:2: storage.tiers: got \"1m\"; BUCKET:RETENTION as in 1m:180d, numbers with s, m, h or d, would be "
+            "accepted");
+}
+
 TEST_F(ConfigLoaderTest, PrintsEffectiveValuesThatItReadsBack) {
   const auto config = Load("[log]\nlevel = \"warn\"\n[query]\nthreads = 3\n");
   ASSERT_TRUE(config.ok());

@@ -179,6 +179,9 @@ class CorruptView final : public ReadView {
   absl::StatusOr<SampleColumns> Read(SeriesId, TimeRange) override {
     return MakeError(ErrorReason::kBlockCorrupt, "block fails its checksum", {{"day", "2024-06-01"}});
   }
+  absl::StatusOr<RollupColumns> ReadRollups(SeriesId, int64_t, TimeRange range, RollupFields) override {
+    return Read(0, range).status();
+  }
   const ReadStats& stats() const override { return stats_; }
 
  private:

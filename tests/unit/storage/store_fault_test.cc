@@ -4,7 +4,6 @@
 #include <fstream>
 
 #include "server/storage/durable_store.h"
-#include "server/storage/families.h"
 #include "server/storage/rocks.h"
 #include "tests/unit/storage/faulty_files.h"
 #include "tests/unit/storage/store_fixture.h"
@@ -102,8 +101,8 @@ TEST_F(StoreFaultTest, ADamagedBlockIsNamedAndTheRestStaysReadable) {
   ASSERT_TRUE(Push(other, {{kStart, 3}}).ok());
   SealAll();
   WithRocks([&](Rocks* rocks) {
-    auto families = rocks->TakeRawFamilies();
-    auto* family = families.at(DayOf(kStart)).get();
+    BlockStore blocks(rocks);
+    auto* family = blocks.Partitions()->Find(kRawBucket, kStart)->family.get();
     const std::string key = BlockKey(kDefaultTenant, series, kStart);
     std::string block;
     ASSERT_TRUE(rocks->db()->Get({}, family, key, &block).ok());
@@ -142,7 +141,7 @@ TEST_F(StoreFaultTest, RefusesAFamilyThatItDoesNotKnow) {
 TEST_F(StoreFaultTest, RefusesANewerFormat) {
   Open();
   WithRocks([](Rocks* rocks) {
-    ASSERT_TRUE(rocks->db()->Put({}, rocks->fixed("meta"), "store/format", std::string("\x02\0\0\0", 4)).ok());
+    ASSERT_TRUE(rocks->db()->Put({}, rocks->fixed("meta"), "store/format", std::string("\x03\0\0\0", 4)).ok());
   });
   EXPECT_EQ(Store::Open(options_, nullptr).status().code(), absl::StatusCode::kFailedPrecondition);
 }

@@ -5,6 +5,10 @@
 #include <cmath>
 #include <limits>
 
+#include "common/analysis/rollup.h"
+#include "common/base/endian.h"
+#include "server/storage/meta_keys.h"
+#include "server/storage/rocks.h"
 #include "server/storage/table.h"
 #include "tests/unit/storage/store_fixture.h"
 
@@ -335,6 +339,72 @@ TEST_F(StoreTest, DropsWholeDaysBeyondTheRetention) {
   ASSERT_TRUE(Push(series, {{kStart, 5}}).ok());  // older than the retention: gone at the next sealing
   SealAll();
   EXPECT_THAT(Read(series), IsEmpty());
+}
+
+TEST_F(StoreTest, ReadsRollupsOfSealedAndUnsealedSamples) {
+  Open();
+  const SeriesId series = Series("cpu");
+  Points points;
+  for (int i = 0; i < 300; ++i) points.emplace_back(kStart + i * 10 * kNanosPerSecond, i % 7);
+  ASSERT_TRUE(Push(series, points).ok());
+  SealAll();
+  ASSERT_TRUE(Push(series, {{kStart + 15 * kNanosPerSecond, 99}, {kStart + 3001 * kNanosPerSecond, 5}}).ok());
+  points.emplace_back(kStart + 15 * kNanosPerSecond, 99);
+  points.emplace_back(kStart + 3001 * kNanosPerSecond, 5);
+  std::sort(points.begin(), points.end());
+  std::vector<int64_t> times;
+  std::vector<double> values;
+  for (const auto& [time, value] : points) {
+    times.push_back(time);
+    values.push_back(value);
+  }
+  const SeriesId ids[] = {series};
+  const int64_t from = kStart + 777 * kNanosPerSecond;  // amid a bucket, which counts
+  auto view = store_->OpenView(ids, {from, kAllTime.end}, nullptr);
+  for (const TierOptions& tier : store_->Tiers()) {
+    RollupColumns expected;
+    FoldSamples(times, values, tier.bucket_ns, false, &expected);
+    const auto read = (*view)->ReadRollups(series, tier.bucket_ns, kAllTime, kAllRollupFields);
+    ASSERT_TRUE(read.ok()) << read.status();
+    const auto begins = [&](const RollupColumns& c) {
+      return std::vector<int64_t>(std::lower_bound(c.starts.begin(), c.starts.end(), BucketStart(from, tier.bucket_ns)),
+                                  c.starts.end());
+    };
+    EXPECT_EQ(read->starts, begins(expected));
+    EXPECT_EQ(read->sums.back(), expected.sums.back());
+    EXPECT_EQ(read->counts.front(), expected.counts[expected.size() - read->size()]);
+  }
+  const auto few = (*view)->ReadRollups(series, kNanosPerHour, kAllTime, RollupField::kSum | RollupField::kCount);
+  EXPECT_EQ(few->sums.size(), few->size());
+  EXPECT_TRUE(few->mins.empty());
+}
+
+TEST_F(StoreTest, OpensAStoreOfVersionOne) {
+  Open();
+  const SeriesId series = Series("cpu");
+  ASSERT_TRUE(Push(series, {{kStart, 1}}).ok());
+  SealAll();
+  Close();
+  {
+    const auto rocks = Rocks::Open({options_.directory + "/db", 1 << 20, nullptr});
+    std::string one;
+    PutLittleEndian(&one, uint32_t{1});
+    ASSERT_TRUE((*rocks)->db()->Put({}, (*rocks)->fixed("meta"), kFormatKey, one).ok());
+  }
+  options_.raw_retention_ns = 100 * kNanosPerDay;  // windows are longer from now on; the day stays what it is
+  options_.tiers = {};
+  Open();
+  ASSERT_TRUE(Push(series, {{kStart + 1, 2}, {kStart + kNanosPerDay, 3}}).ok());
+  SealAll();
+  EXPECT_EQ(Read(series).size(), 3u);
+  Open();
+  EXPECT_EQ(Read(series).size(), 3u);
+}
+
+TEST_F(StoreTest, RefusesTiersThatDoNotFit) {
+  options_.tiers = {{7 * kNanosPerMinute, 90 * kNanosPerDay}};
+  const auto opened = Store::Open(options_, nullptr);
+  EXPECT_EQ(opened.status().code(), absl::StatusCode::kInvalidArgument);
 }
 
 TEST_F(StoreTest, RefusesASecondOpenOfOneDirectory) {

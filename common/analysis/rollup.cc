@@ -1,0 +1,134 @@
+#include "common/analysis/rollup.h"
+
+#include <cmath>
+#include <limits>
+#include <utility>
+
+namespace pulseboard {
+namespace {
+
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+
+}  // namespace
+
+void RollupFold::AddToSum(double value) {
+  const double sum = rollup_.sum + value;
+  lost_ += std::abs(rollup_.sum) >= std::abs(value) ? (rollup_.sum - sum) + value : (value - sum) + rollup_.sum;
+  rollup_.sum = sum;
+}
+
+void RollupFold::AddSample(int64_t time, double value) {
+  if (std::isnan(value)) {
+    if (empty()) rollup_.first_time = time;
+    if (rollup_.count == 0) rollup_.last_time = time;
+    ++rollup_.nan_count;
+    return;
+  }
+  if (rollup_.count == 0) {
+    rollup_.min = rollup_.max = rollup_.first = value;
+    rollup_.min_time = rollup_.max_time = rollup_.first_time = time;
+  } else {
+    if (value < rollup_.min) {
+      rollup_.min = value;
+      rollup_.min_time = time;
+    }
+    if (value > rollup_.max) {
+      rollup_.max = value;
+      rollup_.max_time = time;
+    }
+    if (is_counter_ && value < rollup_.last) rollup_.resets += rollup_.last;
+  }
+  rollup_.last = value;
+  rollup_.last_time = time;
+  ++rollup_.count;
+  AddToSum(value);
+}
+
+void RollupFold::AddRollup(const Rollup& rollup) {
+  if (rollup.count == 0) {
+    if (rollup_.count == 0) {
+      if (empty()) rollup_.first_time = rollup.first_time;
+      rollup_.last_time = rollup.last_time;
+    }
+    rollup_.nan_count += rollup.nan_count;
+    return;
+  }
+  if (rollup_.count == 0) {
+    const int64_t nan_count = rollup_.nan_count + rollup.nan_count;
+    rollup_ = rollup;
+    rollup_.nan_count = nan_count;
+    rollup_.sum = 0;
+  } else {
+    if (rollup.min < rollup_.min) {
+      rollup_.min = rollup.min;
+      rollup_.min_time = rollup.min_time;
+    }
+    if (rollup.max > rollup_.max) {
+      rollup_.max = rollup.max;
+      rollup_.max_time = rollup.max_time;
+    }
+    if (is_counter_) {
+      if (rollup.first < rollup_.last) rollup_.resets += rollup_.last;
+      rollup_.resets += rollup.resets;
+    }
+    rollup_.last = rollup.last;
+    rollup_.last_time = rollup.last_time;
+    rollup_.count += rollup.count;
+    rollup_.nan_count += rollup.nan_count;
+  }
+  AddToSum(rollup.sum);
+}
+
+Rollup RollupFold::Take() {
+  Rollup out = std::exchange(rollup_, Rollup());
+  const double lost = std::exchange(lost_, 0);
+  if (out.count == 0) {
+    out.min = out.max = out.first = out.last = kNan;
+    out.min_time = out.max_time = out.first_time;
+    return out;
+  }
+  // Beyond the finite nothing that was lost makes sense; one kind of NaN, so that folds compare by their bits.
+  if (std::isfinite(out.sum)) out.sum += lost;
+  if (std::isnan(out.sum)) out.sum = kNan;
+  return out;
+}
+
+int64_t BucketStart(int64_t time, int64_t bucket_ns) {
+  const int64_t rest = time % bucket_ns;
+  return time - (rest < 0 ? rest + bucket_ns : rest);
+}
+
+void FoldSamples(std::span<const int64_t> times, std::span<const double> values, int64_t bucket_ns, bool is_counter,
+                 RollupColumns* out) {
+  RollupFold fold(is_counter);
+  for (size_t i = 0; i < times.size();) {
+    const int64_t start = BucketStart(times[i], bucket_ns);
+    for (; i < times.size() && times[i] - start < bucket_ns; ++i) fold.AddSample(times[i], values[i]);
+    out->push_back(start, fold.Take());
+  }
+}
+
+void FoldRollups(const RollupColumns& finer, int64_t bucket_ns, bool is_counter, RollupColumns* out) {
+  RollupFold fold(is_counter);
+  for (size_t i = 0; i < finer.size();) {
+    const int64_t start = BucketStart(finer.starts[i], bucket_ns);
+    for (; i < finer.size() && finer.starts[i] - start < bucket_ns; ++i) fold.AddRollup(finer.Get(i));
+    out->push_back(start, fold.Take());
+  }
+}
+
+Rollup MergeRollups(const Rollup& earlier, const Rollup& later, bool is_counter) {
+  if (earlier.count == 0 && earlier.nan_count == 0) return later;
+  if (later.count == 0 && later.nan_count == 0) return earlier;
+  RollupFold fold(is_counter);
+  fold.AddRollup(earlier);
+  fold.AddRollup(later);
+  Rollup out = fold.Take();
+  if (out.count > 0) {
+    out.sum = earlier.sum + later.sum;
+    if (std::isnan(out.sum)) out.sum = kNan;
+  }
+  return out;
+}
+
+}  // namespace pulseboard

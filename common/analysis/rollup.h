@@ -1,0 +1,49 @@
+// Folding samples into buckets, and buckets into longer ones. There is one way to fold, so that a bucket folded again
+// from the same samples is the same, bit for bit.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "common/model/rollups.h"
+
+namespace pulseboard {
+
+// One bucket in the making: samples, or rollups of shorter buckets, ascending by time. Not thread-safe.
+//
+// The sum is compensated (Neumaier): the error of each addition is summed as well and added at the end, once. So sums
+// of decimals come out as the decimal they should be, nearly always. A tier's sum is the fold of the sums of the tier
+// below.
+class RollupFold {
+ public:
+  // `is_counter`: keep account of falls (Rollup::resets).
+  explicit RollupFold(bool is_counter) : is_counter_(is_counter) {}
+
+  bool empty() const { return rollup_.count == 0 && rollup_.nan_count == 0; }
+  void AddSample(int64_t time, double value);
+  void AddRollup(const Rollup& rollup);
+  // The rollup of all that was added; the fold is empty after. REQUIRES: not empty.
+  Rollup Take();
+
+ private:
+  void AddToSum(double value);
+
+  const bool is_counter_;
+  double lost_ = 0;  // what rounding has left out of the sum so far
+  Rollup rollup_;
+};
+
+// Start of the bucket that holds `time`.
+int64_t BucketStart(int64_t time, int64_t bucket_ns);
+
+// Appends the buckets of sorted samples. Buckets that are split over two calls must not be.
+void FoldSamples(std::span<const int64_t> times, std::span<const double> values, int64_t bucket_ns, bool is_counter,
+                 RollupColumns* out);
+// The same from shorter buckets, which have all columns. REQUIRES: bucket_ns is a multiple of their length.
+void FoldRollups(const RollupColumns& finer, int64_t bucket_ns, bool is_counter, RollupColumns* out);
+
+// The rollup of two neighbouring stretches of time. Associative but for the rounding of the sums, which are added
+// plainly. For counters the fall from the one to the other is included.
+Rollup MergeRollups(const Rollup& earlier, const Rollup& later, bool is_counter);
+
+}  // namespace pulseboard

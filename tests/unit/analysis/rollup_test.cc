@@ -1,0 +1,128 @@
+#include "common/analysis/rollup.h"
+
+#include <gtest/gtest.h>
+
+#include <bit>
+#include <cmath>
+#include <limits>
+#include <random>
+#include <vector>
+
+namespace pulseboard {
+namespace {
+
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+Rollup Fold(const std::vector<double>& values, bool is_counter = false) {
+  RollupFold fold(is_counter);
+  for (size_t i = 0; i < values.size(); ++i) fold.AddSample(static_cast<int64_t>(i) * 10, values[i]);
+  return fold.Take();
+}
+
+TEST(Rollup, HoldsWhatTheBucketHeld) {
+  const Rollup r = Fold({3, 1, 4, 1, 5, 2});
+  EXPECT_EQ(r.count, 6);
+  EXPECT_EQ(r.sum, 16);
+  EXPECT_EQ(r.min, 1);
+  EXPECT_EQ(r.min_time, 10) << "the first of the smallest";
+  EXPECT_EQ(r.max, 5);
+  EXPECT_EQ(r.max_time, 40);
+  EXPECT_EQ(r.first, 3);
+  EXPECT_EQ(r.first_time, 0);
+  EXPECT_EQ(r.last, 2);
+  EXPECT_EQ(r.last_time, 50);
+  EXPECT_EQ(r.resets, 0);
+}
+
+TEST(Rollup, CountsNansAndLeavesThemOut) {
+  const Rollup r = Fold({kNan, 3, kNan, 1, kNan});
+  EXPECT_EQ(r.count, 2);
+  EXPECT_EQ(r.nan_count, 3);
+  EXPECT_EQ(r.sum, 4);
+  EXPECT_EQ(r.first_time, 10);
+  EXPECT_EQ(r.last_time, 30);
+  const Rollup none = Fold({kNan, kNan});
+  EXPECT_EQ(none.count, 0);
+  EXPECT_EQ(none.nan_count, 2);
+  EXPECT_TRUE(std::isnan(none.min) && std::isnan(none.last));
+  EXPECT_EQ(none.first_time, 0);
+  EXPECT_EQ(none.last_time, 10);
+}
+
+TEST(Rollup, IncreaseOfACounterIsExactOverResets) {
+  EXPECT_EQ(Fold({10, 15, 3, 7, 0, 2}, true).Increase(), 5 + 3 + 4 + 0 + 2);
+  EXPECT_EQ(Fold({10, kNan, 15}, true).Increase(), 5);
+  EXPECT_EQ(Fold({10, 15, 3}, false).resets, 0);
+}
+
+TEST(Rollup, SumsOfDecimalsAreTheDecimal) {
+  std::mt19937_64 random(1);
+  int off = 0;
+  for (int run = 0; run < 2'000; ++run) {
+    int64_t exact = 0;
+    std::vector<double> values;
+    for (int i = 0; i < 60; ++i) {
+      const auto cents = static_cast<int64_t>(random() % 1'000'000);
+      exact += cents;
+      values.push_back(static_cast<double>(cents) / 100);
+    }
+    off += Fold(values).sum == static_cast<double>(exact) / 100 ? 0 : 1;
+  }
+  EXPECT_LT(off, 100);
+}
+
+TEST(Rollup, InfinitiesGiveInfinityOrOneKindOfNan) {
+  EXPECT_EQ(Fold({1, kInfinity, 2}).sum, kInfinity);
+  EXPECT_EQ(Fold({1, -kInfinity}).min, -kInfinity);
+  EXPECT_EQ(std::bit_cast<uint64_t>(Fold({kInfinity, -kInfinity}).sum), std::bit_cast<uint64_t>(kNan));
+  EXPECT_EQ(Fold({std::numeric_limits<double>::max(), std::numeric_limits<double>::max()}).sum, kInfinity);
+}
+
+TEST(Rollup, FoldsIntoAlignedBucketsAlsoBeforeTheEpoch) {
+  const std::vector<int64_t> times = {-11, -10, -1, 0, 9, 35};
+  const std::vector<double> values = {1, 2, 3, 4, 5, 6};
+  RollupColumns out;
+  FoldSamples(times, values, 10, false, &out);
+  EXPECT_EQ(out.starts, (std::vector<int64_t>{-20, -10, 0, 30}));
+  EXPECT_EQ(out.counts, (std::vector<int64_t>{1, 2, 2, 1}));
+  EXPECT_EQ(out.sums, (std::vector<double>{1, 5, 9, 6}));
+  RollupColumns coarser;
+  FoldRollups(out, 20, false, &coarser);
+  EXPECT_EQ(coarser.starts, (std::vector<int64_t>{-20, 0, 20}));
+  EXPECT_EQ(coarser.counts, (std::vector<int64_t>{3, 2, 1}));
+}
+
+// All but the sum is the same whichever way it is put together.
+TEST(Rollup, MergesLikeOneFoldOverAll) {
+  std::mt19937_64 random(2);
+  for (int run = 0; run < 3'000; ++run) {
+    const bool counter = run % 2 == 0;
+    std::vector<double> values(1 + random() % 12);
+    for (double& v : values) v = random() % 5 == 0 ? kNan : static_cast<double>(random() % 20);
+    const size_t cut = random() % (values.size() + 1);
+    RollupFold a(counter), b(counter), all(counter);
+    for (size_t i = 0; i < values.size(); ++i) {
+      (i < cut ? a : b).AddSample(static_cast<int64_t>(i), values[i]);
+      all.AddSample(static_cast<int64_t>(i), values[i]);
+    }
+    const Rollup merged = MergeRollups(a.empty() ? Rollup() : a.Take(), b.empty() ? Rollup() : b.Take(), counter);
+    const Rollup whole = all.Take();
+    EXPECT_EQ(merged.count, whole.count);
+    EXPECT_EQ(merged.nan_count, whole.nan_count);
+    EXPECT_EQ(merged.sum, whole.sum);  // whole numbers: no rounding
+    EXPECT_EQ(merged.first_time, whole.first_time);
+    EXPECT_EQ(merged.last_time, whole.last_time);
+    EXPECT_EQ(merged.min_time, whole.min_time);
+    EXPECT_EQ(merged.max_time, whole.max_time);
+    EXPECT_EQ(merged.resets, whole.resets);
+    if (whole.count == 0) continue;
+    EXPECT_EQ(merged.min, whole.min);
+    EXPECT_EQ(merged.max, whole.max);
+    EXPECT_EQ(merged.first, whole.first);
+    EXPECT_EQ(merged.last, whole.last);
+  }
+}
+
+}  // namespace
+}  // namespace pulseboard
