@@ -161,6 +161,7 @@ class DurableStore final : public Store {
   int64_t last_commit_ PB_GUARDED_BY(commit_mu_) = 0;
   std::vector<SeriesId> unsaved_series_ PB_GUARDED_BY(commit_mu_);  // in the log, not yet in RocksDB
   StoreStats counters_ PB_GUARDED_BY(commit_mu_);
+  absl::Status sealing_status_ PB_GUARDED_BY(commit_mu_);  // of the maintainer's last round
 
   mutable Mutex queue_mu_;
   CondVar queue_changed_;

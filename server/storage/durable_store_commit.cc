@@ -85,6 +85,8 @@ void DurableStore::WaitForHeadRoom() {
     {
       MutexLock lock(&commit_mu_);
       if (head_.bytes() <= options_.head_bytes) return;
+      // Waiting helps only as long as sealing works: otherwise writers are told.
+      if (!sealing_status_.ok()) health_.SetSealing(sealing_status_);
     }
     WakeMaintainer();
     MutexLock lock(&commit_mu_);

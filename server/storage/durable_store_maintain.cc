@@ -57,6 +57,10 @@ void DurableStore::MaintainLoop() {
       next_checkpoint = steady_clock::now() + interval;
     }
     if (!status.ok()) PB_LOG(Error, "storage", "failed maintenance error={}", StatusMessage(status));
+    MutexLock commit_lock(&commit_mu_);
+    sealing_status_ = status;
+    if (status.ok()) health_.SetSealing(status);
+    head_room_.NotifyAll();
   }
 }
 

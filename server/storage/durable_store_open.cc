@@ -194,7 +194,6 @@ absl::Status DurableStore::ReplayRecord(const WalRecord& record) {
         return MakeError(ErrorReason::kBlockCorrupt, "log: commit " + std::to_string(record.commit_sequence) +
                                                          " defines series " + std::to_string(info->id) + " anew");
       }
-      head_.AddReplayedSeries(info->id);
       unsaved_series_.push_back(info->id);
       defined_.resize(std::max<size_t>(defined_.size(), static_cast<size_t>(info->id) + 1));
       defined_[static_cast<size_t>(info->id)] = true;

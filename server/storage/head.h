@@ -51,9 +51,6 @@ class Head {
 
   // The series is new: it has no samples anywhere, so Latest and HasBlocksFrom are known from now on.
   void AddNewSeries(SeriesId series) { At(series).latest_known = At(series).blocks_known = true; }
-  // As above for a series defined in the replayed log: it may have blocks, but every sample of it is being replayed.
-  void AddReplayedSeries(SeriesId series) { At(series).latest_known = true; }
-
   // Returns how many samples were older than the newest of their series.
   int64_t Apply(int64_t commit, int64_t now_monotonic_nanos, std::span<const SeriesId> series,
                 std::span<const int64_t> times, std::span<const double> values);

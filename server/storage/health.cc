@@ -30,13 +30,19 @@ void StoreHealth::SetRocks(const absl::Status& status) {
   UpdateLocked();
 }
 
+void StoreHealth::SetSealing(const absl::Status& status) {
+  MutexLock lock(&mu_);
+  sealing_ = AsRefusal(status);
+  UpdateLocked();
+}
+
 void StoreHealth::UpdateLocked() {
-  const bool healthy = log_.ok() && rocks_.ok();
+  const bool healthy = WorstLocked().ok();
   if (healthy == healthy_.exchange(healthy, std::memory_order_release)) return;
   if (healthy) {
     PB_LOG(Warning, "storage", "accepts writes again");
   } else {
-    PB_LOG(Error, "storage", "refuses writes error={}", StatusMessage(log_.ok() ? rocks_ : log_));
+    PB_LOG(Error, "storage", "refuses writes error={}", StatusMessage(WorstLocked()));
   }
 }
 

@@ -1,5 +1,5 @@
-// Whether the store takes writes, and if not, why. Fed by the log, by RocksDB's background errors, read on every
-// append.
+// Whether the store takes writes, and if not, why. Fed by the log, by RocksDB's background errors and by
+// sealing, read on every append.
 #pragma once
 
 #include <atomic>
@@ -16,21 +16,28 @@ class StoreHealth {
   absl::Status Check() const {
     if (healthy_.load(std::memory_order_acquire)) return absl::OkStatus();
     MutexLock lock(&mu_);
-    return log_.ok() ? rocks_ : log_;
+    return WorstLocked();
   }
   void SetLog(const absl::Status& status);
   void SetRocks(const absl::Status& status);
+  // The head is full and sealing, which would make room, fails; OK once it works again.
+  void SetSealing(const absl::Status& status);
   absl::Status rocks() const {
     MutexLock lock(&mu_);
     return rocks_;
   }
 
  private:
+  const absl::Status& WorstLocked() const PB_REQUIRES(mu_) {
+    if (!log_.ok()) return log_;
+    return rocks_.ok() ? sealing_ : rocks_;
+  }
   void UpdateLocked() PB_REQUIRES(mu_);
 
   mutable Mutex mu_;
   absl::Status log_ PB_GUARDED_BY(mu_);
   absl::Status rocks_ PB_GUARDED_BY(mu_);
+  absl::Status sealing_ PB_GUARDED_BY(mu_);
   std::atomic<bool> healthy_{true};
 };
 

@@ -7,6 +7,7 @@
 #include <rocksdb/table.h>
 #include <rocksdb/write_batch.h>
 
+#include <atomic>
 #include <cstdlib>
 #include <utility>
 #include <vector>
@@ -27,13 +28,18 @@ class ErrorListener final : public rocksdb::EventListener {
  public:
   explicit ErrorListener(std::function<void(const absl::Status&)> report) : report_(std::move(report)) {}
 
+  // No error since the last recovery.
+  bool is_well() const { return is_well_.load(); }
+
   void OnBackgroundError(rocksdb::BackgroundErrorReason reason, rocksdb::Status* status) noexcept override {
+    is_well_ = false;
     PB_LOG(Error, "storage", "failed rocksdb work reason={} error={}", static_cast<int>(reason), status->ToString());
     if (status->severity() >= rocksdb::Status::kHardError) Report(FromRocks(*status, "rocksdb"));
   }
   void OnErrorRecoveryEnd(const rocksdb::BackgroundErrorRecoveryInfo& info) noexcept override {
     PB_LOG(Warning, "storage", "ended rocksdb recovery was={} now={}", info.old_bg_error.ToString(),
            info.new_bg_error.ToString());
+    is_well_ = info.new_bg_error.ok();
     Report(FromRocks(info.new_bg_error, "rocksdb"));
   }
   void OnStallConditionsChanged(const rocksdb::WriteStallInfo& info) noexcept override {
@@ -46,10 +52,13 @@ class ErrorListener final : public rocksdb::EventListener {
     if (report_) report_(status);
   }
   const std::function<void(const absl::Status&)> report_;
+  std::atomic<bool> is_well_{true};
 };
 
-void CloseDatabase(rocksdb::DB* db) {
-  for (const rocksdb::Status& status : {db->SyncWAL(), db->Close()}) {
+void CloseDatabase(rocksdb::DB* db, const ErrorListener& listener) {
+  // A log file that met an error must not be touched again: RocksDB, as Debian builds it, aborts.
+  const rocksdb::Status synced = listener.is_well() ? db->SyncWAL() : rocksdb::Status::OK();
+  for (const rocksdb::Status& status : {synced, db->Close()}) {
     if (!status.ok() && !status.IsNotSupported()) {
       PB_LOG(Error, "storage", "failed closing rocksdb error={}", status.ToString());
     }
@@ -138,7 +147,10 @@ absl::StatusOr<std::unique_ptr<Rocks>> Rocks::Open(RocksOptions options) {
   db_options.db_write_buffer_size = kWriteBufferBytes;
   db_options.max_background_jobs = 2;
   db_options.keep_log_file_num = 4;
-  db_options.listeners.push_back(std::make_shared<ErrorListener>(options.on_background_status));
+  // Many families of few files each: sixteen threads per family would be most of the time that opening takes.
+  db_options.max_file_opening_threads = 1;
+  const auto listener = std::make_shared<ErrorListener>(options.on_background_status);
+  db_options.listeners.push_back(listener);
 
   std::vector<std::string> names;
   if (db_options.env->FileExists(options.directory + "/CURRENT").ok()) {
@@ -163,7 +175,7 @@ absl::StatusOr<std::unique_ptr<Rocks>> Rocks::Open(RocksOptions options) {
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   const rocksdb::Status opened = rocksdb::DB::Open(db_options, options.directory, descriptors, &handles, &db);
   if (!opened.ok()) return FromRocks(opened, "open " + options.directory);
-  rocks->db_.reset(db, &CloseDatabase);
+  rocks->db_.reset(db, [listener](rocksdb::DB* closing) { CloseDatabase(closing, *listener); });
   for (size_t i = 0; i < handles.size(); ++i) {
     FamilyPtr family(handles[i], ReleaseFamily{rocks->db_});
     if (const std::optional<Window> window = ParseFamilyName(descriptors[i].name)) {
