@@ -122,6 +122,12 @@ constexpr ConfigKey kKeys[] = {
     Integer("storage.max_producers_per_tenant", "producers", 1, 100'000'000,
             "Producers whose sequence is remembered; the oldest are forgotten first.",
             PB_FIELD(store.max_producers_per_tenant)),
+    Text("storage.backup_directory", "directory", kFixed,
+         "Where backups are kept, best on another disk. Empty: the server makes none.", PB_FIELD(store.backup_directory)),
+    Bytes("storage.backup_rate", 0, 1024 * kGiB, "Most bytes per second that a backup copies; 0 is no limit.",
+          PB_FIELD(store.backup_rate)),
+    Bytes("storage.verify_rate", 0, 1024 * kGiB, "Most bytes per second that a verification reads; 0 is no limit.",
+          PB_FIELD(store.verify_rate)),
 
     Duration("ingest.max_sample_age", kMinute, 36'500 * kNanosPerDay, kFixed,
              "Samples older than this, or than storage.raw_retention, are refused as TOO_OLD.",

@@ -1,4 +1,4 @@
-// pulseboardd: serve, agent, user, config, version.
+// pulseboardd: serve, agent, user, backup, restore, verify, delete, storage, config, version.
 #include <absl/synchronization/mutex.h>
 #include <CLI/CLI.hpp>
 
@@ -13,6 +13,8 @@
 #include "server/app/config_registry.h"
 #include "server/app/config_value.h"
 #include "server/app/serve.h"
+#include "server/app/storage_command.h"
+#include "server/app/storage_flags.h"
 #include "server/app/user_command.h"
 
 namespace pulseboard {
@@ -97,13 +99,7 @@ void AddUserAction(CLI::App* user, const char* name, const char* help, UserComma
                    const std::vector<const char*>& flags, UserCommandOptions* options) {
   CLI::App* command = user->add_subcommand(name, help);
   command->callback([options, action] { options->action = action; });
-  command->add_option("--server", options->server, "The server")->type_name("HOST:PORT")->required();
-  command->add_option("--user", options->user, "Who asks")->type_name("NAME")->required();
-  command->add_option("--password-file", options->password_file, "Its first line is the asker's password")
-      ->type_name("FILE")
-      ->required();
-  command->add_option("--pins", options->pins_file, "Where the certificates of first visits are kept")
-      ->type_name("FILE");
+  AddConnectionFlags(command, &options->connection);
   for (const std::string flag : flags) {
     if (flag == "name") command->add_option("--name", options->name, "The account")->type_name("NAME")->required();
     if (flag == "name?") command->add_option("--name", options->name, "The account; the asker's own by default");
@@ -156,6 +152,8 @@ int Run(int argc, char** argv) {
   const CLI::App* agent = AddAgent(&app, &agent_flags);
   UserCommandOptions user_options;
   const CLI::App* user = AddUser(&app, &user_options);
+  StorageCommandOptions storage_options;
+  AddStorageCommands(&app, &storage_options);
   const CLI::App* version = app.add_subcommand("version", "Prints the version");
 
   CLI11_PARSE(app, argc, argv);
@@ -166,6 +164,7 @@ int Run(int argc, char** argv) {
   }
   if (agent->parsed()) return RunAgentCommand(std::move(agent_flags));
   if (user->parsed()) return RunUserCommand(user_options);
+  if (StorageCommandGiven(app)) return RunStorageCommand(storage_options);
   if (config->parsed()) return RunConfig(config_flags, sample);
   if (version->parsed()) std::printf("pulseboardd %s\n", PULSEBOARD_VERSION);
   return 0;

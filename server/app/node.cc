@@ -24,8 +24,9 @@ const std::vector<std::string>& ServiceNames() {
   static const std::vector<std::string> names = {
       "pulseboard.v1.AuthService",           "pulseboard.v1.UserService",
       "pulseboard.v1.IngestService",         "pulseboard.v1.QueryService",
-      "pulseboard.v1.LiveService",           "grpc.health.v1.Health",
-      "grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection",
+      "pulseboard.v1.LiveService",           "pulseboard.v1.StorageService",
+      "grpc.health.v1.Health",               "grpc.reflection.v1.ServerReflection",
+      "grpc.reflection.v1alpha.ServerReflection",
   };
   return names;
 }
@@ -68,6 +69,7 @@ absl::Status Node::OpenStore() {
   hub_ = std::make_unique<Hub>(live);
   StoreOptions store = config_.store;
   store.clock = &clock_;
+  store.backup_files = {"tls.crt", "tls.key"};  // or clients that pinned the certificate would refuse a restored server
   auto opened = Store::Open(store, hub_.get());
   if (!opened.ok()) return WithContext(opened.status(), "open store " + store.directory);
   store_ = *std::move(opened);
@@ -104,6 +106,7 @@ absl::Status Node::Listen() {
   services.push_back(MakeIngestService(*authenticator_, *intake_, streams_));
   services.push_back(MakeQueryService(*authenticator_, *query_, streams_));
   services.push_back(MakeLiveService(*authenticator_, *hub_, streams_));
+  services.push_back(MakeStorageService(*authenticator_, *tenants_, *store_, streams_));
   services.push_back(MakeHealthService(*serving_, streams_));
   services.push_back(MakeReflectionService(ServiceNames(), streams_));
   services.push_back(MakeReflectionAlphaService(ServiceNames(), streams_));

@@ -7,20 +7,16 @@
 #include <utility>
 
 #include "common/base/errors.h"
-#include "common/client/channel.h"
-#include "common/client/pin_store.h"
-#include "common/client/session.h"
 #include "common/wire/status.h"
 #include "pulseboard/v1/user.grpc.pb.h"
+#include "server/app/api_connection.h"
 #include "server/app/files.h"
-#include "server/identity/secret.h"
 #include "server/identity/user_rules.h"
 
 namespace pulseboard {
 namespace {
 
 using Action = UserCommandOptions::Action;
-constexpr auto kCallTimeout = std::chrono::seconds(20);
 
 // `ROLE_ADMIN` as `ADMIN`.
 std::string ShortRole(v1::Role role) {
@@ -49,31 +45,16 @@ void Print(const v1::User& user) {
 class UserClient {
  public:
   static absl::StatusOr<std::unique_ptr<UserClient>> Connect(const UserCommandOptions& options) {
-    PB_ASSIGN_OR_RETURN(std::string password, ReadFirstLine(options.password_file));
-    PB_ASSIGN_OR_RETURN(
-        client::PinStore pins,
-        client::PinStore::Open(options.pins_file.empty() ? client::PinStore::DefaultPath() : options.pins_file));
-    PB_ASSIGN_OR_RETURN(const client::ServerTrust trust, client::ExamineTrustingFirstUse(options.server, pins));
-    if (trust.state == client::TrustState::kFirstVisit) {
-      std::fprintf(stderr, "first visit to %s: pinned certificate %s\n", options.server.c_str(),
-                   trust.certificate.fingerprint.c_str());
-    }
-    PB_ASSIGN_OR_RETURN(const auto channel, client::OpenChannel(options.server, trust));
-    std::unique_ptr<UserClient> out(new UserClient(channel));
-    const absl::Status logged_in = out->session_.LoginAndWait({options.user, password, ""});
-    sodium_memzero(password.data(), password.size());
-    PB_RETURN_IF_ERROR(logged_in);
-    return out;
+    PB_ASSIGN_OR_RETURN(auto connection, ApiConnection::Connect(options.connection));
+    return std::unique_ptr<UserClient>(new UserClient(std::move(connection)));
   }
-  ~UserClient() { session_.LogoutAndWait().IgnoreError(); }  // the session ends by itself if this does not arrive
 
   template <typename Request, typename Response>
   absl::StatusOr<Response> Call(grpc::Status (v1::UserService::Stub::*method)(grpc::ClientContext*, const Request&,
                                                                               Response*),
                                 const Request& request) {
     grpc::ClientContext context;
-    context.set_deadline(std::chrono::system_clock::now() + kCallTimeout);
-    client::AddBearer(&context, session_.CurrentToken());
+    connection_->Prepare(&context);
     Response response;
     PB_RETURN_IF_ERROR(FromGrpcStatus((stub_.get()->*method)(&context, request, &response)));
     return response;
@@ -92,7 +73,8 @@ class UserClient {
     return absl::OkStatus();
   }
   absl::StatusOr<std::string> FindId(const std::string& name) {
-    if (name.empty() || FoldCase(name) == FoldCase(session_.account().user_name)) return session_.account().user_id;
+    const client::Account account = connection_->session().account();
+    if (name.empty() || FoldCase(name) == FoldCase(account.user_name)) return account.user_id;
     std::string id;
     PB_RETURN_IF_ERROR(ForEach(name, [&](const v1::User& user) {
       if (FoldCase(user.user_name()) == FoldCase(name)) id = user.user_id();
@@ -102,10 +84,10 @@ class UserClient {
   }
 
  private:
-  explicit UserClient(const std::shared_ptr<grpc::Channel>& channel)
-      : session_(channel, {}), stub_(v1::UserService::NewStub(channel)) {}
+  explicit UserClient(std::unique_ptr<ApiConnection> connection)
+      : connection_(std::move(connection)), stub_(v1::UserService::NewStub(connection_->channel())) {}
 
-  client::Session session_;
+  const std::unique_ptr<ApiConnection> connection_;
   const std::unique_ptr<v1::UserService::Stub> stub_;
 };
 
@@ -145,7 +127,7 @@ absl::Status SetActive(const UserCommandOptions& options, bool active, UserClien
 absl::Status SetPassword(const UserCommandOptions& options, UserClient* client) {
   v1::ChangePasswordRequest request;
   PB_ASSIGN_OR_RETURN(*request.mutable_user_id(), client->FindId(options.name));
-  PB_ASSIGN_OR_RETURN(*request.mutable_current_password(), ReadFirstLine(options.password_file));
+  PB_ASSIGN_OR_RETURN(*request.mutable_current_password(), ReadFirstLine(options.connection.password_file));
   PB_ASSIGN_OR_RETURN(*request.mutable_new_password(), ReadFirstLine(options.new_password_file));
   return client->Call(&v1::UserService::Stub::ChangePassword, request).status();
 }

@@ -3,18 +3,17 @@
 
 #include <string>
 
+#include "server/app/api_connection.h"
+
 namespace pulseboard {
 
 struct UserCommandOptions {
   enum class Action { kCreate, kList, kSetRole, kDeactivate, kActivate, kPassword };
 
   Action action = Action::kList;
-  std::string server;         // host:port
-  std::string user;           // who asks; an ADMIN, or for kPassword the account itself
-  std::string password_file;  // first line: the password of `user`
-  std::string pins_file;      // empty: client::PinStore::DefaultPath()
-  std::string name;           // the account to make or change; for kPassword empty means `user`
-  std::string role;           // ADMIN, EDITOR, VIEWER or INGEST, any case
+  ConnectionFlags connection;  // `user`: an ADMIN, or for kPassword the account itself
+  std::string name;            // the account to make or change; for kPassword empty means `user`
+  std::string role;            // ADMIN, EDITOR, VIEWER or INGEST, any case
   std::string email;
   std::string display_name;
   std::string new_password_file;  // first line: the account's new password

@@ -15,7 +15,9 @@ class Authenticator;
 class Hub;
 class Intake;
 class QueryEngine;
+class Store;
 class StreamRegistry;
+class TenantRegistry;
 
 std::unique_ptr<grpc::Service> MakeAuthService(const Authenticator& authenticator, Accounts& accounts);
 std::unique_ptr<grpc::Service> MakeUserService(const Authenticator& authenticator, Accounts& accounts);
@@ -23,6 +25,8 @@ std::unique_ptr<grpc::Service> MakeIngestService(const Authenticator& authentica
                                                  StreamRegistry& streams);
 std::unique_ptr<grpc::Service> MakeQueryService(const Authenticator& authenticator, QueryEngine& engine,
                                                 StreamRegistry& streams);
+std::unique_ptr<grpc::Service> MakeStorageService(const Authenticator& authenticator, const TenantRegistry& tenants,
+                                                  Store& store, StreamRegistry& streams);
 std::unique_ptr<grpc::Service> MakeLiveService(const Authenticator& authenticator, Hub& hub, StreamRegistry& streams);
 
 }  // namespace pulseboard
