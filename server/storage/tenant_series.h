@@ -153,6 +153,7 @@ class TenantSeries {
                                                size_t limit) const;
   // Leaves in `ids` those that a matcher other than `label="value"` holds for.
   void Narrow(const Matcher& matcher, SeriesSet* ids) const;
+  bool HasMoreValues(const Name& name, std::string_view prefix, int64_t limit) const;
   SeriesSet MatchingRegex(const Name& name, const Matcher& matcher) const;
   void FilterOneByOne(const Name& name, const Matcher& matcher, SeriesSet* ids) const;
   static SeriesCounts Counts(const Postings& ids, const SeriesSet* within, const SeriesAgeLimits& ages);

@@ -75,9 +75,8 @@ void TenantSeries::Narrow(const Matcher& matcher, SeriesSet* ids) const {
     case Matcher::Op::kNotRegex:
       break;
   }
-  const bool one_by_one = !matcher.literals().alternatives && !IsAnything(matcher.value()) &&
-                          ids->size() < static_cast<int64_t>(name->values.size());
-  if (one_by_one) {
+  if (!matcher.literals().alternatives && !IsAnything(matcher.value()) &&
+      HasMoreValues(*name, matcher.literals().prefix, ids->size())) {
     FilterOneByOne(*name, matcher, ids);
     return;
   }
@@ -90,6 +89,16 @@ void TenantSeries::Narrow(const Matcher& matcher, SeriesSet* ids) const {
   } else {
     negated ? * ids -= matching : * ids &= matching;
   }
+}
+
+// Whether more than `limit` values begin with `prefix`.
+bool TenantSeries::HasMoreValues(const Name& name, std::string_view prefix, int64_t limit) const {
+  if (prefix.empty()) return static_cast<int64_t>(name.values.size()) > limit;
+  auto it = name.values.lower_bound(prefix);
+  for (; limit >= 0; --limit, ++it) {
+    if (it == name.values.end() || !pairs_[*it].value().starts_with(prefix)) return false;
+  }
+  return true;
 }
 
 SeriesSet TenantSeries::MatchingRegex(const Name& name, const Matcher& matcher) const {
