@@ -1,4 +1,4 @@
-// pulseboardd: serve, agent, user, backup, restore, verify, delete, storage, config, version.
+// pulseboardd: serve, agent, user, cardinality, backup, restore, verify, delete, storage, config, version.
 #include <absl/synchronization/mutex.h>
 #include <CLI/CLI.hpp>
 
@@ -9,6 +9,7 @@
 #include "common/base/errors.h"
 #include "common/base/log.h"
 #include "server/agent/agent.h"
+#include "server/app/cardinality_command.h"
 #include "server/app/config_loader.h"
 #include "server/app/config_registry.h"
 #include "server/app/config_value.h"
@@ -94,6 +95,17 @@ int RunAgentCommand(AgentFlags flags) {
   return RunAgent(flags.options);
 }
 
+CLI::App* AddCardinality(CLI::App* app, CardinalityCommandOptions* options) {
+  CLI::App* command = app->add_subcommand("cardinality", "Says which metrics and labels have, or make, most series");
+  AddConnectionFlags(command, &options->connection);
+  command->add_option("--selector", options->selector, "Only series this picks")->type_name("SELECTOR");
+  command->add_option("--order", options->order, "Largest first by: series, hour or day (created since)")
+      ->type_name("WHAT")
+      ->capture_default_str();
+  command->add_option("--limit", options->limit, "Rows per table, at most 1000")->capture_default_str();
+  return command;
+}
+
 // One `user` action with the flags it needs.
 void AddUserAction(CLI::App* user, const char* name, const char* help, UserCommandOptions::Action action,
                    const std::vector<const char*>& flags, UserCommandOptions* options) {
@@ -154,6 +166,8 @@ int Run(int argc, char** argv) {
   const CLI::App* user = AddUser(&app, &user_options);
   StorageCommandOptions storage_options;
   AddStorageCommands(&app, &storage_options);
+  CardinalityCommandOptions cardinality_options;
+  const CLI::App* cardinality = AddCardinality(&app, &cardinality_options);
   const CLI::App* version = app.add_subcommand("version", "Prints the version");
 
   CLI11_PARSE(app, argc, argv);
@@ -165,6 +179,7 @@ int Run(int argc, char** argv) {
   if (agent->parsed()) return RunAgentCommand(std::move(agent_flags));
   if (user->parsed()) return RunUserCommand(user_options);
   if (StorageCommandGiven(app)) return RunStorageCommand(storage_options);
+  if (cardinality->parsed()) return RunCardinalityCommand(cardinality_options);
   if (config->parsed()) return RunConfig(config_flags, sample);
   if (version->parsed()) std::printf("pulseboardd %s\n", PULSEBOARD_VERSION);
   return 0;

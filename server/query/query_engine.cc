@@ -1,7 +1,6 @@
 #include "server/query/query_engine.h"
 
 #include <algorithm>
-#include <map>
 #include <string>
 #include <utility>
 
@@ -118,42 +117,38 @@ absl::StatusOr<std::vector<SeriesId>> QueryEngine::Select(const QueryContext& co
   return store_.SelectSeries(context.tenant, compiled);
 }
 
-absl::StatusOr<std::vector<SeriesId>> QueryEngine::SelectForList(const QueryContext& context,
-                                                                 std::string_view selector) const {
-  if (!selector.empty()) return Select(context, selector);
+absl::StatusOr<Selector> QueryEngine::ParseForList(const QueryContext& context, std::string_view selector) const {
   PB_RETURN_IF_ERROR(CheckAlive(context));
-  return store_.SelectSeries(context.tenant, Selector());
+  return selector.empty() ? Selector() : Selector::Parse(selector);
 }
 
-absl::Status QueryEngine::VisitSeries(
-    const QueryContext& context, const std::vector<SeriesId>& ids,
-    const std::function<void(const std::shared_ptr<const SeriesInfo>&)>& visit) const {
-  for (size_t i = 0; i < ids.size(); ++i) {
-    if (i % kCheckAliveEvery == 0) PB_RETURN_IF_ERROR(CheckAlive(context));
-    if (const auto info = store_.GetSeries(ids[i]); info != nullptr) visit(info);
+// One page of the values of a label, and where the next one starts.
+absl::StatusOr<std::vector<LabelValueSummary>> QueryEngine::ListValues(const QueryContext& context,
+                                                                       std::string_view label, std::string_view list,
+                                                                       const PageRequest& request,
+                                                                       std::string* next_page_token) const {
+  PB_ASSIGN_OR_RETURN(const size_t page_size, PageSize(request));
+  PB_ASSIGN_OR_RETURN(const PagePosition position, Position(context, list, label, request));
+  PB_ASSIGN_OR_RETURN(const Selector selector, ParseForList(context, request.selector));
+  std::vector<LabelValueSummary> values = store_.ListLabelValues(
+      context.tenant, label, selector, position.first ? nullptr : &position.after, page_size + 1);
+  size_t kept = 0;
+  for (size_t bytes = 0; kept < values.size() && kept < page_size && bytes < kPageBytes; ++kept) {
+    bytes += 32 + values[kept].value.size();
   }
-  return absl::OkStatus();
+  if (kept < values.size()) *next_page_token = NextToken(context, list, label, request, values[kept - 1].value);
+  values.resize(kept);
+  return values;
 }
 
 absl::StatusOr<MetricsPage> QueryEngine::ListMetrics(const QueryContext& context, const PageRequest& request) const {
-  PB_ASSIGN_OR_RETURN(const size_t page_size, PageSize(request));
-  PB_ASSIGN_OR_RETURN(const PagePosition position, Position(context, "metrics", "", request));
-  PB_ASSIGN_OR_RETURN(const std::vector<SeriesId> ids, SelectForList(context, request.selector));
-  std::map<std::string, MetricSummary> metrics;
-  PB_RETURN_IF_ERROR(VisitSeries(context, ids, [&](const std::shared_ptr<const SeriesInfo>& info) {
-    const std::string& name = info->key.metric;
-    if (!position.first && name <= position.after) return;
-    const auto [it, is_new] = metrics.try_emplace(name);
-    if (is_new) it->second = {name, info->metadata, 0};
-    ++it->second.series_count;
-  }));
   MetricsPage page;
-  for (auto& [name, metric] : metrics) {
-    if (page.metrics.size() == page_size) {
-      page.next_page_token = NextToken(context, "metrics", "", request, page.metrics.back().name);
-      break;
-    }
-    page.metrics.push_back(std::move(metric));
+  PB_ASSIGN_OR_RETURN(std::vector<LabelValueSummary> names,
+                      ListValues(context, kMetricNameLabel, "metrics", request, &page.next_page_token));
+  for (LabelValueSummary& name : names) {
+    const auto first = store_.GetSeries(name.first_series);
+    page.metrics.push_back(
+        {std::move(name.value), first == nullptr ? SeriesMetadata() : first->metadata, name.series_count});
   }
   return page;
 }
@@ -161,7 +156,8 @@ absl::StatusOr<MetricsPage> QueryEngine::ListMetrics(const QueryContext& context
 absl::StatusOr<SeriesPage> QueryEngine::ListSeries(const QueryContext& context, const PageRequest& request) const {
   PB_ASSIGN_OR_RETURN(const size_t page_size, PageSize(request));
   PB_ASSIGN_OR_RETURN(const PagePosition position, Position(context, "series", "", request));
-  PB_ASSIGN_OR_RETURN(const std::vector<SeriesId> ids, SelectForList(context, request.selector));
+  PB_ASSIGN_OR_RETURN(const Selector selector, ParseForList(context, request.selector));
+  const std::vector<SeriesId> ids = store_.SelectSeries(context.tenant, selector);
   auto next = ids.begin();
   if (!position.first) {
     if (position.after.size() != sizeof(SeriesId)) return ParsePageToken("", {}).status();
@@ -187,29 +183,21 @@ absl::StatusOr<SeriesPage> QueryEngine::ListSeries(const QueryContext& context, 
 absl::StatusOr<LabelValuesPage> QueryEngine::ListLabelValues(const QueryContext& context, std::string_view label,
                                                              const PageRequest& request) const {
   if (label != kMetricNameLabel) PB_RETURN_IF_ERROR(ValidateLabelName("label", label));
-  PB_ASSIGN_OR_RETURN(const size_t page_size, PageSize(request));
-  PB_ASSIGN_OR_RETURN(const PagePosition position, Position(context, "label values", label, request));
-  PB_ASSIGN_OR_RETURN(const std::vector<SeriesId> ids, SelectForList(context, request.selector));
-  std::map<std::string, int64_t, std::less<>> counts;
-  PB_RETURN_IF_ERROR(VisitSeries(context, ids, [&](const std::shared_ptr<const SeriesInfo>& info) {
-    const std::string_view value = info->key.Get(label);
-    if (value.empty() || (!position.first && value <= position.after)) return;
-    const auto it = counts.find(value);
-    if (it != counts.end()) {
-      ++it->second;
-    } else {
-      counts.emplace(value, 1);
-    }
-  }));
   LabelValuesPage page;
-  for (const auto& [value, count] : counts) {
-    if (page.values.size() == page_size) {
-      page.next_page_token = NextToken(context, "label values", label, request, page.values.back().value);
-      break;
-    }
-    page.values.push_back({value, count});
-  }
+  PB_ASSIGN_OR_RETURN(std::vector<LabelValueSummary> values,
+                      ListValues(context, label, "label values", request, &page.next_page_token));
+  for (LabelValueSummary& value : values) page.values.push_back({std::move(value.value), value.series_count});
   return page;
+}
+
+absl::StatusOr<CardinalityReport> QueryEngine::GetCardinality(const QueryContext& context,
+                                                              const CardinalityRequest& request) const {
+  if (request.limit < 0) {
+    return BadField("limit", std::to_string(request.limit), "0 to " + std::to_string(kMaxCardinalityLimit));
+  }
+  const int32_t limit = request.limit == 0 ? kDefaultCardinalityLimit : std::min(request.limit, kMaxCardinalityLimit);
+  PB_ASSIGN_OR_RETURN(const Selector selector, ParseForList(context, request.selector));
+  return store_.Cardinality(context.tenant, selector, request.order, static_cast<size_t>(limit));
 }
 
 absl::StatusOr<LatestSamples> QueryEngine::QueryLatest(const QueryContext& context, std::string_view selector) const {

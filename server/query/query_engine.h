@@ -80,6 +80,11 @@ struct LabelValuesPage {
   std::vector<LabelValueCount> values;
   std::string next_page_token;
 };
+struct CardinalityRequest {
+  std::string selector;  // empty: all
+  CardinalityOrder order = CardinalityOrder::kSeries;
+  int32_t limit = 0;  // 0: kDefaultCardinalityLimit
+};
 struct LatestSample {
   std::shared_ptr<const SeriesInfo> series;
   Sample sample;
@@ -124,6 +129,8 @@ struct QueryStats {
 inline constexpr int32_t kDefaultPageSize = 1'000;
 inline constexpr int32_t kMaxPageSize = 10'000;
 inline constexpr int32_t kMaxPoints = 100'000;
+inline constexpr int32_t kDefaultCardinalityLimit = 20;
+inline constexpr int32_t kMaxCardinalityLimit = 1'000;
 
 // Thread-safe. Store and clock must outlive it. The reading functions run on the calling thread, check cancellation and
 // deadline as they go (CANCELLED, or QUERY_TOO_BROAD when the time is up) and answer BAD_SELECTOR, BAD_FIELD,
@@ -159,6 +166,8 @@ class QueryEngine {
   absl::StatusOr<SeriesPage> ListSeries(const QueryContext& context, const PageRequest& request) const;
   absl::StatusOr<LabelValuesPage> ListLabelValues(const QueryContext& context, std::string_view label,
                                                   const PageRequest& request) const;
+  absl::StatusOr<CardinalityReport> GetCardinality(const QueryContext& context,
+                                                   const CardinalityRequest& request) const;
   absl::StatusOr<LatestSamples> QueryLatest(const QueryContext& context, std::string_view selector) const;
   // Opens a consistent view; read it chunk by chunk (range_cursor.h).
   absl::StatusOr<std::unique_ptr<RangeCursor>> OpenRange(const QueryContext& context, const RangeRequest& request);
@@ -175,9 +184,10 @@ class QueryEngine {
  private:
   friend class RangeCursor;
   absl::StatusOr<std::vector<SeriesId>> Select(const QueryContext& context, std::string_view selector) const;
-  absl::StatusOr<std::vector<SeriesId>> SelectForList(const QueryContext& context, std::string_view selector) const;
-  absl::Status VisitSeries(const QueryContext& context, const std::vector<SeriesId>& ids,
-                           const std::function<void(const std::shared_ptr<const SeriesInfo>&)>& visit) const;
+  absl::StatusOr<Selector> ParseForList(const QueryContext& context, std::string_view selector) const;
+  absl::StatusOr<std::vector<LabelValueSummary>> ListValues(const QueryContext& context, std::string_view label,
+                                                            std::string_view list, const PageRequest& request,
+                                                            std::string* next_page_token) const;
   absl::Status CheckSeriesCount(std::string_view selector, size_t count) const;
 
   Store& store_;

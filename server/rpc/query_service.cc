@@ -43,6 +43,47 @@ void ToProto(const LabelValuesPage& page, v1::ListLabelValuesResponse* out) {
   out->set_next_page_token(page.next_page_token);
 }
 
+void ToProto(const SeriesCounts& counts, v1::SeriesCounts* out) {
+  out->set_series_count(counts.series);
+  out->set_created_last_hour_count(counts.created_last_hour);
+  out->set_created_last_day_count(counts.created_last_day);
+}
+
+void ToProto(const CardinalityReport& report, v1::GetCardinalityResponse* out) {
+  ToProto(report.total, out->mutable_total());
+  for (const CardinalityEntry& metric : report.metrics) {
+    v1::NameCardinality* to = out->add_metrics();
+    to->set_name(metric.value);
+    ToProto(metric.counts, to->mutable_counts());
+  }
+  for (const CardinalityEntry& label : report.labels) {
+    v1::NameCardinality* to = out->add_labels();
+    to->set_name(label.label);
+    to->set_value_count(label.value_count);
+    ToProto(label.counts, to->mutable_counts());
+  }
+  for (const CardinalityEntry& value : report.label_values) {
+    v1::LabelValueCardinality* to = out->add_label_values();
+    to->set_label(value.label);
+    to->set_value(value.value);
+    ToProto(value.counts, to->mutable_counts());
+  }
+}
+
+absl::StatusOr<CardinalityOrder> FromProto(v1::CardinalityOrder order) {
+  switch (order) {
+    case v1::CARDINALITY_ORDER_UNSPECIFIED:
+    case v1::CARDINALITY_ORDER_SERIES:
+      return CardinalityOrder::kSeries;
+    case v1::CARDINALITY_ORDER_CREATED_LAST_HOUR:
+      return CardinalityOrder::kCreatedLastHour;
+    case v1::CARDINALITY_ORDER_CREATED_LAST_DAY:
+      return CardinalityOrder::kCreatedLastDay;
+    default:
+      return BadField("order", std::to_string(static_cast<int>(order)), "a CardinalityOrder");
+  }
+}
+
 void ToProto(const LatestSamples& latest, v1::QueryLatestResponse* out) {
   for (const LatestSample& sample : latest.samples) {
     v1::LatestSample* to = out->add_samples();
@@ -118,6 +159,15 @@ class QueryService final : public v1::QueryService::CallbackService {
                                             v1::ListLabelValuesResponse* response) override {
     return Run(context, response, [this, request](const QueryContext& query) {
       return engine_.ListLabelValues(query, request->label(), ToPageRequest(*request));
+    });
+  }
+
+  grpc::ServerUnaryReactor* GetCardinality(grpc::CallbackServerContext* context,
+                                           const v1::GetCardinalityRequest* request,
+                                           v1::GetCardinalityResponse* response) override {
+    return Run(context, response, [this, request](const QueryContext& query) -> absl::StatusOr<CardinalityReport> {
+      PB_ASSIGN_OR_RETURN(const CardinalityOrder order, FromProto(request->order()));
+      return engine_.GetCardinality(query, {request->selector(), order, request->limit()});
     });
   }
 

@@ -45,6 +45,23 @@ std::vector<SeriesId> DurableStore::SelectSeries(TenantId tenant, const Selector
   return index_->Select(tenant, selector);
 }
 
+std::vector<LabelValueSummary> DurableStore::ListLabelValues(TenantId tenant, std::string_view label,
+                                                             const Selector& selector, const std::string* after,
+                                                             size_t limit) const {
+  return index_->LabelValues(tenant, label, selector, after, limit);
+}
+
+CardinalityReport DurableStore::Cardinality(TenantId tenant, const Selector& selector, CardinalityOrder order,
+                                            size_t limit) const {
+  const int64_t now = options_.clock->NowUnixNanos();
+  SeriesAgeLimits ages;
+  {
+    MutexLock lock(&ages_mu_);
+    ages = {series_ages_.FirstIdSince(now - kNanosPerDay / 24), series_ages_.FirstIdSince(now - kNanosPerDay)};
+  }
+  return index_->Cardinality(tenant, selector, ages, order, limit);
+}
+
 int64_t DurableStore::SeriesCount(TenantId tenant) const { return index_->Count(tenant); }
 
 int64_t DurableStore::SeriesCount(TenantId tenant, std::string_view metric) const {

@@ -25,6 +25,7 @@
 #include "server/storage/read_view.h"
 #include "server/storage/rocks.h"
 #include "server/storage/sealer.h"
+#include "server/storage/series_ages.h"
 #include "server/storage/series_index.h"
 #include "server/storage/store.h"
 #include "server/storage/wal.h"
@@ -54,6 +55,10 @@ class DurableStore final : public Store {
   std::optional<SeriesId> FindSeries(TenantId tenant, const SeriesKey& key) const override;
   std::shared_ptr<const SeriesInfo> GetSeries(SeriesId id) const override;
   std::vector<SeriesId> SelectSeries(TenantId tenant, const Selector& selector) const override;
+  std::vector<LabelValueSummary> ListLabelValues(TenantId tenant, std::string_view label, const Selector& selector,
+                                                 const std::string* after, size_t limit) const override;
+  CardinalityReport Cardinality(TenantId tenant, const Selector& selector, CardinalityOrder order,
+                                size_t limit) const override;
   int64_t SeriesCount(TenantId tenant) const override;
   int64_t SeriesCount(TenantId tenant, std::string_view metric) const override;
 
@@ -77,8 +82,8 @@ class DurableStore final : public Store {
   // The following serve StoreOperations (store_operations.cc).
   const StoreOptions& options() const { return options_; }
   LogFileSystem& files() const { return *files_; }
-  // Puts RocksDB's files and the log's, as hard links, into `staging`/db and `staging`/wal; which must not exist. Pushes go
-  // on meanwhile, sealing waits.
+  // Puts RocksDB's files and the log's, as hard links, into `staging`/db and `staging`/wal; which must not exist.
+  // Pushes go on meanwhile, sealing waits.
   absl::StatusOr<StoreCut> CutForBackup(const std::string& staging);
 
  private:
@@ -103,6 +108,7 @@ class DurableStore final : public Store {
   absl::Status OpenRocks();
   absl::Status LoadIdentity();
   absl::Status LoadSeries();
+  absl::Status LoadSeriesAges();
   absl::Status LoadProducers();
   absl::Status ReplayLog();
   absl::Status ReplayRecord(const WalRecord& record) PB_REQUIRES(maintenance_mu_);
@@ -148,6 +154,8 @@ class DurableStore final : public Store {
   std::map<std::string, std::unique_ptr<Table>, std::less<>> tables_;
   std::unique_ptr<BlockStore> blocks_;
   std::unique_ptr<SeriesIndex> index_;
+  mutable Mutex ages_mu_;  // a leaf
+  SeriesAges series_ages_ PB_GUARDED_BY(ages_mu_);
   std::unique_ptr<Wal> wal_;
   std::vector<Tier> tiers_;  // raw first; fixed once open
 

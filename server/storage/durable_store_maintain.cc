@@ -141,6 +141,12 @@ absl::Status DurableStore::WriteCheckpoint() {
                                     : batch.Put(rocks_->fixed("producers"), key, ProducerTable::Value(change.position));
     if (status.ok()) status = FromRocks(put, "save producer");
   }
+  {
+    MutexLock lock(&ages_mu_);
+    series_ages_.Note(options_.clock->NowUnixNanos(), index_->next_id());
+    value = series_ages_.Encode();
+  }
+  if (status.ok()) status = FromRocks(batch.Put(rocks_->fixed("meta"), kSeriesAgesKey, value), "save ages of series");
   value.clear();
   PutLittleEndian(&value, checkpoint);
   if (status.ok()) status = FromRocks(batch.Put(rocks_->fixed("meta"), kCheckpointKey, value), "save checkpoint");

@@ -51,6 +51,7 @@ absl::StatusOr<std::unique_ptr<Store>> DurableStore::Open(StoreOptions options, 
   PB_RETURN_IF_ERROR(store->OpenRocks());
   PB_RETURN_IF_ERROR(store->LoadIdentity());
   PB_RETURN_IF_ERROR(store->LoadSeries());
+  PB_RETURN_IF_ERROR(store->LoadSeriesAges());
   PB_RETURN_IF_ERROR(store->LoadProducers());
   PB_RETURN_IF_ERROR(store->ReplayLog());
   store->operations_ = MakeStoreOperations(store.get());
@@ -127,6 +128,18 @@ absl::Status DurableStore::LoadSeries() {
     defined_[static_cast<size_t>(info->id)] = true;
   }
   return FromRocks(it->status(), "load series");
+}
+
+absl::Status DurableStore::LoadSeriesAges() {
+  PB_ASSIGN_OR_RETURN(const std::string saved, ReadMeta(kSeriesAgesKey));
+  MutexLock lock(&ages_mu_);
+  // They are for people's eyes: damage costs the answer to "since when", nothing else.
+  if (!saved.empty() && !series_ages_.Decode(saved)) {
+    PB_LOG(Warning, "storage", "dropped unreadable ages of series");
+    series_ages_ = SeriesAges();
+  }
+  series_ages_.Note(options_.clock->NowUnixNanos(), index_->next_id());
+  return absl::OkStatus();
 }
 
 absl::Status DurableStore::LoadProducers() {

@@ -11,5 +11,6 @@ inline constexpr char kFormatKey[] = "store/format";
 inline constexpr char kStoreIdKey[] = "store/id";
 inline constexpr char kCheckpointKey[] = "store/checkpoint";
 inline constexpr char kNextSeriesIdKey[] = "store/next_series_id";
+inline constexpr char kSeriesAgesKey[] = "store/series_ages";
 
 }  // namespace pulseboard

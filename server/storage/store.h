@@ -23,6 +23,7 @@
 #include "common/model/rollups.h"
 #include "common/model/samples.h"
 #include "common/model/selector.h"
+#include "server/storage/cardinality.h"
 #include "server/storage/tiers.h"
 
 namespace pulseboard {
@@ -157,6 +158,15 @@ class Store {
   virtual std::shared_ptr<const SeriesInfo> GetSeries(SeriesId id) const = 0;
   // Ascending ids of the tenant's series that match.
   virtual std::vector<SeriesId> SelectSeries(TenantId tenant, const Selector& selector) const = 0;
+  // Distinct values of a label (`__name__`: metrics) among the series that match, ascending, those after `after` (null:
+  // all), at most `limit`. Costs by the page, not by the series.
+  virtual std::vector<LabelValueSummary> ListLabelValues(TenantId tenant, std::string_view label,
+                                                         const Selector& selector, const std::string* after,
+                                                         size_t limit) const = 0;
+  // The metrics, labels and label values with most series, `limit` of each. Looks at every label value: some hundred
+  // milliseconds for a million.
+  virtual CardinalityReport Cardinality(TenantId tenant, const Selector& selector, CardinalityOrder order,
+                                        size_t limit) const = 0;
   virtual int64_t SeriesCount(TenantId tenant) const = 0;
   virtual int64_t SeriesCount(TenantId tenant, std::string_view metric) const = 0;
 

@@ -30,6 +30,14 @@ class ForwardingStore : public Store {
   std::vector<SeriesId> SelectSeries(TenantId tenant, const Selector& selector) const override {
     return real_.SelectSeries(tenant, selector);
   }
+  std::vector<LabelValueSummary> ListLabelValues(TenantId tenant, std::string_view label, const Selector& selector,
+                                                 const std::string* after, size_t limit) const override {
+    return real_.ListLabelValues(tenant, label, selector, after, limit);
+  }
+  CardinalityReport Cardinality(TenantId tenant, const Selector& selector, CardinalityOrder order,
+                                size_t limit) const override {
+    return real_.Cardinality(tenant, selector, order, limit);
+  }
   int64_t SeriesCount(TenantId tenant) const override { return real_.SeriesCount(tenant); }
   int64_t SeriesCount(TenantId tenant, std::string_view metric) const override {
     return real_.SeriesCount(tenant, metric);

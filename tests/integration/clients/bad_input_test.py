@@ -66,6 +66,7 @@ class BadInputTest(h.ServerTestCase):
 
     def test_selectors(self):
         self.check_all(bad_requests.selector_rows())
+        self.check_all(bad_requests.cardinality_rows())
 
     def test_pages(self):
         for i in range(3):

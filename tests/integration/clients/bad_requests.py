@@ -252,12 +252,18 @@ def with_selector(method, selector):
 
 
 def selector_rows():
-    methods = ("ListMetrics", "ListSeries", "ListLabelValues", "QueryLatest", "QueryRange", "Subscribe")
+    methods = ("ListMetrics", "ListSeries", "ListLabelValues", "GetCardinality", "QueryLatest", "QueryRange", "Subscribe")
     rows = [Row(method, case, with_selector(method, selector), "INVALID_ARGUMENT", "BAD_SELECTOR")
             for method in methods for case, selector in BAD_SELECTORS]
     # Where a selector is required, none is as wrong as a bad one.
     return rows + [Row(method, "empty selector", with_selector(method, ""), "INVALID_ARGUMENT", "BAD_SELECTOR")
                    for method in ("QueryLatest", "QueryRange", "Subscribe")]
+
+
+def cardinality_rows():
+    return [bad_field("GetCardinality", "negative limit", "limit", limit=-1),
+            bad_field("GetCardinality", "unknown order", "order", order=99),
+            Row("GetCardinality", "huge limit is coerced", h.query_pb2.GetCardinalityRequest(limit=(1 << 31) - 1), "OK")]
 
 
 def page_rows(tokens):

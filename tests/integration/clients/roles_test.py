@@ -14,7 +14,7 @@ ALLOWED = {
     "RegisterUser": EVERYONE, "CreateUser": {ADMIN}, "GetUser": {ADMIN}, "ListUsers": {ADMIN}, "UpdateProfile": {ADMIN},
     "SetRole": {ADMIN}, "SetActive": {ADMIN}, "ChangePassword": {ADMIN}, "GetPreferences": EVERYONE,
     "UpdatePreferences": EVERYONE, "Push": PUSHERS, "PushStream": PUSHERS, "ListMetrics": READERS, "ListSeries": READERS,
-    "ListLabelValues": READERS, "QueryLatest": READERS, "QueryRange": READERS, "Subscribe": READERS,
+    "ListLabelValues": READERS, "GetCardinality": READERS, "QueryLatest": READERS, "QueryRange": READERS, "Subscribe": READERS,
 }
 WITHOUT_ACCOUNT = {"Login", "RefreshSession", "RegisterUser"}
 PASSWORD = "correct horse battery"

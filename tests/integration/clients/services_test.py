@@ -29,6 +29,15 @@ class Services:
         self.assertEqual(client.failure("RefreshSession", refresh_token=spent).reason, "TOKEN_INVALID")
         self.assertEqual(client.failure("WhoAmI", metadata=h.bearer(renewed.tokens.access_token)).reason, "TOKEN_INVALID")
 
+    def test_cardinality_names_the_largest_metrics_and_labels(self):
+        self.admin.call("Push", samples=[h.sample(f"count.m{i % 3}", pod=f"p{i}", zone="z") for i in range(10)])
+        answer = self.admin.call("GetCardinality", selector='{zone="z",__name__=~"count.*"}', limit=2)
+        self.assertEqual((answer.total.series_count, answer.total.created_last_hour_count), (10, 10))
+        self.assertEqual([(m.name, m.counts.series_count) for m in answer.metrics], [("count.m0", 4), ("count.m1", 3)])
+        self.assertEqual([(n.name, n.value_count) for n in answer.labels][0], ("pod", 10))
+        first = answer.label_values[0]
+        self.assertEqual((first.label, first.value, first.counts.created_last_day_count), ("zone", "z", 10))
+
     def test_push_is_acknowledged_durable_and_read_back(self):
         pushed = [h.sample("push.row", value, seconds_ago=10 - value, host="a") for value in (1.0, 2.5, -0.0)]
         response = self.admin.call("Push", samples=pushed)

@@ -88,6 +88,19 @@ TEST_F(QueryEngineTest, PagesThroughMetricsAndLabelValues) {
   EXPECT_EQ(hosts.size(), 25U);
 }
 
+TEST_F(QueryEngineTest, CountsSeriesWithinItsLimits) {
+  const auto report = engine_.GetCardinality(Context(), {});
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_GT(report->total.series, 0);
+  EXPECT_EQ(report->total.series, report->total.created_last_hour) << "the store is new";
+  EXPECT_EQ(engine_.GetCardinality(Context(), {"", CardinalityOrder::kSeries, 1})->metrics.size(), 1U);
+  EXPECT_TRUE(engine_.GetCardinality(Context(), {"", CardinalityOrder::kSeries, 1 << 30}).ok());
+  EXPECT_TRUE(HasReason(engine_.GetCardinality(Context(), {"", CardinalityOrder::kSeries, -1}).status(),
+                        ErrorReason::kBadField));
+  EXPECT_TRUE(HasReason(engine_.GetCardinality(Context(), {"m{", CardinalityOrder::kSeries, 1}).status(),
+                        ErrorReason::kBadSelector));
+}
+
 TEST_F(QueryEngineTest, EndsAPageOfWideSeriesEarly) {
   const std::string value(1'000, 'v');
   for (int i = 0; i < 60; ++i) {
