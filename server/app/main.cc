@@ -1,4 +1,4 @@
-// pulseboardd: serve, agent, user, cardinality, backup, restore, verify, delete, storage, config, version.
+// pulseboardd: serve, agent, user, cardinality, backup, restore, verify, delete, storage, wal, config, version.
 #include <absl/synchronization/mutex.h>
 #include <CLI/CLI.hpp>
 
@@ -17,6 +17,7 @@
 #include "server/app/storage_command.h"
 #include "server/app/storage_flags.h"
 #include "server/app/user_command.h"
+#include "server/app/wal_command.h"
 
 namespace pulseboard {
 namespace {
@@ -142,6 +143,35 @@ CLI::App* AddUser(CLI::App* app, UserCommandOptions* options) {
   return user;
 }
 
+struct WalFlags {
+  ConfigFlags config;
+  WalCommandOptions options;
+};
+
+CLI::App* AddWal(CLI::App* app, WalFlags* flags) {
+  CLI::App* wal = app->add_subcommand("wal", "Looks through the write-ahead log of a stopped server, repairs it");
+  wal->require_subcommand(1);
+  CLI::App* inspect = wal->add_subcommand("inspect", "Lists segments, records and damage; changes nothing");
+  CLI::App* repair = wal->add_subcommand("repair", "Leaves out what is damaged and keeps all the rest");
+  repair->callback([flags] { flags->options.repair = true; });
+  repair->add_flag("--dry-run", flags->options.dry_run, "Only says what it would do");
+  for (CLI::App* command : {inspect, repair}) {
+    command->add_option("--config", flags->config.file, "Settings, TOML")->type_name("FILE");
+    command->add_option("--data", flags->config.data, "The data directory; else the settings'")->type_name("DIR");
+  }
+  return wal;
+}
+
+int RunWal(const WalFlags& flags) {
+  const auto sources = ToSources(flags.config);
+  if (!sources.ok()) return Fail(sources.status());
+  const auto config = LoadConfig(*sources);
+  if (!config.ok()) return Fail(config.status());
+  WalCommandOptions options = flags.options;
+  options.directory = config->values.store.directory;
+  return RunWalCommand(options);
+}
+
 int Run(int argc, char** argv) {
   CLI::App app("Pulseboard's server: takes, keeps and streams metrics.", "pulseboardd");
   app.require_subcommand(1);
@@ -168,6 +198,8 @@ int Run(int argc, char** argv) {
   AddStorageCommands(&app, &storage_options);
   CardinalityCommandOptions cardinality_options;
   const CLI::App* cardinality = AddCardinality(&app, &cardinality_options);
+  WalFlags wal_flags;
+  const CLI::App* wal = AddWal(&app, &wal_flags);
   const CLI::App* version = app.add_subcommand("version", "Prints the version");
 
   CLI11_PARSE(app, argc, argv);
@@ -180,6 +212,7 @@ int Run(int argc, char** argv) {
   if (user->parsed()) return RunUserCommand(user_options);
   if (StorageCommandGiven(app)) return RunStorageCommand(storage_options);
   if (cardinality->parsed()) return RunCardinalityCommand(cardinality_options);
+  if (wal->parsed()) return RunWal(wal_flags);
   if (config->parsed()) return RunConfig(config_flags, sample);
   if (version->parsed()) std::printf("pulseboardd %s\n", PULSEBOARD_VERSION);
   return 0;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <filesystem>
 #include <random>
 
 #include "common/base/errors.h"
@@ -68,7 +69,7 @@ absl::Status Wal::WriteGroup(const SegmentPtr& segment) {
     synced = segment->synced_bytes;
   }
   for (const PendingFrame& frame : frames_) {
-    FinishFrame(group_.data() + frame.offset, frame.payload_bytes, segment->header.salt, synced);
+    FinishFrame(group_.data() + frame.offset, FrameType::kCommit, frame.payload_bytes, segment->header.salt, synced);
   }
   absl::Status status = segment->file->WriteAt(offset, group_);
   if (status.ok() && options_.fsync) status = TimedSync(segment->file.get());
@@ -252,7 +253,11 @@ absl::Status Wal::Read(int64_t after, int64_t up_to,
   std::vector<int64_t> starts, limits;
   {
     MutexLock lock(&mu_);
-    const int64_t oldest = segments_.empty() ? 1 : segments_.front()->header.first_commit;
+    int64_t oldest = segments_.empty() ? 1 : segments_.front()->header.first_commit;
+    // Behind a gap that the reader would have to cross.
+    for (const CommitRange& gap : gaps_) {
+      if (gap.last > after && gap.first <= up_to) oldest = std::max(oldest, gap.last + 1);
+    }
     if (after + 1 < oldest) {
       return MakeError(
           ErrorReason::kResumeTokenExpired,
@@ -276,6 +281,7 @@ absl::Status Wal::Read(int64_t after, int64_t up_to,
     while (reader.offset() < limits[i]) {
       const int64_t offset = reader.offset();
       PB_ASSIGN_OR_RETURN(const std::optional<Frame> frame, reader.Next());
+      if (frame && frame->type == FrameType::kGap) continue;
       if (!frame || !DecodeWalRecord(frame->payload, &record)) {
         return Damaged(*segments[i], offset, "a committed record is not readable");
       }
@@ -364,9 +370,16 @@ SyncTimes Wal::RecentSyncs() const {
   return {sorted[sorted.size() / 2], sorted[sorted.size() * 99 / 100]};
 }
 
+std::string Wal::RepairHint() const {
+  const std::string data = std::filesystem::path(options_.directory).parent_path().string();
+  return "; `pulseboardd wal inspect --data " + data + "` tells more, `pulseboardd wal repair --data " + data +
+         "` keeps all the rest";
+}
+
 absl::Status Wal::Damaged(const Segment& segment, int64_t offset, std::string_view what) const {
   return MakeError(ErrorReason::kBlockCorrupt,
-                   "log " + segment.path + " is damaged at offset " + std::to_string(offset) + ": " + std::string(what),
+                   "log " + segment.path + " is damaged at offset " + std::to_string(offset) + ": " + std::string(what) +
+                       RepairHint(),
                    {{"file", segment.path}, {"offset", std::to_string(offset)}});
 }
 

@@ -126,9 +126,11 @@ class Wal {
   // Reads one segment to its end, which it sets.
   absl::Status RecoverSegment(const SegmentPtr& segment, int64_t checkpoint, const Visit& replay,
                               WalRecovery* recovery);
+  absl::Status PassGap(const SegmentPtr& segment, const Frame& frame, int64_t checkpoint);
   absl::Status JudgeEnd(const Segment& segment, std::optional<int64_t> next_first_commit) const;
   absl::Status CutTail(const SegmentPtr& segment, WalRecovery* recovery);
   absl::Status Damaged(const Segment& segment, int64_t offset, std::string_view what) const;
+  std::string RepairHint() const;
 
   absl::StatusOr<SegmentPtr> SegmentFor(int64_t first_commit, int64_t bytes);
   absl::StatusOr<SegmentPtr> StartSegment(Spare spare, int64_t first_commit);
@@ -152,6 +154,7 @@ class Wal {
 
   mutable Mutex mu_;
   std::deque<SegmentPtr> segments_ PB_GUARDED_BY(mu_);  // ascending; also guards each segment's sizes and index
+  std::vector<CommitRange> gaps_ PB_GUARDED_BY(mu_);  // ascending; commits that no segment has
   std::vector<int64_t> recent_syncs_ns_ PB_GUARDED_BY(mu_);
   size_t next_sync_slot_ PB_GUARDED_BY(mu_) = 0;
   std::atomic<int64_t> sync_count_{0};

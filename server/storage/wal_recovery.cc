@@ -11,20 +11,6 @@ namespace {
 
 constexpr std::string_view kSpareSuffix = ".spare";
 constexpr int64_t kIndexEveryBytes = 256 << 10;
-constexpr size_t kTailReadBytes = 1 << 20;
-
-// Offset behind the last byte of [from, to) that is not zero; `from` when all are.
-absl::StatusOr<int64_t> EndOfNonZero(const LogFile& file, int64_t from, int64_t to) {
-  int64_t end = from;
-  std::string bytes;
-  for (int64_t at = from; at < to; at += static_cast<int64_t>(bytes.size())) {
-    PB_RETURN_IF_ERROR(file.ReadAt(at, static_cast<size_t>(std::min<int64_t>(kTailReadBytes, to - at)), &bytes));
-    if (bytes.empty()) break;
-    const size_t last = bytes.find_last_not_of('\0');
-    if (last != std::string::npos) end = at + static_cast<int64_t>(last) + 1;
-  }
-  return end;
-}
 
 }  // namespace
 
@@ -59,7 +45,7 @@ absl::Status Wal::Recover(int64_t checkpoint, const Visit& replay, WalRecovery* 
     const std::string found = segments.empty() ? "nothing" : SegmentName(segments.front()->header.first_commit);
     return MakeError(ErrorReason::kBlockCorrupt,
                      "log " + options_.directory + " must begin at or before commit " + std::to_string(checkpoint + 1) +
-                         " but begins with " + found,
+                         " but begins with " + found + RepairHint(),
                      {{"file", options_.directory}, {"offset", "0"}});
   }
   for (size_t i = 0; i < segments.size(); ++i) {
@@ -94,7 +80,7 @@ absl::StatusOr<Wal::SegmentPtr> Wal::OpenSegment(const std::string& name, bool i
   const std::optional<SegmentHeader> header = DecodeSegmentHeader(bytes);
   if (!header) {
     // Its name became visible before its header did (a power cut with fsync off): nothing was written behind it.
-    PB_ASSIGN_OR_RETURN(const int64_t content_end, EndOfNonZero(*segment->file, 0, segment->file_bytes));
+    PB_ASSIGN_OR_RETURN(const int64_t content_end, EndOfContent(*segment->file, 0, segment->file_bytes));
     if (!is_last || content_end != 0) return Damaged(*segment, 0, "the header is not readable by this version");
     PB_RETURN_IF_ERROR(options_.files->Remove(segment->path));
     return SegmentPtr();
@@ -114,6 +100,10 @@ absl::Status Wal::RecoverSegment(const SegmentPtr& segment, int64_t checkpoint, 
   while (true) {
     PB_ASSIGN_OR_RETURN(const std::optional<Frame> frame, reader.Next());
     if (!frame) return absl::OkStatus();
+    if (frame->type == FrameType::kGap) {
+      PB_RETURN_IF_ERROR(PassGap(segment, *frame, checkpoint));
+      continue;
+    }
     if (!DecodeWalRecord(frame->payload, &record)) return Damaged(*segment, frame->offset, "a record does not decode");
     if (record.commit_sequence != segment->last_commit + 1) {
       return Damaged(*segment, frame->offset,
@@ -130,6 +120,20 @@ absl::Status Wal::RecoverSegment(const SegmentPtr& segment, int64_t checkpoint, 
     segment->last_commit = record.commit_sequence;
     segment->used_bytes = frame->end();
   }
+}
+
+absl::Status Wal::PassGap(const SegmentPtr& segment, const Frame& frame, int64_t checkpoint) {
+  const std::optional<CommitRange> gap = DecodeGap(frame.payload);
+  if (!gap || gap->first != segment->last_commit + 1) return Damaged(*segment, frame.offset, "a gap is misplaced");
+  if (gap->last > checkpoint) {
+    PB_LOG(Warning, "storage", "passed log gap left by a repair file={} first_commit={} last_commit={}", segment->path,
+           gap->first, gap->last);
+  }
+  segment->last_commit = gap->last;
+  segment->used_bytes = frame.end();
+  MutexLock lock(&mu_);
+  gaps_.push_back(*gap);
+  return absl::OkStatus();
 }
 
 // Reading stopped at used_bytes. That is the end, or a torn tail, unless something proves that more was on the disk.
@@ -152,7 +156,7 @@ absl::Status Wal::JudgeEnd(const Segment& segment, std::optional<int64_t> next_f
 
 absl::Status Wal::CutTail(const SegmentPtr& segment, WalRecovery* recovery) {
   PB_ASSIGN_OR_RETURN(const int64_t content_end,
-                      EndOfNonZero(*segment->file, segment->used_bytes, segment->file_bytes));
+                      EndOfContent(*segment->file, segment->used_bytes, segment->file_bytes));
   recovery->truncated_bytes = content_end - segment->used_bytes;
   if (recovery->truncated_bytes > 0) {
     PB_LOG(Warning, "storage", "cut torn log tail file={} offset={} bytes={} last_commit={}", segment->path,

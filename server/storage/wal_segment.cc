@@ -8,6 +8,7 @@
 #include "common/base/checksum.h"
 #include "common/base/endian.h"
 #include "common/base/errors.h"
+#include "common/codec/bytes.h"
 
 namespace pulseboard {
 namespace {
@@ -15,13 +16,12 @@ namespace {
 constexpr std::string_view kSegmentMagic("PBWAL\r\n\x1a", 8);
 constexpr uint32_t kFrameMagic = 0x52574250;  // "PBWR"
 constexpr size_t kWindowBytes = 1 << 20;
+constexpr size_t kTailReadBytes = 1 << 20;
 constexpr std::string_view kSegmentSuffix = ".wal";
 constexpr size_t kNameDigits = 20;
 
 // Frame header: magic u32 | payload bytes u32 | checksum u32 | type u8 | zero u8[3] | synced_before u64; the checksum
 // is over everything behind it, payload included.
-constexpr size_t kChecksumAt = 8;
-constexpr size_t kCheckedFrom = 12;
 constexpr size_t kSyncedAt = 16;
 
 }  // namespace
@@ -61,13 +61,41 @@ std::optional<int64_t> ParseSegmentName(std::string_view name) {
 
 void ReserveFrame(std::string* out) { out->append(kFrameHeaderBytes, '\0'); }
 
-void FinishFrame(char* frame, uint32_t payload_bytes, uint32_t salt, int64_t synced_before) {
+std::string EncodeGap(const CommitRange& gap) {
+  std::string out;
+  PutVarint(&out, static_cast<uint64_t>(gap.first));
+  PutVarint(&out, static_cast<uint64_t>(gap.last));
+  return out;
+}
+
+std::optional<CommitRange> DecodeGap(std::string_view payload) {
+  ByteReader in(payload);
+  CommitRange gap;
+  gap.first = static_cast<int64_t>(in.Varint());
+  gap.last = static_cast<int64_t>(in.Varint());
+  if (!in.ok() || in.remaining() != 0 || gap.first <= 0 || gap.last < gap.first) return std::nullopt;
+  return gap;
+}
+
+void FinishFrame(char* frame, FrameType type, uint32_t payload_bytes, uint32_t salt, int64_t synced_before) {
   std::memcpy(frame, &kFrameMagic, sizeof(kFrameMagic));
   std::memcpy(frame + 4, &payload_bytes, sizeof(payload_bytes));
-  frame[kCheckedFrom] = static_cast<char>(FrameType::kCommit);
+  frame[kFrameCheckedFrom] = static_cast<char>(type);
   std::memcpy(frame + kSyncedAt, &synced_before, sizeof(synced_before));
-  const uint32_t checksum = Crc32(salt, {frame + kCheckedFrom, kFrameHeaderBytes - kCheckedFrom + payload_bytes});
-  std::memcpy(frame + kChecksumAt, &checksum, sizeof(checksum));
+  const uint32_t checksum = Crc32(salt, {frame + kFrameCheckedFrom, kFrameHeaderBytes - kFrameCheckedFrom + payload_bytes});
+  std::memcpy(frame + kFrameChecksumAt, &checksum, sizeof(checksum));
+}
+
+absl::StatusOr<int64_t> EndOfContent(const LogFile& file, int64_t from, int64_t to) {
+  int64_t end = from;
+  std::string bytes;
+  for (int64_t at = from; at < to; at += static_cast<int64_t>(bytes.size())) {
+    PB_RETURN_IF_ERROR(file.ReadAt(at, static_cast<size_t>(std::min<int64_t>(kTailReadBytes, to - at)), &bytes));
+    if (bytes.empty()) break;
+    const size_t last = bytes.find_last_not_of('\0');
+    if (last != std::string::npos) end = at + static_cast<int64_t>(last) + 1;
+  }
+  return end;
 }
 
 FrameReader::FrameReader(const LogFile& file, uint32_t salt, int64_t offset, int64_t limit)
@@ -94,11 +122,13 @@ absl::StatusOr<std::optional<Frame>> FrameReader::FrameAt(int64_t offset) {
   if (payload_bytes > kMaxRecordBytes || limit_ - offset < static_cast<int64_t>(size)) return std::nullopt;
   PB_ASSIGN_OR_RETURN(bytes, Window(offset, size));
   if (bytes.size() < size) return std::nullopt;
-  if (Crc32(salt_, bytes.substr(kCheckedFrom)) != GetLittleEndian<uint32_t>(bytes.substr(kChecksumAt))) {
+  if (Crc32(salt_, bytes.substr(kFrameCheckedFrom)) != GetLittleEndian<uint32_t>(bytes.substr(kFrameChecksumAt))) {
     return std::nullopt;
   }
-  if (static_cast<FrameType>(bytes[kCheckedFrom]) != FrameType::kCommit) return std::nullopt;
+  const auto type = static_cast<FrameType>(bytes[kFrameCheckedFrom]);
+  if (type != FrameType::kCommit && type != FrameType::kGap) return std::nullopt;
   Frame frame;
+  frame.type = type;
   frame.offset = offset;
   frame.synced_before = GetLittleEndian<int64_t>(bytes.substr(kSyncedAt));
   frame.payload = bytes.substr(kFrameHeaderBytes);
