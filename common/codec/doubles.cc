@@ -119,6 +119,22 @@ bool ToDecimals(std::span<const double> values, Decimals* out) {
   return exponent <= kMaxDecimalExponent && out->exceptions.size() <= n / kMaxExceptionShare;
 }
 
+bool ToDecimalsExactly(std::span<const double> values, Decimals* out) {
+  out->exceptions.clear();
+  out->integers.resize(values.size());
+  out->exponent = 0;
+  int64_t integer = 0;
+  for (const double v : values) {
+    while (!ToDecimal(v, out->exponent, &integer)) {
+      if (++out->exponent > kMaxDecimalExponent) return false;
+    }
+  }
+  for (size_t i = 0; i < values.size(); ++i) {
+    if (!ToDecimal(values[i], out->exponent, &out->integers[i])) return false;
+  }
+  return true;
+}
+
 bool ToDecimalBounds(double low, double high, int* exponent, int64_t* low_integer, int64_t* high_integer) {
   for (*exponent = std::max(ExponentOf(low), ExponentOf(high)); *exponent <= kMaxDecimalExponent; ++*exponent) {
     if (ToDecimal(low, *exponent, low_integer) && ToDecimal(high, *exponent, high_integer)) return true;

@@ -26,6 +26,9 @@ struct Decimals {
 // False when no exponent fits at least seven values of eight. NaN, infinities and -0.0 are always exceptions.
 bool ToDecimals(std::span<const double> values, Decimals* out);
 
+// All values at the smallest exponent that fits them all, without exceptions; false when there is none.
+bool ToDecimalsExactly(std::span<const double> values, Decimals* out);
+
 // out[i] = integers[i] / 10^exponent, correctly rounded. REQUIRES: 0 <= exponent <= kMaxDecimalExponent.
 void FromDecimals(std::span<const int64_t> integers, int exponent, double* out);
 
