@@ -22,6 +22,10 @@ int64_t BlockKeyTime(std::string_view key) {
   return OrderedToTime(GetBigEndian<uint64_t>(key.substr(kBlockKeyBytes - sizeof(uint64_t))));
 }
 
+std::pair<TenantId, SeriesId> BlockKeySeries(std::string_view key) {
+  return {GetBigEndian<TenantId>(key), GetBigEndian<SeriesId>(key.substr(sizeof(TenantId)))};
+}
+
 PartitionCursor::PartitionCursor(PartitionPtr partition, rocksdb::DB* db, const rocksdb::Snapshot* snapshot)
     : partition_(std::move(partition)), iterator_([&] {
         rocksdb::ReadOptions options;

@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -50,12 +51,14 @@ using PartitionSetPtr = std::shared_ptr<const PartitionSet>;
 std::string BlockKey(TenantId tenant, SeriesId series, int64_t start_time);
 inline constexpr size_t kBlockKeyBytes = 20;
 int64_t BlockKeyTime(std::string_view key);
+std::pair<TenantId, SeriesId> BlockKeySeries(std::string_view key);
 
 // A series as its blocks need it.
 struct StoredSeries {
   SeriesId id = 0;
   TenantId tenant = 0;
   bool is_counter = false;
+  bool has_blocks = true;  // false: known to have none where it is read
 };
 
 // An open iterator over one window. Making one costs more than a seek: keep it for several series. Not thread-safe.

@@ -7,6 +7,7 @@
 #include "common/base/errors.h"
 #include "common/base/log.h"
 #include "common/codec/block.h"
+#include "common/codec/rollup_block.h"
 
 namespace pulseboard {
 namespace {
@@ -73,6 +74,7 @@ absl::StatusOr<std::unique_ptr<ReadView>> DurableStore::OpenView(std::span<const
   StoreReadView::Cut cut;
   cut.range = range;
   cut.db = rocks_->db();
+  cut.tiers = &tiers_;
   cut.series.reserve(series.size());
   for (const SeriesId id : series) {
     const std::optional<SeriesBrief> brief = index_->Brief(id);
@@ -118,7 +120,7 @@ absl::StatusOr<std::optional<Sample>> DurableStore::Latest(SeriesId series) {
   // Its window may have been dropped since.
   if (latest) {
     const Window window = blocks_->WindowFor(kRawBucket, latest->time_unix_nanos, tiers_.front().window_days);
-    if (window.end() <= OldestTime(tiers_.front())) return std::optional<Sample>();
+    if (window.end() <= OldestTime(tiers_.front())) return LatestFromRollups(series);
   }
   return latest;
 }
@@ -137,7 +139,36 @@ absl::StatusOr<std::optional<Sample>> DurableStore::LatestFromBlocks(SeriesId se
     if (const absl::Status status = DecodeBlock(scan.bytes(), &samples); !status.ok()) return scan.Describe(status);
     return std::optional<Sample>(Sample{samples.times.back(), samples.values.back()});
   }
-  return std::optional<Sample>();
+  return LatestFromRollups(series);
+}
+
+// When the samples are gone. All tiers are complete then, each as far back as it is kept.
+absl::StatusOr<std::optional<Sample>> DurableStore::LatestFromRollups(SeriesId series) {
+  std::optional<Sample> latest;
+  const std::optional<TenantId> tenant = index_->TenantOf(series);
+  if (!tenant) return latest;
+  const PartitionSetPtr set = blocks_->Partitions();
+  for (const Tier& tier : std::span(tiers_).subspan(1)) {
+    const std::vector<PartitionPtr> partitions = set->Overlapping(tier.bucket_ns, kAllTime);
+    for (auto it = partitions.rbegin(); it != partitions.rend(); ++it) {
+      PartitionCursor cursor(*it, rocks_->db().get(), nullptr);
+      BlockScan scan(&cursor, *tenant, series);
+      scan.SeekToLast();
+      PB_RETURN_IF_ERROR(scan.status());
+      if (!scan.Valid()) continue;
+      RollupSpan span;
+      RollupColumns columns;
+      const absl::Status status =
+          DecodeRollupBlock(scan.bytes(), RollupField::kLast | RollupField::kLastTime, &span, &columns);
+      if (!status.ok()) return scan.Describe(status);
+      if (columns.empty()) continue;
+      if (!latest || latest->time_unix_nanos < columns.last_times.back()) {
+        latest = Sample{columns.last_times.back(), columns.lasts.back()};
+      }
+      break;
+    }
+  }
+  return latest;
 }
 
 absl::Status DurableStore::ReadCommits(int64_t after, int64_t up_to,

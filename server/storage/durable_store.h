@@ -24,6 +24,7 @@
 #include "server/storage/producer_table.h"
 #include "server/storage/read_view.h"
 #include "server/storage/rocks.h"
+#include "server/storage/rollup_keeper.h"
 #include "server/storage/sealer.h"
 #include "server/storage/series_ages.h"
 #include "server/storage/series_index.h"
@@ -134,11 +135,15 @@ class DurableStore final : public Store {
   absl::Status WriteCheckpoint() PB_REQUIRES(maintenance_mu_);
   absl::Status SaveSeries(std::span<const SeriesId> series);
   absl::Status TendWindows() PB_REQUIRES(maintenance_mu_);
+  absl::Status TendWindow(const Tier& tier, const PartitionPtr& ended, bool has_coarser) PB_REQUIRES(maintenance_mu_);
+  // One slice of filling rollups, and what waited for it.
+  absl::Status WorkOnRollups(int64_t budget_ns) PB_REQUIRES(maintenance_mu_);
   bool RelievePressure() PB_REQUIRES(maintenance_mu_);
   // Windows of a tier that end at or before this are to be dropped.
   int64_t OldestTime(const Tier& tier) const;
 
   absl::StatusOr<std::optional<Sample>> LatestFromBlocks(SeriesId series);
+  absl::StatusOr<std::optional<Sample>> LatestFromRollups(SeriesId series);
   absl::Status WriteMeta(std::string_view key, std::string_view value);
   absl::StatusOr<std::string> ReadMeta(std::string_view key) const;  // empty when not there
 
@@ -183,8 +188,10 @@ class DurableStore final : public Store {
   bool done_closing_ PB_GUARDED_BY(done_mu_) = false;
 
   Mutex maintenance_mu_;
+  std::unique_ptr<RollupKeeper> rollups_ PB_GUARDED_BY(maintenance_mu_);
   std::unique_ptr<Sealer> sealer_ PB_GUARDED_BY(maintenance_mu_);
   int64_t saved_checkpoint_ PB_GUARDED_BY(maintenance_mu_) = 0;
+  int64_t filled_punched_at_ PB_GUARDED_BY(maintenance_mu_) = 0;  // monotonic
 
   Mutex wake_mu_;
   CondVar wake_changed_;

@@ -18,6 +18,10 @@ constexpr size_t kChunksPerBatch = 1024;
 constexpr size_t kSeriesPerBatch = 4096;
 constexpr int64_t kWindowsAheadNanos = 6 * 3600 * kNanosPerSecond;
 constexpr std::chrono::milliseconds kRetryInterval{500};
+// Sealing waits for a slice at most.
+constexpr int64_t kRollupSliceNanos = 20 * kNanosPerMilli;
+// Late samples come in crowds: what they touched is filled again this often.
+constexpr int64_t kFillPunchedEveryNanos = 60 * kNanosPerSecond;
 
 }  // namespace
 
@@ -34,18 +38,20 @@ void DurableStore::MaintainLoop() {
   const auto interval = std::chrono::nanoseconds(options_.checkpoint_interval_ns);
   auto next_checkpoint = steady_clock::now() + interval;
   absl::Status status;
+  bool more = false;  // to be done at once, though nobody asks
   while (true) {
     {
       const auto retry_at = status.ok() ? next_checkpoint : steady_clock::now() + kRetryInterval;
       MutexLock lock(&wake_mu_);
       // After a failure nothing but time helps: further wake-ups wait for the retry.
-      while (!stop_maintainer_ && !(wake_ && status.ok())) {
+      while (!stop_maintainer_ && !((wake_ || more) && status.ok())) {
         const auto left = std::min(retry_at, next_checkpoint) - steady_clock::now();
         if (left <= steady_clock::duration::zero() || !wake_changed_.WaitFor(&wake_mu_, left)) break;
       }
       if (stop_maintainer_) return;
       wake_ = false;
     }
+    more = false;
     if (HasReason(health_.rocks(), ErrorReason::kDiskFull)) {
       if (rocks_->Resume().ok()) health_.SetRocks(absl::OkStatus());
     }
@@ -55,6 +61,10 @@ void DurableStore::MaintainLoop() {
     if (status.ok() && (pressed || steady_clock::now() >= next_checkpoint)) {
       status = CheckpointLocked();
       next_checkpoint = steady_clock::now() + interval;
+    }
+    if (status.ok() && rollups_->HasWork()) {
+      status = WorkOnRollups(kRollupSliceNanos);
+      more = rollups_->HasWork();
     }
     if (!status.ok()) PB_LOG(Error, "storage", "failed maintenance error={}", StatusMessage(status));
     MutexLock commit_lock(&commit_mu_);
@@ -101,7 +111,10 @@ absl::Status DurableStore::SealPending() {
 
 absl::Status DurableStore::Checkpoint() {
   MutexLock lock(&maintenance_mu_);
-  return CheckpointLocked();
+  PB_RETURN_IF_ERROR(CheckpointLocked());
+  rollups_->FillPunched();
+  while (rollups_->HasWork()) PB_RETURN_IF_ERROR(WorkOnRollups(kRollupSliceNanos));
+  return absl::OkStatus();
 }
 
 absl::Status DurableStore::CheckpointLocked() {
@@ -112,6 +125,10 @@ absl::Status DurableStore::CheckpointLocked() {
   PB_RETURN_IF_ERROR(SealPending());
   PB_RETURN_IF_ERROR(WriteCheckpoint());
   PB_RETURN_IF_ERROR(wal_->Free(saved_checkpoint_));
+  if (const int64_t now = options_.clock->MonotonicNanos(); now >= filled_punched_at_ + kFillPunchedEveryNanos) {
+    filled_punched_at_ = now;
+    rollups_->FillPunched();
+  }
   return TendWindows();
 }
 
@@ -193,10 +210,26 @@ absl::Status DurableStore::TendWindows() {
       PB_RETURN_IF_ERROR(blocks_->ForWrite(tier.bucket_ns, time, tier.window_days).status());
     }
     for (const PartitionPtr& ended : blocks_->EndedBy(tier.bucket_ns, OldestTime(tier))) {
-      PB_RETURN_IF_ERROR(blocks_->Drop(ended));
+      PB_RETURN_IF_ERROR(TendWindow(tier, ended, &tier != &tiers_.back()));
     }
   }
   return absl::OkStatus();
+}
+
+// A window beyond the retention goes, once all that is coarser has been filled over it.
+absl::Status DurableStore::TendWindow(const Tier& tier, const PartitionPtr& ended, bool has_coarser) {
+  if (has_coarser && tier.filled && !rollups_->IsSwept(ended->window, true)) {
+    rollups_->Sweep(ended, true);
+    return absl::OkStatus();
+  }
+  PB_RETURN_IF_ERROR(blocks_->Drop(ended));
+  rollups_->ForgetSweeps(ended->window);
+  return absl::OkStatus();
+}
+
+absl::Status DurableStore::WorkOnRollups(int64_t budget_ns) {
+  PB_RETURN_IF_ERROR(rollups_->Work(budget_ns));
+  return rollups_->HasWork() ? absl::OkStatus() : TendWindows();
 }
 
 }  // namespace pulseboard

@@ -177,7 +177,8 @@ absl::Status DurableStore::ReplayLog() {
   wal_options.on_space = [this] { health_.SetLog(absl::OkStatus()); };
 
   MutexLock lock(&maintenance_mu_);
-  sealer_ = std::make_unique<Sealer>(blocks_.get(), index_.get(), tiers_, options_.block_samples);
+  rollups_ = std::make_unique<RollupKeeper>(blocks_.get(), index_.get(), &tiers_);
+  sealer_ = std::make_unique<Sealer>(blocks_.get(), index_.get(), &tiers_, rollups_.get(), options_.block_samples);
   saved_checkpoint_ = saved.empty() ? 0 : GetLittleEndian<int64_t>(saved);
   WalRecovery recovery;
   PB_ASSIGN_OR_RETURN(

@@ -8,6 +8,7 @@
 #include "server/storage/block_store.h"
 #include "server/storage/head.h"
 #include "server/storage/store.h"
+#include "server/storage/tier_reader.h"
 
 namespace pulseboard {
 
@@ -29,27 +30,22 @@ class StoreReadView final : public ReadView {
     PartitionSetPtr partitions;  // null when no series has blocks
     std::unique_ptr<Snapshot> snapshot;
     std::shared_ptr<rocksdb::DB> db;
+    const std::vector<Tier>* tiers = nullptr;  // the store's
   };
 
-  explicit StoreReadView(Cut cut) : cut_(std::move(cut)) {}
+  explicit StoreReadView(Cut cut);
 
   int64_t commit_sequence() const override { return cut_.commit_sequence; }
   absl::StatusOr<SampleColumns> Read(SeriesId series, TimeRange range) override;
   absl::StatusOr<RollupColumns> ReadRollups(SeriesId series, int64_t bucket_ns, TimeRange range,
                                             RollupFields fields) override;
-  const ReadStats& stats() const override { return stats_; }
+  const ReadStats& stats() const override { return reader_.stats(); }
 
  private:
   absl::StatusOr<const SeriesCut*> Find(SeriesId series) const;
-  PartitionCursor* CursorOf(const PartitionPtr& partition);
-  // All samples of the view within `range`, which may begin before the view's by less than a bucket.
-  absl::Status ReadSamples(SeriesId series, const SeriesCut& cut, bool has_blocks, TimeRange range, SampleColumns* out);
-  absl::Status ReadBlocks(PartitionCursor* cursor, TenantId tenant, SeriesId series, TimeRange range,
-                          SampleColumns* out);
 
-  Cut cut_;
-  std::unordered_map<const Partition*, std::unique_ptr<PartitionCursor>> cursors_;  // before cut_ in death
-  ReadStats stats_;
+  const Cut cut_;
+  TierReader reader_;  // before cut_ in death
 };
 
 }  // namespace pulseboard

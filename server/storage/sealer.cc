@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -37,11 +38,16 @@ absl::Status Sealer::SealSeries(const StoredSeries& series, const SampleColumns&
                                 rocksdb::WriteBatch* batch, SealStats* stats) {
   const std::span<const int64_t> times(samples.times);
   const std::span<const double> values(samples.values);
+  const Tail* tail = series.id < tails_.size() ? &tails_[static_cast<size_t>(series.id)] : nullptr;
+  const std::optional<int64_t> before =
+      tail != nullptr && tail->count > 0 ? std::optional(tail->max_time) : std::nullopt;
+  size_t kept_from = 0;
   for (size_t at = 0; at < times.size();) {
-    const Window window = blocks_->WindowFor(kRawBucket, times[at], tiers_.front().window_days);
+    const Window window = blocks_->WindowFor(kRawBucket, times[at], tiers_->front().window_days);
     const size_t end = at + IndicesWithin(times.subspan(at), {times[at], window.end()}).count;
     if (window.end() <= oldest_time) {
       stats->expired_samples += static_cast<int64_t>(end - at);
+      kept_from = end;
     } else {
       PB_ASSIGN_OR_RETURN(PartitionPtr partition, blocks_->ForWrite(kRawBucket, times[at], window.days));
       PB_RETURN_IF_ERROR(SealWindow({&series, std::move(partition), batch, stats},
@@ -49,6 +55,8 @@ absl::Status Sealer::SealSeries(const StoredSeries& series, const SampleColumns&
     }
     at = end;
   }
+  PB_RETURN_IF_ERROR(rollups_->Punch(series, times.subspan(kept_from), batch));
+  rollups_->NotePassed(series, before, times.subspan(kept_from));
   return absl::OkStatus();
 }
 

@@ -1,5 +1,6 @@
 // Turns chunks of the head into blocks: never across a window, at most block_samples each, merged with the blocks that
-// are already there, the newer write winning.
+// are already there, the newer write winning; the buckets they touch leave the
+// rollups in the same batch.
 #pragma once
 
 #include <rocksdb/write_batch.h>
@@ -14,6 +15,7 @@
 #include "absl/status/status.h"
 #include "server/storage/block_store.h"
 #include "server/storage/head.h"
+#include "server/storage/rollup_keeper.h"
 #include "server/storage/series_index.h"
 
 namespace pulseboard {
@@ -28,8 +30,13 @@ struct SealStats {
 // Not thread-safe: one caller at a time. The pointees must outlive it.
 class Sealer {
  public:
-  Sealer(BlockStore* blocks, const SeriesIndex* index, std::vector<Tier> tiers, int32_t block_samples)
-      : blocks_(blocks), index_(index), tiers_(std::move(tiers)), block_samples_(static_cast<size_t>(block_samples)) {}
+  Sealer(BlockStore* blocks, const SeriesIndex* index, const std::vector<Tier>* tiers, RollupKeeper* rollups,
+         int32_t block_samples)
+      : blocks_(blocks),
+        index_(index),
+        tiers_(tiers),
+        rollups_(rollups),
+        block_samples_(static_cast<size_t>(block_samples)) {}
 
   // Writes the chunks in one batch, not yet synced. Samples whose window ends at or before `oldest_time`
   // are left out. Chunks of one series must be in the order in which they were filled.
@@ -67,7 +74,8 @@ class Sealer {
 
   BlockStore* const blocks_;
   const SeriesIndex* const index_;
-  const std::vector<Tier> tiers_;
+  const std::vector<Tier>* const tiers_;
+  RollupKeeper* const rollups_;
   const size_t block_samples_;
   std::deque<Tail> tails_;  // by series id
   Tail last_put_;

@@ -2,6 +2,7 @@
 // whole. Windows of one tier never overlap.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <limits>
 #include <optional>
@@ -36,7 +37,7 @@ struct Window {
   bool Overlaps(const Window& other) const {
     return start_day < other.start_day + other.days && other.start_day < start_day + days;
   }
-  bool operator==(const Window&) const = default;
+  auto operator<=>(const Window&) const = default;
 
  private:
   static constexpr int64_t StartOf(int64_t day) {

@@ -318,6 +318,7 @@ TEST_F(StoreTest, SaysWhenTheLogNoLongerReachesBack) {
 
 TEST_F(StoreTest, DropsWholeDaysBeyondTheRetention) {
   options_.raw_retention_ns = 2 * kNanosPerDay;
+  options_.tiers.clear();
   Open();
   const SeriesId series = Series("cpu");
   ASSERT_TRUE(Push(series, {{kStart - kNanosPerDay, 1}, {kStart, 2}}).ok());
