@@ -1,5 +1,5 @@
 // Random runs of the store against rollups folded from a naive model: every tier, every field, bit for bit, whatever of
-// it is stored and whatever derived. PULSEBOARD_MODEL_SEEDS=N runs N seeds (default 12), PULSEBOARD_MODEL_FIRST_SEED=K
+// it is stored and whatever derived. PULSEBOARD_MODEL_SEEDS=N runs N seeds (default 6), PULSEBOARD_MODEL_FIRST_SEED=K
 // starts at K.
 #include <bit>
 #include <cstdlib>
@@ -197,7 +197,7 @@ TEST_F(RollupModelTest, EveryTierIsTheFoldOfAllSamplesBitForBit) {
   const char* count = std::getenv("PULSEBOARD_MODEL_SEEDS");
   const char* first = std::getenv("PULSEBOARD_MODEL_FIRST_SEED");
   const uint64_t from = first != nullptr ? std::strtoull(first, nullptr, 10) : 1;
-  const uint64_t seeds = count != nullptr ? std::strtoull(count, nullptr, 10) : 12;
+  const uint64_t seeds = count != nullptr ? std::strtoull(count, nullptr, 10) : 6;
   const StoreOptions fresh = options_;
   for (uint64_t seed = from; seed < from + seeds; ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
