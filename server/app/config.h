@@ -12,6 +12,7 @@
 #include "server/query/query_engine.h"
 #include "server/rpc/grpc_server.h"
 #include "server/storage/store.h"
+#include "server/transfer/transfer_options.h"
 
 namespace pulseboard {
 
@@ -37,6 +38,7 @@ struct ServerConfig {
   IntakeOptions intake;
   HubOptions live;
   QueryOptions query;
+  TransferOptions transfer;
   UserDirectoryOptions users;
   SessionOptions sessions;
   AccountsOptions accounts;
