@@ -69,6 +69,9 @@ FeedMailbox::PutResult FeedMailbox::put(client::SubscriberEvent event) {
   } else if (auto* samples = std::get_if<client::SamplesEvent>(&event)) {
     for (client::SeriesSamples& series : samples->series)
       addLocked(std::move(series), &batch_.samples, &newest_samples_);
+  } else if (auto* amends = std::get_if<client::AmendsEvent>(&event)) {
+    for (client::SeriesSamples& series : amends->series)
+      addLocked(std::move(series), &batch_.samples, &newest_samples_);
   } else if (const auto* gap = std::get_if<client::GapEvent>(&event)) {
     batch_.gaps.push_back({gap->start_unix_nanos, gap->end_unix_nanos, gap->dropped_samples});
   }

@@ -50,7 +50,6 @@ enum class ErrorReason {
   kBackupExists,
   kBackupNotFound,
   kBackupDamaged,
-  kTransferBusy,
   kShuttingDown,
   kInternal,
 };

@@ -12,6 +12,18 @@ std::string RefusalName(v1::RefusalReason reason) {
   return name.starts_with(kPrefix) ? name.substr(kPrefix.size()) : std::to_string(static_cast<int>(reason));
 }
 
+v1::AckMode ToProto(PushAckMode mode) {
+  switch (mode) {
+    case PushAckMode::kFsynced:
+      return v1::ACK_MODE_FSYNCED;
+    case PushAckMode::kBuffered:
+      return v1::ACK_MODE_BUFFERED;
+    case PushAckMode::kServerDefault:
+      break;
+  }
+  return v1::ACK_MODE_UNSPECIFIED;
+}
+
 void FillDefinition(uint32_t ref, const DefinedSeries& series, v1::PushSeriesDefinition* out) {
   out->set_ref(ref);
   out->set_metric(series.key.metric);
@@ -20,7 +32,7 @@ void FillDefinition(uint32_t ref, const DefinedSeries& series, v1::PushSeriesDef
     l->set_name(label.name);
     l->set_value(label.value);
   }
-  out->set_kind(ToProto(series.metadata.kind));
+  out->set_kind(pulseboard::ToProto(series.metadata.kind));
   out->set_unit(series.metadata.unit);
   out->set_description(series.metadata.description);
 }

@@ -14,6 +14,7 @@ struct DefinedSeries {
   SeriesMetadata metadata;
 };
 
+v1::AckMode ToProto(PushAckMode mode);
 // `out` must be empty.
 void FillDefinition(uint32_t ref, const DefinedSeries& series, v1::PushSeriesDefinition* out);
 // Appends the columns of `batch`, which must not be empty, and sets their base time.

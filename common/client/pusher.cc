@@ -204,7 +204,10 @@ void Pusher::Core::PumpLocked() {
 void Pusher::Core::FillLocked(const SpooledBatch& batch) {
   v1::PushStreamRequest* request = stream_->request();
   request->Clear();
-  if (!answered_) request->set_producer_id(options_.producer_id);
+  if (!answered_) {
+    request->set_producer_id(options_.producer_id);
+    request->set_ack_mode(ToProto(options_.ack_mode));
+  }
   request->set_sequence(batch.sequence);
   for (const uint32_t ref : batch.series) {
     const size_t index = ref - 1;
@@ -243,6 +246,7 @@ void Pusher::Core::OnMessage(Stream* stream, const v1::PushStreamResponse& respo
     NoteRefusalsLocked(response);
     if (acked.batches > 0) {
       stats_.acked_batches += acked.batches;
+      if (response.ack_mode() == v1::ACK_MODE_BUFFERED) stats_.buffered_batches += acked.batches;
       stats_.acked_samples += acked.samples;
       progress_nanos_ = options_.clock->MonotonicNanos();
       backoff_.Reset();

@@ -1,7 +1,7 @@
 // Pusher: gets samples to the server exactly once, through restarts and lost connections.
 //
 // Push() puts samples into the open batch; a batch is closed when it is full or has lingered, gets the next sequence
-// and waits in the spool (memory) until the server has acknowledged it as durable. The stream reconnects with jittered
+// and waits in the spool (memory) until the server has acknowledged it as durable (see PushAckMode). The stream reconnects with jittered
 // backoff and sends again what was not acknowledged; the server knows (producer_id, sequence) and applies each batch
 // once.
 #pragma once
@@ -34,6 +34,13 @@ enum class SpoolPolicy {
   kRefuse,      // Push() says RESOURCE_EXHAUSTED: the caller slows down
 };
 
+// How safe batches are to be before the server acknowledges them.
+enum class PushAckMode {
+  kServerDefault,
+  kFsynced,   // on the disk: survives a power cut
+  kBuffered,  // with the operating system: survives the server's end, not a power cut within the next moment
+};
+
 enum class PusherState {
   kConnecting,  // first attempt under way
   kConnected,   // the server has answered on the stream
@@ -61,6 +68,7 @@ struct PusherOptions {
   SpoolPolicy spool_policy = SpoolPolicy::kDropOldest;
   // Most series Define() accepts (the contract allows 16,777,215 refs per stream).
   int32_t max_series = 1'000'000;
+  PushAckMode ack_mode = PushAckMode::kServerDefault;
   // A stream without any ack for this long, though some are due, is given up and opened anew.
   std::chrono::milliseconds ack_timeout{30'000};
   BackoffOptions backoff;
@@ -68,7 +76,8 @@ struct PusherOptions {
   // Callbacks: on a gRPC thread, one at a time, quick. `status` says why for kWaiting and kFailed.
   std::function<void(PusherState state, const absl::Status& status)> on_state;
   std::function<void(const PushRefusal&)> on_refusal;
-  // Every batch up to this many samples ago is durable: called after each ack with stats().acked_samples.
+  // Every batch up to this many samples ago is as safe as `ack_mode` asks: called after each ack with
+  // stats().acked_samples.
   std::function<void(int64_t acked_samples)> on_ack;
 };
 
@@ -83,6 +92,7 @@ struct PusherStats {
   int64_t sent_batches = 0;     // resends included
   int64_t resent_batches = 0;
   int64_t acked_batches = 0;
+  int64_t buffered_batches = 0;   // of them, in acks that said BUFFERED
   int64_t duplicate_batches = 0;  // the server had them already
   int64_t connects = 0;           // streams on which the server answered
   int64_t acked_sequence = 0;

@@ -244,6 +244,13 @@ absl::StatusOr<SubscriberEvent> Subscriber::Core::DecodeLocked(const v1::Subscri
       stats_.received_samples += CountSamples(series);
       return SamplesEvent{std::move(series), DecodeTimes(response.times(), options_.clock->NowUnixNanos())};
     }
+    case v1::SubscribeResponse::kAmends: {
+      PB_ASSIGN_OR_RETURN(std::vector<SeriesSamples> series, DecodeFrame(response.amends(), refs_));
+      const int64_t count = CountSamples(series);
+      stats_.received_samples += count;
+      stats_.late_samples += count;
+      return AmendsEvent{std::move(series), DecodeTimes(response.times(), options_.clock->NowUnixNanos())};
+    }
     case v1::SubscribeResponse::kGap: {
       const v1::Gap& gap = response.gap();
       ++stats_.gaps;

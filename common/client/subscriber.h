@@ -78,8 +78,13 @@ struct FrameTimes {
   int64_t sent = 0;
   int64_t arrived = 0;
 };
-// New samples in commit order. One older than its series' newest is late data; one of equal time replaces it.
+// New samples in commit order, each newer than all of its series before.
 struct SamplesEvent {
+  std::vector<SeriesSamples> series;
+  FrameTimes times;
+};
+// Late samples in commit order: each belongs in between older ones, or replaces the value of its time.
+struct AmendsEvent {
   std::vector<SeriesSamples> series;
   FrameTimes times;
 };
@@ -105,7 +110,7 @@ struct StateEvent {
   std::chrono::milliseconds retry_in{0};  // for kWaiting
 };
 using SubscriberEvent = std::variant<ResetEvent, DefinitionsEvent, BackfillEvent, BackfillDoneEvent, SamplesEvent,
-                                     GapEvent, ProgressEvent, StateEvent>;
+                                     AmendsEvent, GapEvent, ProgressEvent, StateEvent>;
 
 enum class Flow {
   kContinue,
@@ -125,7 +130,8 @@ class SubscriptionConsumer {
 struct SubscriberStats {
   int64_t connects = 0;  // streams on which the server answered
   int64_t resets = 0;    // ResetEvents after the first
-  int64_t received_samples = 0;
+  int64_t received_samples = 0;  // late ones included
+  int64_t late_samples = 0;
   int64_t dropped_samples = 0;  // by the server, from gaps
   int64_t gaps = 0;
   int64_t messages = 0;

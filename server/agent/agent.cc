@@ -145,6 +145,8 @@ class Agent {
   void StartPusher() {
     client::PusherOptions push_options;
     push_options.max_spool_samples = options_.max_spool_samples;
+    if (options_.ack_mode == "fsynced") push_options.ack_mode = client::PushAckMode::kFsynced;
+    if (options_.ack_mode == "buffered") push_options.ack_mode = client::PushAckMode::kBuffered;
     push_options.linger = std::chrono::milliseconds(20);  // a reading is pushed as one; nothing more to wait for
     push_options.on_state = [this](PusherState state, const absl::Status& status) { OnState(state, status); };
     push_options.on_refusal = [this](const client::PushRefusal& refusal) { OnRefusal(refusal); };
@@ -274,6 +276,9 @@ absl::Status Validate(const AgentOptions& options) {
   if (options.user.empty()) return BadField("user", options.user, "the name of an account");
   if (options.interval < kMinAgentInterval || options.interval > kMaxAgentInterval) {
     return BadField("interval", std::to_string(options.interval.count()) + "ns", "100ms to 1h");
+  }
+  if (!options.ack_mode.empty() && options.ack_mode != "fsynced" && options.ack_mode != "buffered") {
+    return BadField("ack_mode", options.ack_mode, "fsynced, buffered or nothing");
   }
   if (options.max_spool_samples < 10'000) {
     return BadField("max_spool_samples", std::to_string(options.max_spool_samples), "at least 10000");

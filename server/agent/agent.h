@@ -17,6 +17,7 @@ struct AgentOptions {
   std::string pins_file;                                       // empty: client::PinStore::DefaultPath()
   std::chrono::nanoseconds interval{std::chrono::seconds(1)};  // kMinAgentInterval to kMaxAgentInterval
   std::string host;                                            // value of the `host` label; empty: this machine's name
+  std::string ack_mode;                                        // fsynced or buffered; empty: the server's default
   int64_t max_spool_samples = 1'000'000;                       // kept while the server is away; then the oldest go
   std::string proc_root = "/proc";
   std::string sys_root = "/sys";

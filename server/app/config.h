@@ -12,7 +12,6 @@
 #include "server/query/query_engine.h"
 #include "server/rpc/grpc_server.h"
 #include "server/storage/store.h"
-#include "server/transfer/transfer_options.h"
 
 namespace pulseboard {
 
@@ -36,9 +35,9 @@ struct ServerConfig {
   StoreOptions store;
   std::string storage_tiers{kDefaultTiers};  // fills store.tiers
   IntakeOptions intake;
+  std::string ack_mode = "fsynced";  // becomes intake.default_ack_mode
   HubOptions live;
   QueryOptions query;
-  TransferOptions transfer;
   UserDirectoryOptions users;
   SessionOptions sessions;
   AccountsOptions accounts;

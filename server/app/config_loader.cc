@@ -15,7 +15,21 @@ extern char** environ;  // NOLINT(readability-redundant-declaration): not in eve
 namespace pulseboard {
 namespace {
 
+// Keys of earlier versions: what to write instead.
+struct RetiredKey {
+  std::string_view name;
+  std::string_view instead;
+};
+constexpr RetiredKey kRetiredKeys[] = {
+    {"storage.fsync", "set ingest.ack_mode = \"buffered\" for what fsync = false was, leave it out for fsync = true"},
+};
+
 absl::Status UnknownKey(const std::string& name) {
+  for (const RetiredKey& retired : kRetiredKeys) {
+    if (name == retired.name) {
+      return absl::InvalidArgumentError(name + ": is no longer a key; " + std::string(retired.instead));
+    }
+  }
   const std::string_view similar = SimilarConfigKey(name);
   return absl::InvalidArgumentError(name + ": unknown key" +
                                     (similar.empty() ? std::string() : "; did you mean " + std::string(similar) + "?"));
@@ -156,6 +170,7 @@ absl::StatusOr<LoadedConfig> LoadConfig(const ConfigSources& sources) {
   if (!tiers.ok()) return WithContext(tiers.status(), config.source.at("storage.tiers") + ": storage.tiers");
   values.store.tiers = *std::move(tiers);
   values.query.longest_retention_ns = LongestRetention(values.store.tiers, values.store.raw_retention_ns);
+  values.intake.default_ack_mode = values.ack_mode == "buffered" ? AckMode::kBuffered : AckMode::kFsynced;
   values.intake.raw_retention_ns = values.query.raw_retention_ns = values.store.raw_retention_ns;
   return config;
 }

@@ -1,5 +1,4 @@
-// pulseboardd: serve, agent, user, cardinality, backup, restore, verify, delete, storage, import, export, wal, config,
-// version.
+// pulseboardd: serve, agent, user, cardinality, backup, restore, verify, delete, storage, wal, config, version.
 #include <absl/synchronization/mutex.h>
 #include <CLI/CLI.hpp>
 
@@ -17,7 +16,6 @@
 #include "server/app/serve.h"
 #include "server/app/storage_command.h"
 #include "server/app/storage_flags.h"
-#include "server/app/transfer_command.h"
 #include "server/app/user_command.h"
 #include "server/app/wal_command.h"
 
@@ -86,6 +84,8 @@ CLI::App* AddAgent(CLI::App* app, AgentFlags* flags) {
       ->type_name("DURATION")
       ->capture_default_str();
   agent->add_option("--pins", options.pins_file, "Where the certificates of first visits are kept")->type_name("FILE");
+  agent->add_option("--ack-mode", options.ack_mode, "How safe a reading must be before it is forgotten here")
+      ->type_name("fsynced|buffered");
   return agent;
 }
 
@@ -202,8 +202,6 @@ int Run(int argc, char** argv) {
   const CLI::App* cardinality = AddCardinality(&app, &cardinality_options);
   WalFlags wal_flags;
   const CLI::App* wal = AddWal(&app, &wal_flags);
-  TransferCommandOptions transfer_options;
-  AddTransferCommands(&app, &transfer_options);
   const CLI::App* version = app.add_subcommand("version", "Prints the version");
 
   CLI11_PARSE(app, argc, argv);
@@ -217,7 +215,6 @@ int Run(int argc, char** argv) {
   if (StorageCommandGiven(app)) return RunStorageCommand(storage_options);
   if (cardinality->parsed()) return RunCardinalityCommand(cardinality_options);
   if (wal->parsed()) return RunWal(wal_flags);
-  if (TransferCommandGiven(app)) return RunTransferCommand(transfer_options);
   if (config->parsed()) return RunConfig(config_flags, sample);
   if (version->parsed()) std::printf("pulseboardd %s\n", PULSEBOARD_VERSION);
   return 0;

@@ -29,7 +29,8 @@ void StoreMetrics(const StoreStats& s, Figures f) {
   f.Counter("store.committed_batches", "1", "Batches made durable.", s.committed_batches);
   f.Counter("store.committed_samples", "1", "Samples made durable.", s.committed_samples);
   f.Counter("store.duplicate_batches", "1", "Batches that had been committed before.", s.duplicate_batches);
-  f.Counter("store.late_samples", "1", "Samples older than the newest of their series.", s.late_samples);
+  f.Counter("store.late_samples", "1", "Samples not newer than the newest of their series.", s.late_samples);
+  f.Counter("store.buffered_batches", "1", "Batches acknowledged before they were on the disk.", s.buffered_batches);
   f.Counter("store.wal_syncs", "1", "Syncs of the write-ahead log.", s.wal_syncs);
   f.Gauge("store.wal_size", "By", "Write-ahead log on disk.", s.wal_bytes);
   f.Gauge("store.append_queue", "By", "Samples waiting to be committed.", s.append_queue_bytes);
@@ -83,6 +84,7 @@ void LiveMetrics(const HubStats& s, Figures f) {
   f.Gauge("live.buffered", "By", "Unsent data of all subscriptions; see live.max_total_buffer.", s.buffered_bytes);
   f.Counter("live.frames", "1", "Frames handed to the transport.", s.frames);
   f.Counter("live.delivered_samples", "1", "Samples in those frames.", s.delivered_samples);
+  f.Counter("live.late_samples", "1", "Of them, late ones, sent as amends.", s.late_samples);
   f.Counter("live.dropped_samples", "1", "Samples dropped for slow viewers.", s.dropped_samples);
   f.Counter("live.catch_ups", "1", "Times a subscription read the log to catch up.", s.catch_ups);
   f.Counter("live.slow_consumers", "1", "Subscriptions ended as too slow.", s.slow_consumers);

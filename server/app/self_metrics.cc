@@ -60,6 +60,7 @@ void SelfMetrics::Push() {
   const int64_t now = clock_.NowUnixNanos();
   AppendBatch batch;
   batch.tenant = kSystemTenant;
+  batch.ack_mode = AckMode::kBuffered;  // nobody waits for them: no sync for their sake
   batch.received_unix_nanos = now;
   for (const SelfMetric& metric : metrics) {
     std::vector<Label> labels(metric.labels.begin(), metric.labels.end());

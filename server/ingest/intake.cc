@@ -133,6 +133,7 @@ absl::Status Intake::Push(TenantId tenant, const PushBatch& batch, PushDone done
   const int64_t now = clock_.NowUnixNanos();
   AppendBatch append;
   append.tenant = tenant;
+  append.ack_mode = AckModeFor(batch.ack_mode);
   append.producer_id = batch.producer_id;
   append.sequence = batch.sequence;
   append.received_unix_nanos = now;

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -36,6 +37,8 @@ struct IntakeOptions {
   int32_t max_refs_per_stream = 1'000'000;  // ingest.max_refs_per_stream: series a stream may bind; 8 to 40 B each
   int32_t max_unacked_batches = 16;         // ingest.max_unacked_batches: in work per stream, then no reads
   int64_t backlog_retry_ms = 250;           // ingest.backlog_retry: RetryInfo with INGEST_BACKLOG_FULL
+  AckMode default_ack_mode = AckMode::kFsynced;  // ingest.ack_mode: of batches that do not say
+  bool allow_buffered = true;                    // ingest.allow_buffered: false fsyncs all, whatever they say
 };
 
 // A series as a pusher describes it, not judged yet. The views live as long as the request.
@@ -62,6 +65,7 @@ struct PushBatch {
   std::string_view producer_id;  // empty: no exactly-once tracking
   int64_t sequence = 0;
   std::vector<PushSample> samples;
+  std::optional<AckMode> ack_mode = std::nullopt;  // nothing: the default
 };
 
 // Binds a ref of a stream to a series.
@@ -74,6 +78,7 @@ struct StreamDefinition {
 struct StreamBatch {
   std::string_view producer_id;
   int64_t sequence = 0;
+  std::optional<AckMode> ack_mode;  // as the stream's first batch said, or nothing
   std::vector<StreamDefinition> definitions;
   int64_t base_time_unix_nanos = 0;
   std::span<const uint32_t> refs;
@@ -85,7 +90,7 @@ struct StreamBatch {
 // What became of a batch.
 struct PushReceipt {
   int64_t sequence = 0;        // as pushed
-  int64_t accepted_count = 0;  // durable now
+  int64_t accepted_count = 0;  // committed now
   Refusals refusals;
   bool duplicate = false;       // committed before; nothing was applied again
   int64_t commit_sequence = 0;  // 0 when nothing was accepted
@@ -122,10 +127,6 @@ class Intake {
 
   // A long-lived stream of column batches of one producer.
   std::unique_ptr<IntakeStream> OpenStream(TenantId tenant);
-  // Highest committed sequence of a producer; 0 when unknown.
-  int64_t ProducerPosition(TenantId tenant, std::string_view producer_id) const {
-    return store_.ProducerPosition(tenant, producer_id);
-  }
 
   const IntakeOptions& options() const { return options_; }
   IntakeStats Stats() const;
@@ -145,6 +146,10 @@ class Intake {
   absl::StatusOr<Found> Resolve(TenantId tenant, const SeriesKey& key, const SeriesMetadata& metadata);
   // Refuses times outside what is kept. True when the sample may be taken.
   bool TimeAllowed(int64_t index, int64_t time, int64_t now, Refusals* refusals) const;
+  // How a batch is really acknowledged.
+  AckMode AckModeFor(std::optional<AckMode> wanted) const {
+    return options_.allow_buffered ? wanted.value_or(options_.default_ack_mode) : AckMode::kFsynced;
+  }
   absl::Status Append(AppendBatch batch, Refusals refusals, PushDone done);
   void CountReceipt(const PushReceipt& receipt);
 
@@ -171,13 +176,11 @@ class IntakeStream {
   IntakeStream& operator=(const IntakeStream&) = delete;
 
   // Checks the structure and binds the definitions. An error ends the stream: BAD_FIELD (columns of unequal length, too
-  // many samples, producer_id missing or changed, a ref out of range or bound to another series) or BAD_SEQUENCE.
+  // many samples, producer_id missing or changed, ack_mode changed, a ref out of range or bound to another series) or BAD_SEQUENCE.
   absl::Status Begin(const StreamBatch& batch);
   // Judges and queues the samples of the batch Begin took. INGEST_BACKLOG_FULL: nothing happened, call again later with
   // the same batch; other errors end the stream. With an error `done` will not run.
   absl::Status Submit(const StreamBatch& batch, PushDone done);
-  // Refused samples described per batch from now on; kMaxDetailedRefusals by default.
-  void SetMaxDetailedRefusals(size_t most) { max_detailed_refusals_ = most; }
   // Highest committed sequence of the producer. REQUIRES: Begin succeeded once.
   int64_t ProducerPosition() const;
 
@@ -206,8 +209,8 @@ class IntakeStream {
   Intake& intake_;
   const TenantId tenant_;
   std::string producer_id_;
+  std::optional<AckMode> ack_mode_;  // of the first batch
   int64_t last_sequence_ = 0;
-  size_t max_detailed_refusals_ = kMaxDetailedRefusals;
   std::vector<SeriesId> dense_;                    // by ref, for small refs
   std::unordered_map<uint32_t, SeriesId> sparse_;  // for large ones
   std::unordered_map<uint32_t, Unresolved> unresolved_;

@@ -33,7 +33,10 @@ IntakeStream::~IntakeStream() { --intake_.open_streams_; }
 absl::Status IntakeStream::Begin(const StreamBatch& batch) {
   PB_RETURN_IF_ERROR(CheckStructure(batch));
   for (size_t i = 0; i < batch.definitions.size(); ++i) PB_RETURN_IF_ERROR(Bind(i, batch.definitions[i]));
-  if (producer_id_.empty()) producer_id_ = batch.producer_id;
+  if (producer_id_.empty()) {
+    producer_id_ = batch.producer_id;
+    ack_mode_ = batch.ack_mode;
+  }
   last_sequence_ = batch.sequence;
   return absl::OkStatus();
 }
@@ -45,6 +48,10 @@ absl::Status IntakeStream::CheckStructure(const StreamBatch& batch) {
   }
   if (!producer_id_.empty() && !batch.producer_id.empty() && batch.producer_id != producer_id_) {
     return BadField("producer_id", batch.producer_id, "'" + Printable(producer_id_) + "', as this stream began,");
+  }
+  if (!producer_id_.empty() && batch.ack_mode && batch.ack_mode != ack_mode_) {
+    return BadField("ack_mode", *batch.ack_mode == AckMode::kFsynced ? "FSYNCED" : "BUFFERED",
+                    "what the stream's first message said, or nothing,");
   }
   if (batch.sequence <= last_sequence_) {
     const std::string got = std::to_string(batch.sequence);
@@ -158,6 +165,7 @@ absl::Status IntakeStream::Submit(const StreamBatch& batch, PushDone done) {
   const int64_t now = intake_.clock_.NowUnixNanos();
   AppendBatch append;
   append.tenant = tenant_;
+  append.ack_mode = intake_.AckModeFor(ack_mode_);
   append.producer_id = producer_id_;
   append.sequence = batch.sequence;
   append.pushed_unix_nanos = batch.pushed_unix_nanos;
@@ -165,7 +173,7 @@ absl::Status IntakeStream::Submit(const StreamBatch& batch, PushDone done) {
   append.series.reserve(batch.refs.size());
   append.times.reserve(batch.refs.size());
   append.values.reserve(batch.refs.size());
-  Refusals refusals(max_detailed_refusals_);
+  Refusals refusals;
   for (size_t i = 0; i < batch.refs.size(); ++i) {
     const auto index = static_cast<int64_t>(i);
     int64_t time = 0;

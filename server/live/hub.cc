@@ -101,9 +101,10 @@ absl::StatusOr<std::shared_ptr<Subscription>> Hub::Subscribe(SubscriptionSpec sp
   if (closed_ || store == nullptr) return ShuttingDown();
   PB_ASSIGN_OR_RETURN(std::vector<Selector> selectors, CheckQueries(spec.queries));
   const uint64_t queries_hash = HashLiveQueries(spec.tenant, spec.queries);
-  std::optional<int64_t> resume_after;
+  std::optional<ResumePosition> resume_after;
   if (!spec.resume_token.empty()) {
     PB_ASSIGN_OR_RETURN(resume_after, ParseResumeToken(spec.resume_token, store->store_id(), queries_hash));
+    PB_RETURN_IF_ERROR(store->CheckPosition(resume_after->epoch, resume_after->samples_sequence));
   }
   Coerce(options_, &spec);
   auto subscription = std::make_shared<LiveSubscription>(*context_, std::move(spec), std::move(selectors), queries_hash,
@@ -130,6 +131,7 @@ HubStats Hub::Stats() const {
   stats.routed_series = index_->routed_series();
   stats.frames = context_->frames;
   stats.delivered_samples = context_->delivered_samples;
+  stats.late_samples = context_->late_samples;
   stats.dropped_samples = context_->dropped_samples;
   stats.catch_ups = context_->catch_ups;
   stats.slow_consumers = context_->slow_consumers;

@@ -2,7 +2,8 @@
 //
 // A subscription is definitions, backfill and live samples in one ordered stream without hole or double: the view that
 // the backfill reads is cut inside the store's commit lock, where the subscription takes over from the commit after it.
-// After a break the stream goes on from a resume token: the commits between are read back from the store's log. What
+// After a break the stream goes on from a resume token: the commits between are read back from the store's log. Late
+// samples (CommittedBatch::late) go as an event of their own, after the others of the same commits. What
 // does not fit into `max_buffer_bytes` is dropped oldest first, and one Gap says so. While all subscriptions together
 // hold more than `max_total_buffer_bytes`, each may hold only an equal share of that: the slow ones lose samples, or
 // read them in the log again, and the committer waits for none of them.
@@ -95,6 +96,7 @@ struct HubStats {
   int64_t routed_series = 0;
   int64_t frames = 0;
   int64_t delivered_samples = 0;
+  int64_t late_samples = 0;  // of them, in amends
   int64_t dropped_samples = 0;
   int64_t catch_ups = 0;  // times a subscription read the log to catch up
   int64_t slow_consumers = 0;
@@ -114,7 +116,7 @@ class Hub final : public CommitObserver {
   void Close();
 
   // Checks the request and makes a subscription; nothing happens until Start(). BAD_FIELD, BAD_SELECTOR,
-  // BAD_RESUME_TOKEN, TOO_MANY_SUBSCRIPTIONS with RetryInfo, or SHUTTING_DOWN. Later errors come by LiveSink::End:
+  // BAD_RESUME_TOKEN, RESUME_TOKEN_EXPIRED, TOO_MANY_SUBSCRIPTIONS with RetryInfo, or SHUTTING_DOWN. Later errors come by LiveSink::End:
   // QUERY_TOO_BROAD, RESUME_TOKEN_EXPIRED, BAD_RESUME_TOKEN, SLOW_CONSUMER, BLOCK_CORRUPT, SHUTTING_DOWN. The hub holds
   // `sink` weakly; when it is gone the subscription is closed.
   absl::StatusOr<std::shared_ptr<Subscription>> Subscribe(SubscriptionSpec spec, std::weak_ptr<LiveSink> sink);

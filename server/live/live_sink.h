@@ -41,8 +41,13 @@ struct LiveTimes {
   int64_t received_unix_nanos = 0;
   int64_t committed_unix_nanos = 0;
 };
-// Whole commits, never a part of one.
+// All that is newer than anything of its series before, of whole commits.
 struct LiveSamples {
+  std::vector<LiveColumn> columns;
+  LiveTimes times;
+};
+// What is late in whole commits (CommittedBatch::late); comes after the samples of the same commits.
+struct LiveAmends {
   std::vector<LiveColumn> columns;
   LiveTimes times;
 };
@@ -58,7 +63,7 @@ struct LiveProgress {
 };
 
 struct LiveEvent {
-  std::variant<LiveDefinitions, LiveBackfill, LiveBackfillDone, LiveSamples, LiveGap, LiveProgress> what;
+  std::variant<LiveDefinitions, LiveBackfill, LiveBackfillDone, LiveSamples, LiveAmends, LiveGap, LiveProgress> what;
   std::string resume_token;  // position after this event; empty where there is none
 };
 

@@ -32,7 +32,7 @@ int64_t LiveContext::BufferShare(int64_t wanted) const {
 }
 
 LiveSubscription::LiveSubscription(LiveContext& context, SubscriptionSpec spec, std::vector<Selector> selectors,
-                                   uint64_t queries_hash, std::optional<int64_t> resume_after,
+                                   uint64_t queries_hash, std::optional<ResumePosition> resume_after,
                                    std::weak_ptr<LiveSink> sink)
     : context_(context),
       spec_(std::move(spec)),
@@ -281,9 +281,16 @@ LiveEvent LiveSubscription::TakeSamplesLocked(int64_t now) {
   in_flight_bytes_ = bytes_before - pending_.bytes();
   next_frame_ns_ = now + frame_interval_ns_;
   context_.delivered_samples += frame.sample_count;
+  context_.late_samples += CountSamples(frame.columns.amends);
   // With nothing left pending, all that was published is sent.
   const int64_t position = pending_.empty() ? std::max(frame.last_commit, published) : frame.last_commit;
-  return {std::move(frame.samples), TokenLocked(position)};
+  SplitColumns& columns = frame.columns;
+  if (columns.samples.empty()) return {LiveAmends{std::move(columns.amends), frame.times}, TokenLocked(position)};
+  if (columns.amends.empty()) return {LiveSamples{std::move(columns.samples), frame.times}, TokenLocked(position)};
+  LiveEvent samples{LiveSamples{std::move(columns.samples), frame.times}, SamplesTokenLocked(position)};
+  // The amends follow at once; they count as in flight with the samples.
+  staged_.emplace_back(LiveEvent{LiveAmends{std::move(columns.amends), frame.times}, TokenLocked(position)}, 0);
+  return samples;
 }
 
 LiveEvent LiveSubscription::ProgressLocked() {
@@ -298,8 +305,16 @@ LiveEvent LiveSubscription::ProgressLocked() {
   return {progress, std::move(token)};
 }
 
-std::string LiveSubscription::TokenLocked(int64_t commit_sequence) const {
-  return MakeResumeToken(context_.store.load()->store_id(), queries_hash_, commit_sequence);
+std::string LiveSubscription::TokenLocked(int64_t commit_sequence) {
+  token_at_ = commit_sequence;
+  return SamplesTokenLocked(commit_sequence);
+}
+
+std::string LiveSubscription::SamplesTokenLocked(int64_t samples_sequence) const {
+  const Store& store = *context_.store.load();
+  const int64_t resumed = resume_after_ ? resume_after_->samples_sequence : 0;
+  return MakeResumeToken(store.store_id(), queries_hash_,
+                         {token_at_, std::max(samples_sequence, resumed), store.epoch()});
 }
 
 void LiveSubscription::Sweep() {

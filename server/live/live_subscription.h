@@ -26,6 +26,7 @@
 #include "common/model/selector.h"
 #include "server/live/hub.h"
 #include "server/live/pending_samples.h"
+#include "server/live/resume_token.h"
 #include "server/query/series_reader.h"
 
 namespace pulseboard {
@@ -39,6 +40,7 @@ struct LiveContext {
   std::atomic<Store*>& store;
   std::atomic<int64_t> frames{0};
   std::atomic<int64_t> delivered_samples{0};
+  std::atomic<int64_t> late_samples{0};
   std::atomic<int64_t> dropped_samples{0};
   std::atomic<int64_t> catch_ups{0};
   std::atomic<int64_t> slow_consumers{0};
@@ -55,7 +57,7 @@ class LiveSubscription final : public Subscription, public std::enable_shared_fr
   // `spec` is checked and coerced; `selectors` are its queries' ones, `queries_hash` their hash. `resume_after`: commit
   // to go on after, nothing for a new start.
   LiveSubscription(LiveContext& context, SubscriptionSpec spec, std::vector<Selector> selectors, uint64_t queries_hash,
-                   std::optional<int64_t> resume_after, std::weak_ptr<LiveSink> sink);
+                   std::optional<ResumePosition> resume_after, std::weak_ptr<LiveSink> sink);
   ~LiveSubscription() override;
 
   void Start() override;
@@ -143,7 +145,12 @@ class LiveSubscription final : public Subscription, public std::enable_shared_fr
   LiveEvent TakeDefinitionsLocked() PB_REQUIRES(mu_);
   LiveEvent TakeSamplesLocked(int64_t now) PB_REQUIRES(mu_);
   LiveEvent ProgressLocked() PB_REQUIRES(mu_);
-  std::string TokenLocked(int64_t commit_sequence) const PB_REQUIRES(mu_);
+  // Stages samples, then amends; their tokens say that all up to `position` was sent after the last of them.
+  void StageFrameLocked(SplitColumns columns, const LiveTimes& times, int64_t position) PB_REQUIRES(mu_);
+  // For an event after which all up to `commit_sequence` was sent.
+  std::string TokenLocked(int64_t commit_sequence) PB_REQUIRES(mu_);
+  // For samples of commits up to `samples_sequence` whose amends are still to come.
+  std::string SamplesTokenLocked(int64_t samples_sequence) const PB_REQUIRES(mu_);
   void ForgetLocked() PB_REQUIRES(mu_);
   bool ended() const;
   int64_t BufferLimit() const { return context_.BufferShare(spec_.max_buffer_bytes); }
@@ -157,7 +164,7 @@ class LiveSubscription final : public Subscription, public std::enable_shared_fr
   const SubscriptionSpec spec_;
   const std::vector<Selector> selectors_;
   const uint64_t queries_hash_;
-  const std::optional<int64_t> resume_after_;
+  const std::optional<ResumePosition> resume_after_;
   const int64_t frame_interval_ns_;
   const std::weak_ptr<LiveSink> sink_;
   std::vector<PendingRow> rows_in_commit_;
@@ -187,6 +194,7 @@ class LiveSubscription final : public Subscription, public std::enable_shared_fr
 
   bool attached_ PB_GUARDED_BY(mu_) = false;  // commits are appended to pending_
   int64_t read_to_ PB_GUARDED_BY(mu_) = 0;    // commits read (or skipped) so far
+  int64_t token_at_ PB_GUARDED_BY(mu_) = 0;   // commit of the last token that says "all"
   int64_t cut_ PB_GUARDED_BY(mu_) = 0;        // last commit before pending_; reading goes up to here
   int32_t rounds_ PB_GUARDED_BY(mu_) = 0;     // cuts made
   PendingSamples pending_ PB_GUARDED_BY(mu_);

@@ -136,7 +136,7 @@ absl::Status LiveSubscription::CutWithoutView(Store& store) {
     newest = commit_sequence;
     AttachAtCut(commit_sequence);
   });
-  if (resume_after_ && *resume_after_ > newest) {
+  if (resume_after_ && resume_after_->samples_sequence > newest) {
     return MakeError(ErrorReason::kBadResumeToken,
                      "resume_token is ahead of this server's data; subscribe anew without token",
                      {{"commitSequence", std::to_string(newest)}});
@@ -147,7 +147,7 @@ absl::Status LiveSubscription::CutWithoutView(Store& store) {
     return absl::OkStatus();
   }
   ++context_.catch_ups;
-  read_to_ = *resume_after_;
+  read_to_ = token_at_ = resume_after_->commit_sequence;
   phase_ = Phase::kCatchUp;
   return absl::OkStatus();
 }
@@ -270,12 +270,18 @@ absl::Status LiveSubscription::BackfillTooBroad() const {
 }
 
 void LiveSubscription::CollectRows(const CommittedBatch& batch, std::vector<PendingRow>* rows) {
+  // The stream before this one may have ended between a frame's samples and its amends.
+  const bool only_late = resume_after_ && batch.commit_sequence <= resume_after_->samples_sequence;
+  auto late = batch.late.begin();
   for (size_t start = 0; start < batch.series.size(); start += kRowsPerLock) {
     const size_t end = std::min(batch.series.size(), start + kRowsPerLock);
     MutexLock lock(&mu_);
     for (size_t i = start; i < end; ++i) {
+      const bool is_late = late != batch.late.end() && *late == i;
+      if (is_late) ++late;
+      if (only_late && !is_late) continue;
       const auto known = refs_.find(batch.series[i]);
-      if (known != refs_.end()) rows->push_back({known->second.ref, batch.times[i], batch.values[i]});
+      if (known != refs_.end()) rows->push_back({known->second.ref, is_late, batch.times[i], batch.values[i]});
     }
   }
 }
@@ -303,15 +309,26 @@ absl::Status LiveSubscription::ReadLogPart(Store& store, int64_t from, int64_t t
   });
   if (!read.ok() && !full) return read;
   if (read.ok()) reached = to;
-  LiveSamples samples{ToColumns(&rows), times};
-  const int64_t bytes = Bytes(samples.columns);
+  SplitColumns columns = ToSplitColumns(&rows);
   MutexLock lock(&mu_);
   read_to_ = reached;
-  if (samples.columns.empty()) return absl::OkStatus();
-  for (const LiveColumn& column : samples.columns)
-    context_.delivered_samples += static_cast<int64_t>(column.samples.size());
-  StageLocked({std::move(samples), TokenLocked(reached)}, bytes);
+  StageFrameLocked(std::move(columns), times, reached);
   return absl::OkStatus();
+}
+
+void LiveSubscription::StageFrameLocked(SplitColumns columns, const LiveTimes& times, int64_t position) {
+  const int64_t late = CountSamples(columns.amends);
+  context_.delivered_samples += CountSamples(columns.samples) + late;
+  context_.late_samples += late;
+  if (!columns.samples.empty()) {
+    const int64_t bytes = Bytes(columns.samples);
+    std::string token = late > 0 ? SamplesTokenLocked(position) : TokenLocked(position);
+    StageLocked({LiveSamples{std::move(columns.samples), times}, std::move(token)}, bytes);
+  }
+  if (late > 0) {
+    const int64_t bytes = Bytes(columns.amends);
+    StageLocked({LiveAmends{std::move(columns.amends), times}, TokenLocked(position)}, bytes);
+  }
 }
 
 }  // namespace pulseboard

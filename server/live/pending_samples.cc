@@ -24,6 +24,26 @@ std::vector<LiveColumn> ToColumns(std::vector<PendingRow>* rows) {
   return columns;
 }
 
+SplitColumns ToSplitColumns(std::vector<PendingRow>* rows) {
+  std::vector<PendingRow> late;
+  if (std::any_of(rows->begin(), rows->end(), [](const PendingRow& row) { return row.late; })) {
+    const auto first_late =
+        std::stable_partition(rows->begin(), rows->end(), [](const PendingRow& row) { return !row.late; });
+    late.assign(first_late, rows->end());
+    rows->erase(first_late, rows->end());
+  }
+  SplitColumns columns;
+  columns.samples = ToColumns(rows);
+  columns.amends = ToColumns(&late);
+  return columns;
+}
+
+int64_t CountSamples(const std::vector<LiveColumn>& columns) {
+  int64_t count = 0;
+  for (const LiveColumn& column : columns) count += static_cast<int64_t>(column.samples.size());
+  return count;
+}
+
 int64_t PendingSamples::Bytes(size_t rows, size_t marks) {
   return static_cast<int64_t>(rows * sizeof(PendingRow) + marks * sizeof(Mark));
 }
@@ -77,7 +97,7 @@ std::optional<LiveGap> PendingSamples::TakeGap() {
 
 PendingSamples::Frame PendingSamples::TakeFrame(size_t target_rows) {
   Frame frame;
-  frame.samples.times = marks_.front().times;
+  frame.times = marks_.front().times;
   std::vector<PendingRow> taken;
   while (!marks_.empty() && (taken.empty() || taken.size() + marks_.front().rows <= target_rows)) {
     const auto end = rows_.begin() + static_cast<ptrdiff_t>(marks_.front().rows);
@@ -86,9 +106,8 @@ PendingSamples::Frame PendingSamples::TakeFrame(size_t target_rows) {
     frame.last_commit = marks_.front().commit_sequence;
     marks_.pop_front();
   }
-  frame.samples.columns = ToColumns(&taken);
-  for (const LiveColumn& column : frame.samples.columns)
-    frame.sample_count += static_cast<int64_t>(column.samples.size());
+  frame.columns = ToSplitColumns(&taken);
+  frame.sample_count = CountSamples(frame.columns.samples) + CountSamples(frame.columns.amends);
   return frame;
 }
 

@@ -14,18 +14,28 @@ namespace pulseboard {
 
 struct PendingRow {
   uint32_t ref = 0;
+  bool late = false;
   int64_t time_unix_nanos = 0;
   double value = 0;
 };
 
 // Sorted columns from rows in commit order; of equal ref and time the later row wins. `rows` is used up.
 std::vector<LiveColumn> ToColumns(std::vector<PendingRow>* rows);
+// The same, apart: what is in order, and what is late. A late row comes after the row in order that it replaces, so
+// whoever applies the first and then the second has the newest values.
+struct SplitColumns {
+  std::vector<LiveColumn> samples;
+  std::vector<LiveColumn> amends;
+};
+SplitColumns ToSplitColumns(std::vector<PendingRow>* rows);
+int64_t CountSamples(const std::vector<LiveColumn>& columns);
 
 // A value; not thread-safe.
 class PendingSamples {
  public:
   struct Frame {
-    LiveSamples samples;
+    SplitColumns columns;
+    LiveTimes times;
     int64_t last_commit = 0;
     int64_t sample_count = 0;
   };

@@ -8,12 +8,14 @@
 namespace pulseboard {
 namespace {
 
-// Format 1: version u8 | queries hash u64 | commit sequence u64 | store id … | CRC-32 of all before, u32;
-// little-endian.
-constexpr char kVersion = 1;
+// Format 2: version u8 | queries hash u64 | commit up to which all was sent u64 | the same without late samples u64 |
+// epoch u64 | store id … | CRC-32 of all before, u32; little-endian.
+constexpr char kVersion = 2;
 constexpr size_t kHashAt = 1;
-constexpr size_t kSequenceAt = kHashAt + sizeof(uint64_t);
-constexpr size_t kStoreAt = kSequenceAt + sizeof(uint64_t);
+constexpr size_t kAllAt = kHashAt + sizeof(uint64_t);
+constexpr size_t kSamplesAt = kAllAt + sizeof(uint64_t);
+constexpr size_t kEpochAt = kSamplesAt + sizeof(uint64_t);
+constexpr size_t kStoreAt = kEpochAt + sizeof(uint64_t);
 constexpr size_t kCrcBytes = sizeof(uint32_t);
 
 void HashBytes(std::string_view bytes, uint64_t* hash) {  // FNV-1a
@@ -51,25 +53,31 @@ uint64_t HashLiveQueries(TenantId tenant, const std::vector<LiveQuerySpec>& quer
   return hash;
 }
 
-std::string MakeResumeToken(std::string_view store_id, uint64_t queries_hash, int64_t commit_sequence) {
+std::string MakeResumeToken(std::string_view store_id, uint64_t queries_hash, const ResumePosition& position) {
   std::string token(1, kVersion);
   PutLittleEndian(&token, queries_hash);
-  PutLittleEndian(&token, static_cast<uint64_t>(commit_sequence));
+  PutLittleEndian(&token, position.commit_sequence);
+  PutLittleEndian(&token, position.samples_sequence);
+  PutLittleEndian(&token, position.epoch);
   token += store_id;
   PutLittleEndian(&token, Crc32(token));
   return token;
 }
 
-absl::StatusOr<int64_t> ParseResumeToken(std::string_view token, std::string_view store_id, uint64_t queries_hash) {
+absl::StatusOr<ResumePosition> ParseResumeToken(std::string_view token, std::string_view store_id,
+                                                uint64_t queries_hash) {
   if (token.size() < kStoreAt + kCrcBytes) return Refuse("is too short");
   const std::string_view body = token.substr(0, token.size() - kCrcBytes);
   if (GetLittleEndian<uint32_t>(token.substr(body.size())) != Crc32(body)) return Refuse("is damaged");
   if (body[0] != kVersion) return Refuse("has another format");
   if (body.substr(kStoreAt) != store_id) return Refuse("is from another store");
   if (GetLittleEndian<uint64_t>(body.substr(kHashAt)) != queries_hash) return Refuse("is for other queries");
-  const auto sequence = static_cast<int64_t>(GetLittleEndian<uint64_t>(body.substr(kSequenceAt)));
-  if (sequence < 0) return Refuse("is damaged");
-  return sequence;
+  ResumePosition position;
+  position.commit_sequence = GetLittleEndian<int64_t>(body.substr(kAllAt));
+  position.samples_sequence = GetLittleEndian<int64_t>(body.substr(kSamplesAt));
+  position.epoch = GetLittleEndian<uint64_t>(body.substr(kEpochAt));
+  if (position.commit_sequence < 0 || position.samples_sequence < position.commit_sequence) return Refuse("is damaged");
+  return position;
 }
 
 }  // namespace pulseboard

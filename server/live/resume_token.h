@@ -16,10 +16,19 @@ struct LiveQuerySpec;
 // Equal for requests that select and reduce equally.
 uint64_t HashLiveQueries(TenantId tenant, const std::vector<LiveQuerySpec>& queries);
 
-// All commits up to `commit_sequence` of store `store_id` were sent.
-std::string MakeResumeToken(std::string_view store_id, uint64_t queries_hash, int64_t commit_sequence);
+// How far a subscription has come. Late samples of a frame of commits are sent after its other ones, and a stream may
+// end in between: then the two numbers differ.
+struct ResumePosition {
+  int64_t commit_sequence = 0;   // all of the commits up to this one was sent
+  int64_t samples_sequence = 0;  // and up to this one all but late samples; not smaller
+  uint64_t epoch = 0;            // Store::epoch() that these numbers are of
+  bool operator==(const ResumePosition&) const = default;
+};
 
-// The commit sequence, or BAD_RESUME_TOKEN when the token is damaged, of another format, store or set of queries.
-absl::StatusOr<int64_t> ParseResumeToken(std::string_view token, std::string_view store_id, uint64_t queries_hash);
+std::string MakeResumeToken(std::string_view store_id, uint64_t queries_hash, const ResumePosition& position);
+
+// The position, or BAD_RESUME_TOKEN when the token is damaged, of another format, store or set of queries.
+absl::StatusOr<ResumePosition> ParseResumeToken(std::string_view token, std::string_view store_id,
+                                                uint64_t queries_hash);
 
 }  // namespace pulseboard

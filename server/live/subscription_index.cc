@@ -151,8 +151,11 @@ void SubscriptionIndex::Publish(const CommittedBatch& batch, const Store* store)
   const auto tenant = tenants_.find(batch.tenant);
   if (store != nullptr && tenant != tenants_.end()) {
     touched_.clear();
+    auto late = batch.late.begin();
     for (size_t i = 0; i < batch.series.size(); ++i) {
       const SeriesId series = batch.series[i];
+      const bool is_late = late != batch.late.end() && *late == i;
+      if (is_late) ++late;
       bool classified = false;
       const std::vector<RouteTable::Fan>* fans = routes_.Fans(series, &classified);
       if (!classified) {
@@ -163,7 +166,7 @@ void SubscriptionIndex::Publish(const CommittedBatch& batch, const Store* store)
       for (const RouteTable::Fan& fan : *fans) {
         std::vector<PendingRow>& rows = fan.subscription->rows_in_commit();
         if (rows.empty()) touched_.push_back(fan.subscription);
-        rows.push_back({fan.ref, batch.times[i], batch.values[i]});
+        rows.push_back({fan.ref, is_late, batch.times[i], batch.values[i]});
       }
     }
     const LiveTimes times{batch.pushed_unix_nanos, batch.received_unix_nanos, batch.committed_unix_nanos};

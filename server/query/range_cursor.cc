@@ -9,6 +9,16 @@
 namespace pulseboard {
 namespace {
 
+// Samples can lie this far outside of what the clock and the retention say: clocks step, whole days are dropped late.
+constexpr int64_t kSlackNanos = 2 * kNanosPerDay;
+
+// Days that cannot hold samples need no look.
+TimeRange Readable(TimeRange range, int64_t now, int64_t retention_ns) {
+  range.start = std::max(range.start, now - retention_ns - kSlackNanos);
+  range.end = std::max(range.start, range.end);
+  return range;
+}
+
 void MovePart(const SampleColumns& from, size_t at, size_t count, SampleColumns* to) {
   const auto first = static_cast<ptrdiff_t>(at);
   const auto last = static_cast<ptrdiff_t>(at + count);
@@ -25,13 +35,13 @@ RangeCursor::RangeCursor(QueryEngine& engine, QueryContext context, RangeRequest
       request_(std::move(request)),
       series_(std::move(series)),
       view_(std::move(view)),
-      readable_(ReadableRange(request_.range, engine.clock_.NowUnixNanos(), engine.options_.raw_retention_ns)) {
+      readable_(Readable(request_.range, engine.clock_.NowUnixNanos(), engine.options_.raw_retention_ns)) {
   summary_.commit_sequence = view_->commit_sequence();
 }
 
 void RangeCursor::StartSeries() {
   reader_ = std::make_unique<SeriesReader>(*view_, series_[next_series_], readable_, request_.range,
-                                           request_.max_points, engine_.clock_.NowUnixNanos() + kReadSlackNanos);
+                                           request_.max_points, engine_.clock_.NowUnixNanos() + kSlackNanos);
   series_defined_ = false;
   ready_.clear();
   ready_at_ = 0;

@@ -7,12 +7,6 @@
 
 namespace pulseboard {
 
-TimeRange ReadableRange(TimeRange range, int64_t now_unix_nanos, int64_t retention_ns) {
-  range.start = std::max(range.start, now_unix_nanos - retention_ns - kReadSlackNanos);
-  range.end = std::max(range.start, range.end);
-  return range;
-}
-
 SeriesReader::SeriesReader(ReadView& view, SeriesId series, TimeRange readable, TimeRange columns, int32_t max_points,
                            int64_t sparse_from)
     : view_(view),

@@ -7,18 +7,11 @@
 
 #include "absl/status/statusor.h"
 #include "common/analysis/m4.h"
-#include "common/base/clock.h"
 #include "common/model/labels.h"
 #include "common/model/samples.h"
 #include "server/storage/store.h"
 
 namespace pulseboard {
-
-// Samples can lie this far outside of what the clock and the retention say: clocks step, whole days are dropped late.
-inline constexpr int64_t kReadSlackNanos = 2 * kNanosPerDay;
-
-// The part of `range` that can hold samples.
-TimeRange ReadableRange(TimeRange range, int64_t now_unix_nanos, int64_t retention_ns);
 
 // Thread-compatible. The view must outlive it.
 class SeriesReader {

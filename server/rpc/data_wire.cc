@@ -37,12 +37,20 @@ void EventToProto(const LiveBackfillDone& event, v1::SubscribeResponse* out) {
   out->mutable_backfill_done()->set_commit_sequence(event.commit_sequence);
 }
 
+void ToProto(const LiveTimes& times, v1::FrameTimes* out) {
+  out->set_pushed_unix_nanos(times.pushed_unix_nanos);
+  out->set_received_unix_nanos(times.received_unix_nanos);
+  out->set_committed_unix_nanos(times.committed_unix_nanos);
+}
+
 void EventToProto(const LiveSamples& event, v1::SubscribeResponse* out) {
   ToProto(event.columns, out->mutable_samples());
-  v1::FrameTimes* times = out->mutable_times();
-  times->set_pushed_unix_nanos(event.times.pushed_unix_nanos);
-  times->set_received_unix_nanos(event.times.received_unix_nanos);
-  times->set_committed_unix_nanos(event.times.committed_unix_nanos);
+  ToProto(event.times, out->mutable_times());
+}
+
+void EventToProto(const LiveAmends& event, v1::SubscribeResponse* out) {
+  ToProto(event.columns, out->mutable_amends());
+  ToProto(event.times, out->mutable_times());
 }
 
 void EventToProto(const LiveGap& event, v1::SubscribeResponse* out) {
@@ -62,6 +70,19 @@ absl::StatusOr<int64_t> RequireTime(std::string_view field, const Timestamp& tim
   if (const auto nanos = ToUnixNanos(time)) return *nanos;
   return BadField(field, std::to_string(time.seconds()) + " s + " + std::to_string(time.nanos()) + " ns",
                   "1970-01-01 to 2262-04-11 with 0 to 999,999,999 nanos");
+}
+
+absl::StatusOr<std::optional<AckMode>> AckModeFromProto(v1::AckMode mode) {
+  switch (mode) {
+    case v1::ACK_MODE_UNSPECIFIED:
+      return std::optional<AckMode>();
+    case v1::ACK_MODE_FSYNCED:
+      return std::optional<AckMode>(AckMode::kFsynced);
+    case v1::ACK_MODE_BUFFERED:
+      return std::optional<AckMode>(AckMode::kBuffered);
+    default:
+      return BadField("ack_mode", std::to_string(static_cast<int>(mode)), "ACK_MODE_FSYNCED or ACK_MODE_BUFFERED");
+  }
 }
 
 }  // namespace
@@ -87,8 +108,9 @@ std::optional<int64_t> RemainingNanos(const grpc::ServerContextBase& context) {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(deadline - std::chrono::system_clock::now()).count();
 }
 
-PushBatch FromProto(const v1::PushRequest& request) {
+absl::StatusOr<PushBatch> FromProto(const v1::PushRequest& request) {
   PushBatch batch;
+  PB_ASSIGN_OR_RETURN(batch.ack_mode, AckModeFromProto(request.ack_mode()));
   batch.producer_id = request.producer_id();
   batch.sequence = request.sequence();
   batch.samples.reserve(static_cast<size_t>(request.samples_size()));
@@ -108,8 +130,9 @@ PushBatch FromProto(const v1::PushRequest& request) {
   return batch;
 }
 
-StreamBatch FromProto(const v1::PushStreamRequest& request) {
+absl::StatusOr<StreamBatch> FromProto(const v1::PushStreamRequest& request) {
   StreamBatch batch;
+  PB_ASSIGN_OR_RETURN(batch.ack_mode, AckModeFromProto(request.ack_mode()));
   batch.producer_id = request.producer_id();
   batch.sequence = request.sequence();
   batch.definitions.reserve(static_cast<size_t>(request.definitions_size()));

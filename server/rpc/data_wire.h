@@ -24,9 +24,9 @@ std::optional<int64_t> ToNanos(const google::protobuf::Duration& duration);
 // Time left until the call's deadline; nothing without one.
 std::optional<int64_t> RemainingNanos(const grpc::ServerContextBase& context);
 
-// The batch's views live as long as the request.
-PushBatch FromProto(const v1::PushRequest& request);
-StreamBatch FromProto(const v1::PushStreamRequest& request);
+// The batch's views live as long as the request. BAD_FIELD for an ack_mode that does not exist.
+absl::StatusOr<PushBatch> FromProto(const v1::PushRequest& request);
+absl::StatusOr<StreamBatch> FromProto(const v1::PushStreamRequest& request);
 void ToProto(const PushReceipt& receipt, v1::PushResponse* out);
 
 absl::StatusOr<RangeRequest> FromProto(const v1::QueryRangeRequest& request, int64_t now_unix_nanos);

@@ -34,7 +34,8 @@ class IngestService final : public IngestBase {
       if (receipt.ok()) ToProto(*receipt, response);
       reactor->Finish(ToGrpcStatus(receipt.status()));
     };
-    const absl::Status status = intake_.Push(principal->tenant, FromProto(*request), done);
+    const absl::StatusOr<PushBatch> batch = FromProto(*request);
+    const absl::Status status = batch.ok() ? intake_.Push(principal->tenant, *batch, done) : batch.status();
     if (!status.ok()) reactor->Finish(ToGrpcStatus(status));
     return reactor;
   }

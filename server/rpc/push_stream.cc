@@ -11,6 +11,13 @@
 #include "server/rpc/data_wire.h"
 
 namespace pulseboard {
+namespace {
+
+constexpr int64_t kFirstRetryMs = 5;
+constexpr int32_t kMaxRetryDoublings = 5;  // up to 160 ms
+
+}  // namespace
+
 PushStreamReactor* PushStreamReactor::Start(grpc::CallbackServerContext* context, const Authenticator& authenticator,
                                             Intake& intake, StreamRegistry& streams, StreamTicker& ticker) {
   auto self =
@@ -55,7 +62,7 @@ absl::Status PushStreamReactor::ParseBatch() {
     return BadField("batch", std::to_string(bytes) + " bytes that do not parse",
                     "a pulseboard.v1.PushStreamRequest, its strings in UTF-8,");
   }
-  batch_ = FromProto(request_);
+  PB_ASSIGN_OR_RETURN(batch_, FromProto(request_));
   return stream_->Begin(batch_);
 }
 
@@ -71,7 +78,7 @@ void PushStreamReactor::TakeBatch() {
     if (!greeted_) GreetLocked();
     ++unacked_;
   }
-  retry_.Reset();
+  retries_ = 0;
   SubmitBatch();
 }
 
@@ -101,9 +108,13 @@ void PushStreamReactor::SubmitBatch() {
 }
 
 void PushStreamReactor::RetryLater() {
-  retry_.Set([weak = weak_from_this()] {
-    if (const auto self = weak.lock()) self->SubmitBatch();
-  });
+  const int64_t wait_ms = kFirstRetryMs << std::min(retries_++, kMaxRetryDoublings);
+  // A new one each time: this may run inside the last one's function. Weak: the alarm is ours and must not keep us.
+  retry_alarm_ = std::make_unique<grpc::Alarm>();
+  retry_alarm_->Set(std::chrono::system_clock::now() + std::chrono::milliseconds(wait_ms),
+                    [weak = weak_from_this()](bool /*fired*/) {
+                      if (const auto self = weak.lock()) self->SubmitBatch();
+                    });
 }
 
 void PushStreamReactor::OnReceipt(const absl::StatusOr<PushReceipt>& receipt) {
@@ -152,7 +163,8 @@ void PushStreamReactor::AddToAckLocked(const PushReceipt& receipt) {
   for (const v1::RefusalCount& count : one.refusal_counts())
     ack_counts_[static_cast<size_t>(count.reason())] += count.count();
   if (one.duplicate()) ack_.set_duplicate_batch_count(ack_.duplicate_batch_count() + 1);
-  ack_.set_ack_mode(one.ack_mode());
+  // Of all that an ack covers, the least safe.
+  if (ack_.ack_mode() != v1::ACK_MODE_BUFFERED) ack_.set_ack_mode(one.ack_mode());
 }
 
 void PushStreamReactor::BatchOverLocked() {

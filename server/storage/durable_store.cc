@@ -125,7 +125,7 @@ absl::StatusOr<std::optional<Sample>> DurableStore::Latest(SeriesId series) {
   return latest;
 }
 
-absl::StatusOr<std::optional<Sample>> DurableStore::LatestFromBlocks(SeriesId series) {
+absl::StatusOr<std::optional<Sample>> DurableStore::LatestFromBlocks(SeriesId series) const {
   const std::optional<TenantId> tenant = index_->TenantOf(series);
   if (!tenant) return std::optional<Sample>();
   const std::vector<PartitionPtr> partitions = blocks_->Partitions()->Overlapping(kRawBucket, kAllTime);
@@ -143,7 +143,7 @@ absl::StatusOr<std::optional<Sample>> DurableStore::LatestFromBlocks(SeriesId se
 }
 
 // When the samples are gone. All tiers are complete then, each as far back as it is kept.
-absl::StatusOr<std::optional<Sample>> DurableStore::LatestFromRollups(SeriesId series) {
+absl::StatusOr<std::optional<Sample>> DurableStore::LatestFromRollups(SeriesId series) const {
   std::optional<Sample> latest;
   const std::optional<TenantId> tenant = index_->TenantOf(series);
   if (!tenant) return latest;
@@ -185,6 +185,18 @@ absl::Status DurableStore::ReadCommits(int64_t after, int64_t up_to,
 void DurableStore::Cut(const std::function<void(int64_t)>& at_cut) {
   MutexLock lock(&commit_mu_);
   at_cut(last_commit_);
+}
+
+absl::Status DurableStore::CheckPosition(uint64_t epoch, int64_t commit_sequence) const {
+  const auto it = std::find_if(epochs_.begin(), epochs_.end(), [epoch](const Epoch& e) { return e.id == epoch; });
+  // Commits of an epoch are kept up to where the next one took over.
+  if (it != epochs_.end() && (it + 1 == epochs_.end() || commit_sequence < (it + 1)->first_commit)) {
+    return absl::OkStatus();
+  }
+  return MakeError(ErrorReason::kResumeTokenExpired,
+                   "commit " + std::to_string(commit_sequence) +
+                       " is not in this store: it was lost before it was on the disk, or it is too long ago",
+                   {{"commitSequence", std::to_string(commit_sequence)}});
 }
 
 Table& DurableStore::GetTable(std::string_view name) {

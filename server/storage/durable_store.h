@@ -20,6 +20,7 @@
 #include "server/storage/head.h"
 #include "server/storage/health.h"
 #include "server/storage/log_file.h"
+#include "server/storage/newest_times.h"
 #include "server/storage/operations.h"
 #include "server/storage/producer_table.h"
 #include "server/storage/read_view.h"
@@ -73,6 +74,8 @@ class DurableStore final : public Store {
                            const std::function<absl::Status(const CommittedBatch&)>& visit) override;
   void Cut(const std::function<void(int64_t)>& at_cut) override;
   const std::string& store_id() const override { return store_id_; }
+  uint64_t epoch() const override { return epochs_.back().id; }
+  absl::Status CheckPosition(uint64_t epoch, int64_t commit_sequence) const override;
   Table& GetTable(std::string_view name) override;
   absl::Status Checkpoint() override;
   absl::Status Health() const override { return health_.Check(); }
@@ -96,6 +99,7 @@ class DurableStore final : public Store {
     bool in_log = false;  // to be committed; otherwise `result` is final
     int64_t commit_sequence = 0;
     std::vector<SeriesId> new_series;  // whose definitions go with it into the log
+    std::vector<uint32_t> late;
     absl::StatusOr<CommitReceipt> result = CommitReceipt{};
   };
   using Group = std::vector<Request>;
@@ -113,6 +117,7 @@ class DurableStore final : public Store {
   absl::Status LoadProducers();
   absl::Status ReplayLog();
   absl::Status ReplayRecord(const WalRecord& record) PB_REQUIRES(maintenance_mu_);
+  absl::Status BeginEpoch();
   void StartThreads();
 
   // Committer.
@@ -122,6 +127,7 @@ class DurableStore final : public Store {
   void CommitGroup(Group* group);
   void AddToLog(Request* request, int64_t* next_commit, GroupProducers* producers);
   bool CollectDefinitions(Request* request, std::vector<SeriesInfoPtr>* definitions);
+  int64_t NewestSealedTime(SeriesId series) const;
   void FailGroup(Group* group, const absl::Status& status);
   void Apply(Request* request);
   void Complete(Group group);
@@ -142,8 +148,8 @@ class DurableStore final : public Store {
   // Windows of a tier that end at or before this are to be dropped.
   int64_t OldestTime(const Tier& tier) const;
 
-  absl::StatusOr<std::optional<Sample>> LatestFromBlocks(SeriesId series);
-  absl::StatusOr<std::optional<Sample>> LatestFromRollups(SeriesId series);
+  absl::StatusOr<std::optional<Sample>> LatestFromBlocks(SeriesId series) const;
+  absl::StatusOr<std::optional<Sample>> LatestFromRollups(SeriesId series) const;
   absl::Status WriteMeta(std::string_view key, std::string_view value);
   absl::StatusOr<std::string> ReadMeta(std::string_view key) const;  // empty when not there
 
@@ -153,6 +159,12 @@ class DurableStore final : public Store {
   rocksdb::Env* const env_;
   std::unique_ptr<FileLock> lock_;
   std::string store_id_;
+  // One per opening, oldest first; fixed once open.
+  struct Epoch {
+    uint64_t id = 0;
+    int64_t first_commit = 0;
+  };
+  std::vector<Epoch> epochs_;
   StoreHealth health_;
 
   std::unique_ptr<Rocks> rocks_;
@@ -164,15 +176,17 @@ class DurableStore final : public Store {
   std::unique_ptr<Wal> wal_;
   std::vector<Tier> tiers_;  // raw first; fixed once open
 
-  // The committer's own: which series' definitions are in the log or in RocksDB, by id.
+  // The committer's own: which series' definitions are in the log or in RocksDB, by id; and their newest times.
   std::vector<bool> defined_;
+  NewestTimes newest_;
 
   mutable Mutex commit_mu_;
   CondVar head_room_;
   Head head_ PB_GUARDED_BY(commit_mu_);
   ProducerTable producers_ PB_GUARDED_BY(commit_mu_);
   int64_t last_commit_ PB_GUARDED_BY(commit_mu_) = 0;
-  std::vector<SeriesId> unsaved_series_ PB_GUARDED_BY(commit_mu_);  // in the log, not yet in RocksDB
+  int64_t newest_time_ PB_GUARDED_BY(commit_mu_) = NewestTimes::kNone;  // of all samples ever
+  std::vector<SeriesId> unsaved_series_ PB_GUARDED_BY(commit_mu_);      // in the log, not yet in RocksDB
   StoreStats counters_ PB_GUARDED_BY(commit_mu_);
   absl::Status sealing_status_ PB_GUARDED_BY(commit_mu_);  // of the maintainer's last round
 

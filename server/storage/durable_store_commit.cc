@@ -1,4 +1,5 @@
 // From Append to AppendDone.
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -103,8 +104,12 @@ void DurableStore::CommitGroup(Group* group) {
       next_commit = last_commit_ + 1;
     }
     GroupProducers producers;
-    for (Request& request : *group) AddToLog(&request, &next_commit, &producers);
-    status = wal_->CommitGroup();
+    AckMode mode = AckMode::kBuffered;
+    for (Request& request : *group) {
+      AddToLog(&request, &next_commit, &producers);
+      if (request.result.ok() && request.batch.ack_mode == AckMode::kFsynced) mode = AckMode::kFsynced;
+    }
+    status = wal_->CommitGroup(mode);
     if (!status.ok()) {
       health_.SetLog(status);
       if (HasReason(status, ErrorReason::kDiskFull)) wal_->WatchForSpace();
@@ -114,6 +119,8 @@ void DurableStore::CommitGroup(Group* group) {
     FailGroup(group, status);
     return;
   }
+  newest_.Accept();
+  const bool fsynced = wal_->synced();
   bool needs_sealing = false;
   for (Request& request : *group) {
     if (request.in_log) Apply(&request);
@@ -121,7 +128,10 @@ void DurableStore::CommitGroup(Group* group) {
   {
     MutexLock lock(&commit_mu_);
     for (Request& request : *group) {
-      if (request.result.ok() && request.result->duplicate) {
+      if (!request.result.ok()) continue;
+      request.result->fsynced = fsynced;
+      if (!fsynced) ++counters_.buffered_batches;
+      if (request.result->duplicate) {
         request.result->commit_sequence = last_commit_;
         ++counters_.duplicate_batches;
       }
@@ -137,7 +147,7 @@ void DurableStore::AddToLog(Request* request, int64_t* next_commit, GroupProduce
     const auto [it, inserted] = producers->try_emplace({batch.tenant, batch.producer_id}, 0);
     if (inserted) it->second = ProducerPosition(batch.tenant, batch.producer_id);
     if (batch.sequence <= it->second) {
-      request->result = CommitReceipt{0, true, options_.fsync};
+      request->result = CommitReceipt{0, /*duplicate=*/true, /*fsynced=*/false};
       return;
     }
     it->second = batch.sequence;
@@ -150,7 +160,10 @@ void DurableStore::AddToLog(Request* request, int64_t* next_commit, GroupProduce
   }
   request->in_log = true;
   request->commit_sequence = (*next_commit)++;
-  wal_->AddToGroup(request->commit_sequence, options_.clock->NowUnixNanos(), batch, definitions);
+  for (const SeriesId id : request->new_series) newest_.AddNew(id);
+  newest_.Judge(batch.series, batch.times, [this](SeriesId series) { return NewestSealedTime(series); },
+                &request->late);
+  wal_->AddToGroup(request->commit_sequence, options_.clock->NowUnixNanos(), batch, definitions, request->late);
 }
 
 // Finds the series whose definition no record before this one carries. False for an unknown series.
@@ -171,7 +184,18 @@ bool DurableStore::CollectDefinitions(Request* request, std::vector<SeriesInfoPt
   return true;
 }
 
+int64_t DurableStore::NewestSealedTime(SeriesId series) const {
+  const absl::StatusOr<std::optional<Sample>> sealed = LatestFromBlocks(series);
+  if (!sealed.ok()) {
+    // A damaged block must not stop what is new from being stored.
+    PB_LOG(Error, "storage", "took for empty series={} error={}", series, StatusMessage(sealed.status()));
+    return NewestTimes::kNone;
+  }
+  return *sealed ? (*sealed)->time_unix_nanos : NewestTimes::kNone;
+}
+
 void DurableStore::FailGroup(Group* group, const absl::Status& status) {
+  newest_.Reject();
   for (Request& request : *group) {
     for (const SeriesId id : request.new_series) defined_[static_cast<size_t>(id)] = false;
     // A duplicate of something in this very group has nothing durable to point to either: all fail.
@@ -191,12 +215,15 @@ void DurableStore::Apply(Request* request) {
   committed.pushed_unix_nanos = batch.pushed_unix_nanos;
   committed.received_unix_nanos = batch.received_unix_nanos;
   committed.committed_unix_nanos = options_.clock->NowUnixNanos();
+  committed.late = request->late;
   const int64_t now = options_.clock->MonotonicNanos();
 
   MutexLock lock(&commit_mu_);
   for (const SeriesId id : request->new_series) head_.AddNewSeries(id);
   unsaved_series_.insert(unsaved_series_.end(), request->new_series.begin(), request->new_series.end());
-  counters_.late_samples += head_.Apply(request->commit_sequence, now, batch.series, batch.times, batch.values);
+  head_.Apply(request->commit_sequence, now, batch.series, batch.times, batch.values);
+  for (const int64_t time : batch.times) newest_time_ = std::max(newest_time_, time);
+  counters_.late_samples += static_cast<int64_t>(request->late.size());
   if (!batch.producer_id.empty()) {
     producers_.Advance(batch.tenant, batch.producer_id, {batch.sequence, request->commit_sequence});
   }
@@ -204,7 +231,7 @@ void DurableStore::Apply(Request* request) {
   ++counters_.committed_batches;
   counters_.committed_samples += static_cast<int64_t>(batch.size());
   if (observer_ != nullptr) observer_->OnCommit(committed);
-  request->result = CommitReceipt{request->commit_sequence, false, options_.fsync};
+  request->result = CommitReceipt{request->commit_sequence, /*duplicate=*/false, /*fsynced=*/false};
 }
 
 void DurableStore::Complete(Group group) {

@@ -89,6 +89,8 @@ absl::Status DurableStore::SealPending() {
     MutexLock lock(&commit_mu_);
     left = head_.sealing_count();
   }
+  // A block never holds what a power cut may still take from the log. (There is no log yet while it is replayed.)
+  if (left > 0 && wal_ != nullptr) PB_RETURN_IF_ERROR(wal_->Sync());
   while (left > 0) {
     std::vector<SealingChunkPtr> chunks;
     {
@@ -136,17 +138,19 @@ absl::Status DurableStore::CheckpointLocked() {
 // which makes the blocks written before durable as well.
 absl::Status DurableStore::WriteCheckpoint() {
   int64_t checkpoint = 0;
+  int64_t newest_time = 0;
   std::vector<SeriesId> series;
   std::vector<ProducerTable::Change> producers;
   {
     MutexLock lock(&commit_mu_);
     const std::optional<int64_t> oldest = head_.OldestCommit();
     checkpoint = oldest ? *oldest - 1 : last_commit_;
+    newest_time = newest_time_;
     series = std::exchange(unsaved_series_, {});
     producers = producers_.TakeChanges();
   }
   if (checkpoint == saved_checkpoint_ && series.empty() && producers.empty()) return absl::OkStatus();
-  // The log must not be behind what the checkpoint says (it is only with fsync off).
+  // The log must not be behind what the checkpoint says (it is after buffered commits only).
   absl::Status status = wal_->Sync();
   if (status.ok()) status = SaveSeries(series);
   rocksdb::WriteBatch batch;
@@ -167,6 +171,9 @@ absl::Status DurableStore::WriteCheckpoint() {
   value.clear();
   PutLittleEndian(&value, checkpoint);
   if (status.ok()) status = FromRocks(batch.Put(rocks_->fixed("meta"), kCheckpointKey, value), "save checkpoint");
+  value.clear();
+  PutLittleEndian(&value, newest_time);
+  if (status.ok()) status = FromRocks(batch.Put(rocks_->fixed("meta"), kNewestTimeKey, value), "save newest time");
   rocksdb::WriteOptions options;
   options.sync = true;
   if (status.ok()) status = FromRocks(rocks_->db()->Write(options, &batch), "write checkpoint");

@@ -17,6 +17,9 @@ namespace {
 
 // Chunks that pile up while the log is replayed are sealed at this point, to bound memory.
 constexpr size_t kMaxReplayedChunks = 4096;
+// Openings whose resume tokens are still known.
+constexpr size_t kMaxEpochs = 1024;
+constexpr size_t kEpochBytes = sizeof(uint64_t) + sizeof(int64_t);
 
 std::string RandomBytes(size_t count) {
   std::random_device device;
@@ -54,6 +57,7 @@ absl::StatusOr<std::unique_ptr<Store>> DurableStore::Open(StoreOptions options, 
   PB_RETURN_IF_ERROR(store->LoadSeriesAges());
   PB_RETURN_IF_ERROR(store->LoadProducers());
   PB_RETURN_IF_ERROR(store->ReplayLog());
+  PB_RETURN_IF_ERROR(store->BeginEpoch());
   store->operations_ = MakeStoreOperations(store.get());
   store->StartThreads();
   return std::unique_ptr<Store>(std::move(store));
@@ -171,10 +175,19 @@ absl::Status DurableStore::ReplayLog() {
   wal_options.store_id = id;
   wal_options.segment_bytes = options_.wal_segment_bytes;
   wal_options.retain_bytes = options_.wal_retain_bytes;
-  wal_options.fsync = options_.fsync;
+  wal_options.buffered_sync_interval_ns = options_.buffered_sync_interval_ns;
   wal_options.clock = options_.clock;
   wal_options.files = files_;
   wal_options.on_space = [this] { health_.SetLog(absl::OkStatus()); };
+  wal_options.on_broken = [this](const absl::Status& status) { health_.SetLog(status); };
+  PB_ASSIGN_OR_RETURN(const std::string newest, ReadMeta(kNewestTimeKey));
+  if (newest.size() == sizeof(int64_t)) {
+    newest_.SetCeiling(GetLittleEndian<int64_t>(newest));
+    MutexLock commit_lock(&commit_mu_);
+    newest_time_ = GetLittleEndian<int64_t>(newest);
+  } else if (!newest.empty()) {
+    return CorruptRow("meta", kNewestTimeKey);
+  }
 
   MutexLock lock(&maintenance_mu_);
   rollups_ = std::make_unique<RollupKeeper>(blocks_.get(), index_.get(), &tiers_);
@@ -219,12 +232,36 @@ absl::Status DurableStore::ReplayRecord(const WalRecord& record) {
                                                        ", which is not defined");
     }
     head_.Apply(record.commit_sequence, options_.clock->MonotonicNanos(), batch.series, batch.times, batch.values);
+    newest_.Replay(batch.series, batch.times);
+    for (const int64_t time : batch.times) newest_time_ = std::max(newest_time_, time);
     if (!batch.producer_id.empty()) {
       producers_.Advance(batch.tenant, batch.producer_id, {batch.sequence, record.commit_sequence});
     }
     too_many_chunks = head_.sealing_count() >= kMaxReplayedChunks;
   }
   return too_many_chunks ? SealPending() : absl::OkStatus();
+}
+
+// From here on commits are of a new epoch. All that was replayed has been synced, so what earlier epochs had beyond it is
+// lost.
+absl::Status DurableStore::BeginEpoch() {
+  PB_ASSIGN_OR_RETURN(const std::string saved, ReadMeta(kEpochsKey));
+  if (saved.size() % kEpochBytes != 0) return CorruptRow("meta", kEpochsKey);
+  for (size_t at = 0; at < saved.size(); at += kEpochBytes) {
+    const std::string_view row = std::string_view(saved).substr(at, kEpochBytes);
+    epochs_.push_back({GetLittleEndian<uint64_t>(row), GetLittleEndian<int64_t>(row.substr(sizeof(uint64_t)))});
+  }
+  {
+    MutexLock lock(&commit_mu_);
+    epochs_.push_back({GetLittleEndian<uint64_t>(RandomBytes(sizeof(uint64_t))), last_commit_ + 1});
+  }
+  if (epochs_.size() > kMaxEpochs) epochs_.erase(epochs_.begin(), epochs_.end() - kMaxEpochs);
+  std::string value;
+  for (const Epoch& epoch : epochs_) {
+    PutLittleEndian(&value, epoch.id);
+    PutLittleEndian(&value, epoch.first_commit);
+  }
+  return WriteMeta(kEpochsKey, value);
 }
 
 void DurableStore::StartThreads() {

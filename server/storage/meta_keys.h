@@ -12,5 +12,7 @@ inline constexpr char kStoreIdKey[] = "store/id";
 inline constexpr char kCheckpointKey[] = "store/checkpoint";
 inline constexpr char kNextSeriesIdKey[] = "store/next_series_id";
 inline constexpr char kSeriesAgesKey[] = "store/series_ages";
+inline constexpr char kNewestTimeKey[] = "store/newest_time";
+inline constexpr char kEpochsKey[] = "store/epochs";
 
 }  // namespace pulseboard

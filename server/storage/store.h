@@ -2,7 +2,8 @@
 //
 // The way of a batch: Append queues it -> the committer thread writes many batches to the write-ahead log, one fsync
 // for all -> the samples enter the head (open blocks in memory) -> CommitObserver::OnCommit -> AppendDone. Everything a
-// reader or observer sees is durable. On disk format: FORMAT.md.
+// reader or observer sees is as safe as its pusher asked (AckMode): with FSYNCED it is on the disk. On disk format:
+// FORMAT.md.
 //
 // Thread-safe. Callbacks are named with the thread they run on; they must not block and must not call Append's waiters.
 #pragma once
@@ -34,7 +35,7 @@ class Table;
 struct StoreOptions {
   std::string directory;  // created when missing; one process at a time (locked)
   const Clock* clock = &SystemClock();
-  bool fsync = true;                      // false acknowledges when the OS has the bytes (AckMode BUFFERED)
+  int64_t buffered_sync_interval_ns = 100 * kNanosPerMilli;  // a BUFFERED commit waits at most so long for a sync
   int64_t append_queue_bytes = 64 << 20;  // more queued than this: INGEST_BACKLOG_FULL
   int64_t wal_segment_bytes = 64 << 20;   // preallocated size of one segment file
   int64_t wal_retain_bytes = 256 << 20;   // replayable tail kept for resuming subscribers, beyond what recovery needs
@@ -55,9 +56,16 @@ struct StoreOptions {
   int64_t verify_rate = 64 << 20;             // bytes read per second by a verification; 0: without limit
 };
 
+// How safe a batch is when it is acknowledged, and seen.
+enum class AckMode : uint8_t {
+  kFsynced,   // on the disk: survives a power cut
+  kBuffered,  // with the operating system: survives the process; on the disk within buffered_sync_interval_ns + a sync
+};
+
 // Parallel columns; order is kept. All series belong to `tenant`.
 struct AppendBatch {
   TenantId tenant = 0;
+  AckMode ack_mode = AckMode::kFsynced;
   std::string producer_id;  // empty: no exactly-once tracking
   int64_t sequence = 0;
   std::vector<SeriesId> series;
@@ -72,7 +80,7 @@ struct AppendBatch {
 struct CommitReceipt {
   int64_t commit_sequence = 0;  // of the batch; for a duplicate, the newest commit
   bool duplicate = false;       // (producer_id, sequence) was committed before; nothing applied
-  bool fsynced = true;
+  bool fsynced = true;          // true also for a BUFFERED batch that was on the disk already when it was acknowledged
 };
 
 // Runs on the store's completion thread, after OnCommit of the same batch; batches of one caller complete in order.
@@ -88,6 +96,9 @@ struct CommittedBatch {
   int64_t pushed_unix_nanos = 0;
   int64_t received_unix_nanos = 0;
   int64_t committed_unix_nanos = 0;
+  // Indices, ascending, of late samples: those not newer than the newest of their series at that moment, so out of
+  // order or a new value for a time that may have one. Most batches have none.
+  std::span<const uint32_t> late;
 };
 
 class CommitObserver {
@@ -127,7 +138,8 @@ struct StoreStats {
   int64_t committed_batches = 0;
   int64_t committed_samples = 0;
   int64_t duplicate_batches = 0;
-  int64_t late_samples = 0;  // older than the newest of their series
+  int64_t late_samples = 0;     // see CommittedBatch::late
+  int64_t buffered_batches = 0;  // acknowledged before they were on the disk
   int64_t wal_syncs = 0;
   int64_t wal_bytes = 0;  // on disk
   int64_t append_queue_bytes = 0;
@@ -195,6 +207,12 @@ class Store {
   virtual void Cut(const std::function<void(int64_t commit_sequence)>& at_cut) = 0;
   // Random, fixed at creation: tells this store's resume tokens from another's.
   virtual const std::string& store_id() const = 0;
+  // Random, new with each opening. A power cut may take commits that were only BUFFERED, and a restored backup goes on
+  // from an earlier one: their numbers are then given out again, and (epoch, commit) tells them apart.
+  virtual uint64_t epoch() const = 0;
+  // OK when the commit that had this number in `epoch` is in this store; OUT_OF_RANGE/RESUME_TOKEN_EXPIRED when it was
+  // lost or the epoch is not known (any more).
+  virtual absl::Status CheckPosition(uint64_t epoch, int64_t commit_sequence) const = 0;
 
   // A small durable key-value table (users, sessions …) in a column family of its own. `name` must be one of the fixed
   // names in storage/families.h. Owned by the store. See table.h.

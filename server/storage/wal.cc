@@ -31,6 +31,12 @@ void RemoveOrLog(LogFileSystem* files, const std::string& path) {
 
 Wal::~Wal() {
   {
+    MutexLock lock(&wanted_mu_);
+    stop_syncing_ = true;
+    wanted_changed_.NotifyAll();
+  }
+  if (syncer_.joinable()) syncer_.join();
+  {
     MutexLock lock(&spare_mu_);
     stopping_ = true;
     spare_changed_.NotifyAll();
@@ -41,26 +47,28 @@ Wal::~Wal() {
 }
 
 void Wal::AddToGroup(int64_t commit_sequence, int64_t committed_unix_nanos, const AppendBatch& batch,
-                     std::span<const std::shared_ptr<const SeriesInfo>> definitions) {
+                     std::span<const std::shared_ptr<const SeriesInfo>> definitions, std::span<const uint32_t> late) {
   const size_t offset = group_.size();
   ReserveFrame(&group_);
-  EncodeWalRecord(commit_sequence, committed_unix_nanos, batch, definitions, &group_);
+  EncodeWalRecord(commit_sequence, committed_unix_nanos, batch, definitions, late, &group_);
   frames_.push_back({offset, static_cast<uint32_t>(group_.size() - offset - kFrameHeaderBytes), commit_sequence});
 }
 
-absl::Status Wal::CommitGroup() {
-  absl::Status status = broken_;
-  if (status.ok() && !frames_.empty()) {
+absl::Status Wal::CommitGroup(AckMode mode) {
+  absl::Status status = broken();
+  if (status.ok() && frames_.empty()) {
+    if (mode == AckMode::kFsynced) status = Sync();  // somebody asks again for what was only buffered
+  } else if (status.ok()) {
     absl::StatusOr<SegmentPtr> segment =
         SegmentFor(frames_.front().commit_sequence, static_cast<int64_t>(group_.size()));
-    status = segment.ok() ? WriteGroup(*segment) : segment.status();
+    status = segment.ok() ? WriteGroup(*segment, mode) : segment.status();
   }
   group_.clear();
   frames_.clear();
   return status;
 }
 
-absl::Status Wal::WriteGroup(const SegmentPtr& segment) {
+absl::Status Wal::WriteGroup(const SegmentPtr& segment, AckMode mode) {
   int64_t offset = 0;
   int64_t synced = 0;
   {
@@ -72,10 +80,13 @@ absl::Status Wal::WriteGroup(const SegmentPtr& segment) {
     FinishFrame(group_.data() + frame.offset, FrameType::kCommit, frame.payload_bytes, segment->header.salt, synced);
   }
   absl::Status status = segment->file->WriteAt(offset, group_);
-  if (status.ok() && options_.fsync) status = TimedSync(segment->file.get());
+  if (!status.ok()) status = Break(status);
+  if (status.ok() && mode == AckMode::kFsynced) {
+    status = SyncFile(segment->file.get(), synced == offset ? AtStake::kGroup : AtStake::kCommits);
+  }
   if (!status.ok()) {
     AbandonSegment();
-    return Break(status);
+    return status;
   }
   bool wants_spare = false;
   {
@@ -87,10 +98,11 @@ absl::Status Wal::WriteGroup(const SegmentPtr& segment) {
       }
     }
     segment->used_bytes = offset + static_cast<int64_t>(group_.size());
-    if (options_.fsync) segment->synced_bytes = segment->used_bytes;
+    if (mode == AckMode::kFsynced) segment->synced_bytes = segment->used_bytes;
     segment->last_commit = frames_.back().commit_sequence;
     wants_spare = segment->used_bytes > segment->file_bytes / 2;
   }
+  if (mode == AckMode::kBuffered) WantSync();
   if (wants_spare) {
     MutexLock lock(&spare_mu_);
     if (!spare_ && !spare_wanted_) {
@@ -101,24 +113,46 @@ absl::Status Wal::WriteGroup(const SegmentPtr& segment) {
   return absl::OkStatus();
 }
 
-absl::Status Wal::TimedSync(LogFile* file) {
+absl::Status Wal::SyncFile(LogFile* file, AtStake at_stake) {
+  MutexLock lock(&sync_mu_);
+  // Whoever synced before us may have been told of the loss of our bytes.
+  PB_RETURN_IF_ERROR(broken());
   const int64_t start = options_.clock->MonotonicNanos();
-  PB_RETURN_IF_ERROR(file->Sync());
-  const int64_t took = options_.clock->MonotonicNanos() - start;
+  absl::Status status = file->Sync();
+  if (status.ok()) {
+    RememberSyncTime(options_.clock->MonotonicNanos() - start);
+    return status;
+  }
+  // The kernel has forgotten which pages were lost. A group that nobody was told of may be written anew, elsewhere;
+  // commits that were acknowledged as buffered can't be.
+  if (at_stake == AtStake::kCommits && HasReason(status, ErrorReason::kDiskFull)) {
+    status = MakeError(ErrorReason::kStoreReadOnly, "sync of buffered commits: " + StatusMessage(status),
+                       {{"cause", StatusMessage(status)}});
+  }
+  return Break(status);
+}
+
+void Wal::RememberSyncTime(int64_t took_ns) {
   ++sync_count_;
   MutexLock lock(&mu_);
   if (recent_syncs_ns_.size() < kRememberedSyncs) {
-    recent_syncs_ns_.push_back(took);
+    recent_syncs_ns_.push_back(took_ns);
   } else {
-    recent_syncs_ns_[next_sync_slot_++ % kRememberedSyncs] = took;
+    recent_syncs_ns_[next_sync_slot_++ % kRememberedSyncs] = took_ns;
   }
-  return absl::OkStatus();
 }
 
-// After a failed sync the kernel has forgotten which pages were lost: only "no space" can be retried, in a new file.
+// Only "no space" can be retried, in a new file.
 absl::Status Wal::Break(const absl::Status& status) {
-  if (!HasReason(status, ErrorReason::kDiskFull) && broken_.ok()) broken_ = status;
+  if (status.ok() || HasReason(status, ErrorReason::kDiskFull)) return status;
+  MutexLock lock(&mu_);
+  if (broken_.ok()) broken_ = status;
   return status;
+}
+
+absl::Status Wal::broken() const {
+  MutexLock lock(&mu_);
+  return broken_;
 }
 
 // Cuts what a failed group may have left, so that none of it is ever replayed, and lets the next group begin a new
@@ -129,11 +163,17 @@ void Wal::AbandonSegment() {
     MutexLock lock(&mu_);
     used = active_->used_bytes;
   }
-  if (const absl::Status status = active_->file->Truncate(used); !status.ok()) {
-    if (broken_.ok()) broken_ = WithContext(status, "cut a failed group");
-  } else {
+  absl::Status cut = active_->file->Truncate(used);
+  if (cut.ok()) {
+    {
+      MutexLock lock(&mu_);
+      active_->file_bytes = used;
+    }
+    cut = Sync();  // it will have a successor: what is buffered in it must get to the disk
+  }
+  if (!cut.ok()) {
     MutexLock lock(&mu_);
-    active_->file_bytes = used;
+    if (broken_.ok()) broken_ = WithContext(cut, "cut a failed group");
   }
   active_ = nullptr;
   // What looked like space was none: have it proven again before the next group.
@@ -156,10 +196,8 @@ absl::StatusOr<Wal::SegmentPtr> Wal::SegmentFor(int64_t first_commit, int64_t by
     MutexLock lock(&mu_);
     if (active_->used_bytes + bytes <= active_->file_bytes) return active_;
   }
-  if (active_ && !options_.fsync) {
-    // A segment that has a successor is complete on the disk: damage in it is damage, not a torn tail.
-    PB_RETURN_IF_ERROR(Break(active_->file->Sync()));
-  }
+  // A segment that has a successor is complete on the disk: damage in it is damage, not a torn tail.
+  if (active_) PB_RETURN_IF_ERROR(Sync());
   PB_ASSIGN_OR_RETURN(Spare spare, TakeSpare(bytes + static_cast<int64_t>(kSegmentHeaderBytes)));
   PB_ASSIGN_OR_RETURN(active_, StartSegment(std::move(spare), first_commit));
   return active_;
@@ -327,7 +365,7 @@ absl::Status Wal::Sync() {
     used = last->used_bytes;
     if (last->synced_bytes >= used) return absl::OkStatus();
   }
-  PB_RETURN_IF_ERROR(last->file->Sync());
+  PB_RETURN_IF_ERROR(SyncFile(last->file.get(), AtStake::kCommits));
   MutexLock lock(&mu_);
   last->synced_bytes = std::max(last->synced_bytes, used);
   return absl::OkStatus();
@@ -341,6 +379,41 @@ std::vector<LogPart> Wal::Parts() const {
     parts.push_back({segment->path, segment->used_bytes, segment->header.first_commit, segment->last_commit});
   }
   return parts;
+}
+
+bool Wal::synced() const {
+  MutexLock lock(&mu_);
+  return segments_.empty() || segments_.back()->synced_bytes >= segments_.back()->used_bytes;
+}
+
+void Wal::WantSync() {
+  MutexLock lock(&wanted_mu_);
+  if (std::exchange(sync_wanted_, true)) return;
+  wanted_changed_.NotifyAll();
+}
+
+// The first buffered commit starts the interval; all that come within it share the sync at its end.
+void Wal::SyncLoop() {
+  using std::chrono::steady_clock;
+  while (true) {
+    {
+      MutexLock lock(&wanted_mu_);
+      while (!sync_wanted_ && !stop_syncing_) wanted_changed_.Wait(&wanted_mu_);
+      const auto due = steady_clock::now() + std::chrono::nanoseconds(options_.buffered_sync_interval_ns);
+      while (!stop_syncing_) {
+        const auto left = due - steady_clock::now();
+        if (left <= steady_clock::duration::zero()) break;
+        wanted_changed_.WaitFor(&wanted_mu_, left);
+      }
+      if (stop_syncing_) return;
+      sync_wanted_ = false;
+    }
+    if (const absl::Status status = Sync(); !status.ok()) {
+      PB_LOG(Error, "storage", "failed syncing buffered commits error={}", StatusMessage(status));
+      if (options_.on_broken) options_.on_broken(status);
+      return;
+    }
+  }
 }
 
 int64_t Wal::disk_bytes() const {

@@ -1,8 +1,8 @@
 // The write-ahead log: segment files `<first commit>.wal` of framed commit records. FORMAT.md has the bytes.
 //
-// One thread appends groups of records (one write, one fdatasync per group); a thread of the log's own prepares the
-// next segment ahead of time, because writing zeros first makes later syncs twice as fast; any thread may read what is
-// durable.
+// One thread appends groups of records: one write and, when one of its batches wants it, one fdatasync per group. Two
+// threads of the log's own: one prepares the next segment ahead of time, because writing zeros first makes later syncs
+// twice as fast, one syncs what no group synced. Any thread may read what was committed.
 #pragma once
 
 #include <atomic>
@@ -30,11 +30,13 @@ struct WalOptions {
   std::string store_id;  // kStoreIdBytes
   int64_t segment_bytes = 64 << 20;
   int64_t retain_bytes = 256 << 20;
-  bool fsync = true;
+  int64_t buffered_sync_interval_ns = 100 * kNanosPerMilli;
   const Clock* clock = &SystemClock();
   LogFileSystem* files = &PosixLogFileSystem();
   // Runs on the log's own thread: what WatchForSpace asked for has come true.
   std::function<void()> on_space;
+  // Runs on the log's own thread: a sync in the background failed, the log takes nothing any more.
+  std::function<void(const absl::Status&)> on_broken;
 };
 
 struct WalRecovery {
@@ -68,14 +70,17 @@ class Wal {
                                                    WalRecovery* recovery);
   ~Wal();
 
-  // The next three: the committer's thread only. A group is made of AddToGroup calls, then CommitGroup writes and
-  // syncs. Commit sequences ascend without holes.
+  // The next three: the committer's thread only. A group is made of AddToGroup calls, then CommitGroup writes it.
+  // Commit sequences ascend without holes. `late`: as in CommittedBatch.
   void AddToGroup(int64_t commit_sequence, int64_t committed_unix_nanos, const AppendBatch& batch,
-                  std::span<const std::shared_ptr<const SeriesInfo>> definitions);
+                  std::span<const std::shared_ptr<const SeriesInfo>> definitions, std::span<const uint32_t> late);
   int64_t group_bytes() const { return static_cast<int64_t>(group_.size()); }
-  // On an error nothing of the group will be replayed. DISK_FULL: may work again, see WatchForSpace. STORE_READ_ONLY:
-  // never.
-  absl::Status CommitGroup();
+  // kFsynced: the group and all before it is on the disk afterwards. kBuffered: the system has it, a sync follows by
+  // itself. On an error nothing of the group will be replayed. DISK_FULL: may work again, see WatchForSpace.
+  // STORE_READ_ONLY: never.
+  absl::Status CommitGroup(AckMode mode);
+  // Everything committed is on the disk.
+  bool synced() const;
   // Calls on_space once, as soon as there is room for a segment.
   void WatchForSpace();
 
@@ -84,7 +89,7 @@ class Wal {
                     const std::function<absl::Status(const CommittedBatch&)>& visit) const;
   // Removes segments that hold nothing after `checkpoint`, except a tail of retain_bytes.
   absl::Status Free(int64_t checkpoint);
-  // Makes everything appended durable (with fsync off nothing else does).
+  // Makes everything appended durable. After an error the log takes nothing any more.
   absl::Status Sync();
 
   // Ascending. The bytes stay as they are until Free removes the file; a segment without commits may be replaced before.
@@ -134,11 +139,17 @@ class Wal {
 
   absl::StatusOr<SegmentPtr> SegmentFor(int64_t first_commit, int64_t bytes);
   absl::StatusOr<SegmentPtr> StartSegment(Spare spare, int64_t first_commit);
-  absl::Status WriteGroup(const SegmentPtr& segment);
-  absl::Status TimedSync(LogFile* file);
+  absl::Status WriteGroup(const SegmentPtr& segment, AckMode mode);
+  // What a failed sync puts at stake: only a group that nobody was told of, or commits that were acknowledged.
+  enum class AtStake { kGroup, kCommits };
+  absl::Status SyncFile(LogFile* file, AtStake at_stake) PB_EXCLUDES(sync_mu_, mu_);
+  void RememberSyncTime(int64_t took_ns);
   void AbandonSegment();
   // Remembers a failure after which the log can't be trusted, and passes it on.
   absl::Status Break(const absl::Status& status);
+  absl::Status broken() const;
+  void WantSync();
+  void SyncLoop();
 
   absl::StatusOr<Spare> MakeSpare(int64_t bytes);
   absl::StatusOr<Spare> TakeSpare(int64_t bytes);
@@ -149,10 +160,12 @@ class Wal {
   // The committer's own.
   std::string group_;
   std::vector<PendingFrame> frames_;
-  SegmentPtr active_;    // null before the first append and after a failed one
-  absl::Status broken_;  // set once the log can't be trusted any more
+  SegmentPtr active_;  // null before the first append and after a failed one
 
+  // One sync at a time: the kernel tells a write error to one of the callers only, and all must know. Before mu_.
+  Mutex sync_mu_;
   mutable Mutex mu_;
+  absl::Status broken_ PB_GUARDED_BY(mu_);  // set once the log can't be trusted any more
   std::deque<SegmentPtr> segments_ PB_GUARDED_BY(mu_);  // ascending; also guards each segment's sizes and index
   std::vector<CommitRange> gaps_ PB_GUARDED_BY(mu_);  // ascending; commits that no segment has
   std::vector<int64_t> recent_syncs_ns_ PB_GUARDED_BY(mu_);
@@ -168,6 +181,12 @@ class Wal {
   int64_t spare_number_ PB_GUARDED_BY(spare_mu_) = 0;
   bool stopping_ PB_GUARDED_BY(spare_mu_) = false;
   std::thread preparer_;
+
+  Mutex wanted_mu_;
+  CondVar wanted_changed_;
+  bool sync_wanted_ PB_GUARDED_BY(wanted_mu_) = false;
+  bool stop_syncing_ PB_GUARDED_BY(wanted_mu_) = false;
+  std::thread syncer_;
 };
 
 }  // namespace pulseboard

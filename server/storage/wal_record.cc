@@ -89,6 +89,32 @@ bool TakeColumns(ByteReader* in, size_t count, AppendBatch* batch) {
   return true;
 }
 
+// Indices as differences from the one before, the first from -1: all are positive.
+void PutLate(std::span<const uint32_t> late, std::string* out) {
+  PutVarint(out, late.size());
+  uint64_t previous = 0;
+  for (const uint32_t index : late) {
+    PutVarint(out, index + 1 - previous);
+    previous = index + 1;
+  }
+}
+
+bool TakeLate(ByteReader* in, uint64_t samples, std::vector<uint32_t>* late) {
+  late->clear();
+  if (in->remaining() == 0) return true;
+  const uint64_t count = in->Varint();
+  if (!in->ok() || count == 0 || count > samples) return false;
+  late->reserve(count);
+  uint64_t next = 0;
+  for (uint64_t n = 0; n < count; ++n) {
+    const uint64_t step = in->Varint();
+    if (!in->ok() || step == 0 || step > samples - next) return false;
+    next += step;
+    late->push_back(static_cast<uint32_t>(next - 1));
+  }
+  return true;
+}
+
 }  // namespace
 
 CommittedBatch WalRecord::View() const {
@@ -101,6 +127,7 @@ CommittedBatch WalRecord::View() const {
   view.pushed_unix_nanos = batch.pushed_unix_nanos;
   view.received_unix_nanos = batch.received_unix_nanos;
   view.committed_unix_nanos = committed_unix_nanos;
+  view.late = late;
   return view;
 }
 
@@ -127,7 +154,8 @@ std::shared_ptr<const SeriesInfo> DecodeSeriesInfo(std::string_view bytes) {
 }
 
 void EncodeWalRecord(int64_t commit_sequence, int64_t committed_unix_nanos, const AppendBatch& batch,
-                     std::span<const std::shared_ptr<const SeriesInfo>> definitions, std::string* out) {
+                     std::span<const std::shared_ptr<const SeriesInfo>> definitions, std::span<const uint32_t> late,
+                     std::string* out) {
   PutVarint(out, static_cast<uint64_t>(commit_sequence));
   PutVarint(out, batch.tenant);
   PutLittleEndian(out, batch.pushed_unix_nanos);
@@ -147,6 +175,7 @@ void EncodeWalRecord(int64_t commit_sequence, int64_t committed_unix_nanos, cons
   PutSeriesColumn(batch.series, out);
   PutTimeColumn(batch.times, out);
   out->append(reinterpret_cast<const char*>(batch.values.data()), batch.size() * sizeof(double));
+  if (!late.empty()) PutLate(late, out);
 }
 
 bool DecodeWalRecord(std::string_view bytes, WalRecord* record) {
@@ -165,7 +194,7 @@ bool DecodeWalRecord(std::string_view bytes, WalRecord* record) {
   }
   const uint64_t count = in.Varint();
   if (!in.ok() || count > in.remaining() / kMinSampleBytes) return false;
-  return TakeColumns(&in, count, &record->batch) && in.remaining() == 0;
+  return TakeColumns(&in, count, &record->batch) && TakeLate(&in, count, &record->late) && in.remaining() == 0;
 }
 
 }  // namespace pulseboard

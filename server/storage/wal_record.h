@@ -20,13 +20,15 @@ struct WalRecord {
   int64_t committed_unix_nanos = 0;
   AppendBatch batch;
   std::vector<std::shared_ptr<const SeriesInfo>> definitions;
+  std::vector<uint32_t> late;  // as in CommittedBatch
 
   CommittedBatch View() const;
 };
 
-// Appends the record's bytes.
+// Appends the record's bytes. `late`: as in CommittedBatch.
 void EncodeWalRecord(int64_t commit_sequence, int64_t committed_unix_nanos, const AppendBatch& batch,
-                     std::span<const std::shared_ptr<const SeriesInfo>> definitions, std::string* out);
+                     std::span<const std::shared_ptr<const SeriesInfo>> definitions, std::span<const uint32_t> late,
+                     std::string* out);
 // False when the bytes are no record. They may be hostile.
 bool DecodeWalRecord(std::string_view bytes, WalRecord* record);
 

@@ -21,6 +21,7 @@ absl::StatusOr<std::unique_ptr<Wal>> Wal::Open(WalOptions options, int64_t check
   std::unique_ptr<Wal> wal(new Wal(std::move(options)));
   PB_RETURN_IF_ERROR(wal->Recover(checkpoint, replay, recovery));
   wal->preparer_ = std::thread([raw = wal.get()] { raw->PrepareLoop(); });
+  wal->syncer_ = std::thread([raw = wal.get()] { raw->SyncLoop(); });
   MutexLock lock(&wal->spare_mu_);
   wal->spare_wanted_ = true;
   wal->spare_changed_.NotifyAll();

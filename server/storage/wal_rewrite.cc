@@ -17,12 +17,17 @@ constexpr size_t kCopyBytes = 1 << 20;
 WalRecord Without(const WalRecord& record, const std::set<SeriesId>& left_out) {
   WalRecord out = record;
   AppendBatch& batch = out.batch;
+  out.late.clear();
+  auto late = record.late.begin();
   size_t kept = 0;
   for (size_t i = 0; i < batch.size(); ++i) {
+    const bool is_late = late != record.late.end() && *late == i;
+    if (is_late) ++late;
     if (left_out.contains(batch.series[i])) continue;
     batch.series[kept] = batch.series[i];
     batch.times[kept] = batch.times[i];
     batch.values[kept] = batch.values[i];
+    if (is_late) out.late.push_back(static_cast<uint32_t>(kept));
     ++kept;
   }
   batch.series.resize(kept);
@@ -83,7 +88,8 @@ absl::Status SegmentRewriter::OnRecord(const WalRecord& record, std::string_view
   }
   const WalRecord fewer = Without(record, left_out_);
   std::string bytes;
-  EncodeWalRecord(fewer.commit_sequence, fewer.committed_unix_nanos, fewer.batch, fewer.definitions, &bytes);
+  EncodeWalRecord(fewer.commit_sequence, fewer.committed_unix_nanos, fewer.batch, fewer.definitions, fewer.late,
+                  &bytes);
   return AddFrame(FrameType::kCommit, bytes);
 }
 

@@ -41,7 +41,8 @@ std::optional<SegmentHeader> DecodeSegmentHeader(std::string_view bytes) {
   if (bytes.size() < kSegmentHeaderBytes || !bytes.starts_with(kSegmentMagic)) return std::nullopt;
   const std::string_view checked = bytes.substr(0, kSegmentHeaderBytes - sizeof(uint32_t));
   if (Crc32(checked) != GetLittleEndian<uint32_t>(bytes.substr(checked.size()))) return std::nullopt;
-  if (GetLittleEndian<uint32_t>(bytes.substr(8)) != kWalVersion) return std::nullopt;
+  const auto version = GetLittleEndian<uint32_t>(bytes.substr(8));
+  if (version == 0 || version > kWalVersion) return std::nullopt;
   SegmentHeader header;
   header.salt = GetLittleEndian<uint32_t>(bytes.substr(12));
   header.first_commit = GetLittleEndian<int64_t>(bytes.substr(16));

@@ -13,7 +13,7 @@
 
 namespace pulseboard {
 
-inline constexpr uint32_t kWalVersion = 1;
+inline constexpr uint32_t kWalVersion = 2;  // 1 had no late samples in its records; it is still read
 inline constexpr size_t kSegmentHeaderBytes = 64;
 inline constexpr size_t kStoreIdBytes = 16;
 inline constexpr size_t kFrameHeaderBytes = 24;

@@ -117,7 +117,6 @@ int RunCase(const Settings& settings, bool fsync) {
   std::filesystem::remove_all(directory);
   StoreOptions options;
   options.directory = directory;
-  options.fsync = fsync;
   options.raw_retention_ns = 3650 * kNanosPerDay;
   options.seal_age_ns = kNanosPerSecond;
   auto opened = Store::Open(options, nullptr);
@@ -136,6 +135,7 @@ int RunCase(const Settings& settings, bool fsync) {
   std::vector<AppendBatch> batches(static_cast<size_t>(settings.samples / settings.batch));
   for (size_t i = 0; i < batches.size(); ++i) {
     batches[i].tenant = kDefaultTenant;
+    batches[i].ack_mode = fsync ? AckMode::kFsynced : AckMode::kBuffered;
     batches[i].producer_id = "bench";
     batches[i].sequence = static_cast<int64_t>(i + 1);
     load.Fill(settings.batch, start_time, ids, &batches[i]);

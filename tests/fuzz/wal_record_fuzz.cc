@@ -9,10 +9,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   WalRecord record;
   if (!DecodeWalRecord({reinterpret_cast<const char*>(data), size}, &record)) return 0;
   std::string bytes;
-  EncodeWalRecord(record.commit_sequence, record.committed_unix_nanos, record.batch, record.definitions, &bytes);
+  EncodeWalRecord(record.commit_sequence, record.committed_unix_nanos, record.batch, record.definitions, record.late,
+                  &bytes);
   WalRecord again;
   if (!DecodeWalRecord(bytes, &again) || again.batch.series != record.batch.series ||
-      again.batch.times != record.batch.times) {
+      again.batch.times != record.batch.times || again.late != record.late) {
     std::abort();
   }
   return 0;

@@ -60,6 +60,10 @@ class ForwardingStore : public Store {
   }
   void Cut(const std::function<void(int64_t)>& at_cut) override { real_.Cut(at_cut); }
   const std::string& store_id() const override { return real_.store_id(); }
+  uint64_t epoch() const override { return real_.epoch(); }
+  absl::Status CheckPosition(uint64_t epoch, int64_t commit_sequence) const override {
+    return real_.CheckPosition(epoch, commit_sequence);
+  }
   Table& GetTable(std::string_view name) override { return real_.GetTable(name); }
   StoreOperations& operations() override { return real_.operations(); }
   absl::Status Checkpoint() override { return real_.Checkpoint(); }

@@ -24,7 +24,6 @@ class TestStore {
     InitLogging("warn");
     options_.directory = dir_.path() + "/store";
     options_.clock = &clock;
-    options_.fsync = false;  // the page cache is durable enough for a test
     options_.wal_segment_bytes = 1 << 20;
     Open(observer);
   }
@@ -52,6 +51,7 @@ class TestStore {
   int64_t Append(const std::vector<Row>& rows, TenantId tenant = kDefaultTenant) {
     AppendBatch batch;
     batch.tenant = tenant;
+    batch.ack_mode = AckMode::kBuffered;  // the page cache is durable enough for a test
     batch.pushed_unix_nanos = 1;
     batch.received_unix_nanos = 2;
     for (const Row& row : rows) {

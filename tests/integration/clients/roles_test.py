@@ -15,7 +15,6 @@ ALLOWED = {
     "SetRole": {ADMIN}, "SetActive": {ADMIN}, "ChangePassword": {ADMIN}, "GetPreferences": EVERYONE,
     "UpdatePreferences": EVERYONE, "Push": PUSHERS, "PushStream": PUSHERS, "ListMetrics": READERS, "ListSeries": READERS,
     "ListLabelValues": READERS, "GetCardinality": READERS, "QueryLatest": READERS, "QueryRange": READERS, "Subscribe": READERS,
-    "Import": PUSHERS, "Export": READERS,
 }
 WITHOUT_ACCOUNT = {"Login", "RefreshSession", "RegisterUser"}
 PASSWORD = "correct horse battery"
@@ -78,12 +77,6 @@ class RolesTest(h.ServerTestCase):
             return subscribe
         if method == "QueryRange":
             return query_range
-        if method == "Import":
-            return h.import_text("time,metric,value\n", f"role-{role}")
-        if method == "Export":
-            request = h.transfer_pb2.ExportRequest(selector=selector, format=h.transfer_pb2.TEXT_FORMAT_CSV)
-            request.start_time.FromNanoseconds(h.now_nanos() - 10**9)
-            return request
         if method == "PushStream":
             return [h.batch(1, [1.0], producer=f"role-{role}")]
         return h.METHODS[method].request(**fields.get(method, dict)())

@@ -46,10 +46,11 @@ TEST_F(ConfigLoaderTest, LetsLaterLayersWinAndSaysWhichDid) {
 
 TEST_F(ConfigLoaderTest, TakesValuesInTheirOwnTomlTypesAndAsText) {
   const auto config = Load(
-      "[storage]\nfsync = false\nwal_segment = 2097152\nblock_cache = \"3MiB\"\nseal_age = \"90s\"\n"
+      "[ingest]\nallow_buffered = false\nack_mode = \"buffered\"\n[storage]\nwal_segment = 2097152\nblock_cache = \"3MiB\"\nseal_age = \"90s\"\n"
       "[identity]\nself_registration = \"true\"\n");
   ASSERT_TRUE(config.ok()) << config.status();
-  EXPECT_FALSE(config->values.store.fsync);
+  EXPECT_FALSE(config->values.intake.allow_buffered);
+  EXPECT_EQ(config->values.intake.default_ack_mode, AckMode::kBuffered);
   EXPECT_EQ(config->values.store.wal_segment_bytes, 2 << 20);
   EXPECT_EQ(config->values.store.block_cache_bytes, 3 << 20);
   EXPECT_EQ(config->values.store.seal_age_ns, 90 * kNanosPerSecond);
@@ -60,7 +61,8 @@ TEST_F(ConfigLoaderTest, NamesFileLineKeyValueAndWhatIsAccepted) {
   EXPECT_EQ(Error("[server]\n\nlistn = \"x\"\n"), "FILE:3: server.listn: unknown key; did you mean server.listen?");
   EXPECT_EQ(Error("[query]\nthreads = 99\n"), "FILE:2: query.threads: got \"99\"; 1 to 64 (threads) would be accepted");
   EXPECT_EQ(Error("[server]\ntls = \"yes\"\n"), "FILE:2: server.tls: got \"yes\"; auto, on or off would be accepted");
-  EXPECT_EQ(Error("[storage]\nfsync = 1\n"), "FILE:2: storage.fsync: got \"1\"; true or false would be accepted");
+  EXPECT_EQ(Error("[ingest]\nallow_buffered = 1\n"),
+            "FILE:2: ingest.allow_buffered: got \"1\"; true or false would be accepted");
   EXPECT_EQ(Error("[server]\nlisten = \"nowhere\"\n"),
             "FILE:2: server.listen: got \"nowhere\"; HOST:PORT or [IPV6]:PORT would be accepted");
   EXPECT_EQ(Error("[server]\ndrain = 2\n"),
@@ -71,6 +73,14 @@ TEST_F(ConfigLoaderTest, NamesFileLineKeyValueAndWhatIsAccepted) {
             "FILE:1: server.listen: got a table, list, date or fraction; HOST:PORT or [IPV6]:PORT would be accepted");
   EXPECT_EQ(Error("listen = \"x:1\"\n"), "FILE:1: listen: unknown key; all keys stand in a [table]");
   EXPECT_TRUE(Error("[server\n").starts_with("FILE:1: ")) << Error("[server\n");
+}
+
+TEST_F(ConfigLoaderTest, SaysWhatTookThePlaceOfAKey) {
+  const std::string instead =
+      "storage.fsync: is no longer a key; set ingest.ack_mode = \"buffered\" for what fsync = false was, leave it out "
+      "for fsync = true";
+  EXPECT_EQ(Error("[storage]\nfsync = true\n"), "FILE:2: " + instead);
+  EXPECT_EQ(Error("", {}, {{"--set", "storage.fsync", "false"}}), "flag --set: " + instead);
 }
 
 TEST_F(ConfigLoaderTest, NamesVariableOrFlag) {

@@ -93,17 +93,21 @@ TEST_F(HubLimitsTest, RefusesBadRequestsByField) {
 TEST_F(HubLimitsTest, RefusesForgedForeignAndFutureTokens) {
   SubscriptionSpec spec = Spec("cpu");
   const uint64_t hash = HashLiveQueries(kDefaultTenant, spec.queries);
+  const uint64_t epoch = store_->epoch();
   for (const std::string& token :
-       {std::string("x"), std::string(1 << 16, 'x'), MakeResumeToken("another store", hash, 0),
-        MakeResumeToken(store_->store_id(), hash + 1, 0), MakeResumeToken(store_->store_id(), hash, -5)}) {
+       {std::string("x"), std::string(1 << 16, 'x'), MakeResumeToken("another store", hash, {0, 0, epoch}),
+        MakeResumeToken(store_->store_id(), hash + 1, {0, 0, epoch}), MakeResumeToken(store_->store_id(), hash, {-5, -5, epoch}),
+        MakeResumeToken(store_->store_id(), hash, {5, 4, epoch})}) {
     spec.resume_token = token;
     EXPECT_TRUE(HasReason(SubscribeStatus(spec), ErrorReason::kBadResumeToken)) << token.size();
   }
   ViewerState ahead;
-  ahead.token = MakeResumeToken(store_->store_id(), hash, 1'000);
+  ahead.token = MakeResumeToken(store_->store_id(), hash, {1'000, 1'000, epoch});
   const auto viewer = Viewer::Open(hub_, Spec("cpu"), ahead);
   ASSERT_TRUE(Eventually([&] { return viewer->end().has_value(); }));
   EXPECT_TRUE(HasReason(*viewer->end(), ErrorReason::kBadResumeToken));
+  spec.resume_token = MakeResumeToken(store_->store_id(), hash, {0, 0, epoch + 1});
+  EXPECT_TRUE(HasReason(SubscribeStatus(spec), ErrorReason::kResumeTokenExpired)) << "of an opening that is not known";
 }
 
 TEST_F(HubLimitsTest, BoundsTheNumberOfSubscriptions) {

@@ -134,6 +134,7 @@ class World {
     for (const LiveEvent& event : viewer_->events()) {
       if (const auto* backfill = std::get_if<LiveBackfill>(&event.what)) note(backfill->columns);
       if (const auto* samples = std::get_if<LiveSamples>(&event.what)) note(samples->columns);
+      if (const auto* amends = std::get_if<LiveAmends>(&event.what)) note(amends->columns);
     }
   }
 

@@ -11,7 +11,7 @@ constexpr int64_t kPlenty = 1 << 20;
 
 std::vector<PendingRow> Rows(uint32_t ref, int64_t first_time, int count) {
   std::vector<PendingRow> rows;
-  for (int i = 0; i < count; ++i) rows.push_back({ref, first_time + i, static_cast<double>(first_time + i)});
+  for (int i = 0; i < count; ++i) rows.push_back({ref, false, first_time + i, static_cast<double>(first_time + i)});
   return rows;
 }
 
@@ -21,7 +21,7 @@ TEST(PendingSamples, GivesWholeCommitsOldestFirst) {
     pending.Append(commit, {commit, 0, 0}, Rows(1, commit * 100, 10), kPlenty);
   PendingSamples::Frame frame = pending.TakeFrame(25);
   EXPECT_EQ(frame.last_commit, 2);
-  EXPECT_EQ(frame.samples.times.pushed_unix_nanos, 1) << "times of the oldest commit";
+  EXPECT_EQ(frame.times.pushed_unix_nanos, 1) << "times of the oldest commit";
   EXPECT_EQ(frame.sample_count, 20);
   frame = pending.TakeFrame(1);
   EXPECT_EQ(frame.last_commit, 3) << "one commit at least, whatever its size";
@@ -33,13 +33,17 @@ TEST(PendingSamples, GivesWholeCommitsOldestFirst) {
 
 TEST(PendingSamples, SortsColumnsAndLetsTheLastWriteWin) {
   PendingSamples pending;
-  pending.Append(1, {}, std::vector<PendingRow>{{2, 30, 1}, {1, 10, 2}, {2, 20, 3}}, kPlenty);
-  pending.Append(2, {}, std::vector<PendingRow>{{2, 30, 4}, {2, 5, 5}}, kPlenty);
+  pending.Append(1, {}, std::vector<PendingRow>{{2, false, 30, 1}, {1, false, 10, 2}, {2, true, 20, 3}}, kPlenty);
+  pending.Append(2, {}, std::vector<PendingRow>{{2, true, 30, 4}, {2, true, 5, 5}, {2, true, 5, 6}}, kPlenty);
   const PendingSamples::Frame frame = pending.TakeFrame(100);
-  ASSERT_EQ(frame.samples.columns.size(), 2U);
-  EXPECT_EQ(frame.samples.columns[0].ref, 1U);
-  EXPECT_EQ(frame.samples.columns[1].samples.times, (std::vector<int64_t>{5, 20, 30}));
-  EXPECT_EQ(frame.samples.columns[1].samples.values, (std::vector<double>{5, 3, 4}));
+  ASSERT_EQ(frame.columns.samples.size(), 2U);
+  EXPECT_EQ(frame.columns.samples[0].ref, 1U);
+  EXPECT_EQ(frame.columns.samples[1].samples.times, (std::vector<int64_t>{30}));
+  EXPECT_EQ(frame.columns.samples[1].samples.values, (std::vector<double>{1}));
+  ASSERT_EQ(frame.columns.amends.size(), 1U);
+  EXPECT_EQ(frame.columns.amends[0].samples.times, (std::vector<int64_t>{5, 20, 30}));
+  EXPECT_EQ(frame.columns.amends[0].samples.values, (std::vector<double>{6, 3, 4}));
+  EXPECT_EQ(frame.sample_count, 5);
 }
 
 TEST(PendingSamples, DropsTheOldestIntoOneGap) {
@@ -65,7 +69,7 @@ TEST(PendingSamples, KeepsTheNewestRowsOfACommitThatIsTooLarge) {
   EXPECT_EQ(static_cast<int64_t>(pending.size()) + dropped, 1'010);
   const PendingSamples::Frame frame = pending.TakeFrame(10'000);
   EXPECT_EQ(frame.last_commit, 2);
-  EXPECT_EQ(frame.samples.columns.at(0).samples.times.back(), 1'099);
+  EXPECT_EQ(frame.columns.samples.at(0).samples.times.back(), 1'099);
 }
 
 TEST(PendingSamples, TriesWithoutChangingAnything) {

@@ -12,14 +12,15 @@ namespace {
 
 TEST(ResumeToken, ComesBackAsItWent) {
   for (const int64_t sequence : {int64_t{0}, int64_t{1}, std::numeric_limits<int64_t>::max()}) {
-    const auto parsed = ParseResumeToken(MakeResumeToken("store-1", 42, sequence), "store-1", 42);
+    const ResumePosition position{sequence / 2, sequence, 0xfedcba9876543210};
+    const auto parsed = ParseResumeToken(MakeResumeToken("store-1", 42, position), "store-1", 42);
     ASSERT_TRUE(parsed.ok());
-    EXPECT_EQ(*parsed, sequence);
+    EXPECT_EQ(*parsed, position);
   }
 }
 
 TEST(ResumeToken, IsRefusedWhenAnyByteChanged) {
-  const std::string token = MakeResumeToken("store-1", 42, 7);
+  const std::string token = MakeResumeToken("store-1", 42, {7, 7, 1});
   for (size_t i = 0; i < token.size(); ++i) {
     std::string damaged = token;
     damaged[i] = static_cast<char>(damaged[i] ^ 0x20);
@@ -32,7 +33,7 @@ TEST(ResumeToken, IsRefusedWhenAnyByteChanged) {
 }
 
 TEST(ResumeToken, IsBoundToStoreAndQueries) {
-  const std::string token = MakeResumeToken("store-1", 42, 7);
+  const std::string token = MakeResumeToken("store-1", 42, {7, 7, 1});
   EXPECT_TRUE(HasReason(ParseResumeToken(token, "store-2", 42).status(), ErrorReason::kBadResumeToken));
   EXPECT_TRUE(HasReason(ParseResumeToken(token, "store-1", 43).status(), ErrorReason::kBadResumeToken));
 }

@@ -74,7 +74,7 @@ bool Viewer::Take() {
   return true;
 }
 
-void Viewer::ApplyColumns(const std::vector<LiveColumn>& columns) {
+void Viewer::ApplyColumns(Kind kind, const std::vector<LiveColumn>& columns) {
   std::set<uint32_t> seen;
   for (const LiveColumn& column : columns) {
     if (!seen.insert(column.ref).second) breaches_.push_back("a series twice in a frame");
@@ -86,7 +86,16 @@ void Viewer::ApplyColumns(const std::vector<LiveColumn>& columns) {
     }
     for (size_t i = 0; i < column.samples.size(); ++i) {
       if (i > 0 && column.samples.times[i] <= column.samples.times[i - 1]) breaches_.push_back("not ascending");
-      state_.samples[series->second][column.samples.times[i]] = column.samples.values[i];
+      auto& samples = state_.samples[series->second];
+      const int64_t time = column.samples.times[i];
+      if (kind == Kind::kSamples && !samples.empty() && time <= samples.rbegin()->first) {
+        breaches_.push_back("late, or sent twice, as if it was not");
+      }
+      if (const auto known = samples.find(time);
+          kind == Kind::kAmends && known != samples.end() && known->second == column.samples.values[i]) {
+        breaches_.push_back("amended to what it was");
+      }
+      samples[time] = column.samples.values[i];
     }
   }
 }
@@ -100,7 +109,7 @@ void Viewer::Apply(const LiveEvent& event) {
     }
   } else if (const auto* backfill = std::get_if<LiveBackfill>(&event.what)) {
     story_ += 'B';
-    ApplyColumns(backfill->columns);
+    ApplyColumns(Kind::kBackfill, backfill->columns);
     if (!event.resume_token.empty()) breaches_.push_back("a token before the backfill is done");
   } else if (const auto* done = std::get_if<LiveBackfillDone>(&event.what)) {
     story_ += 'K';
@@ -108,8 +117,12 @@ void Viewer::Apply(const LiveEvent& event) {
     if (event.resume_token.empty()) breaches_.push_back("no token with the end of the backfill");
   } else if (const auto* samples = std::get_if<LiveSamples>(&event.what)) {
     story_ += 'S';
-    ApplyColumns(samples->columns);
+    ApplyColumns(Kind::kSamples, samples->columns);
     if (event.resume_token.empty()) breaches_.push_back("no token with samples");
+  } else if (const auto* amends = std::get_if<LiveAmends>(&event.what)) {
+    story_ += 'A';
+    ApplyColumns(Kind::kAmends, amends->columns);
+    if (event.resume_token.empty()) breaches_.push_back("no token with amends");
   } else if (const auto* gap = std::get_if<LiveGap>(&event.what)) {
     story_ += 'G';
     state_.gaps.push_back(*gap);

@@ -45,7 +45,7 @@ class Viewer final : public LiveSink, public std::enable_shared_from_this<Viewer
   ViewerState state() const;
   std::optional<absl::Status> end() const;
   std::vector<std::string> breaches() const;
-  // Kinds of events in order: D(efinitions) B(ackfill) K (backfill done) S(amples) G(ap) P(rogress).
+  // Kinds of events in order: D(efinitions) B(ackfill) K (backfill done) S(amples) A(mends) G(ap) P(rogress).
   std::string story() const;
   std::vector<LiveEvent> events() const;
   std::map<SeriesId, LiveDefinition> definitions() const;
@@ -55,7 +55,8 @@ class Viewer final : public LiveSink, public std::enable_shared_from_this<Viewer
   explicit Viewer(ViewerState state) : state_(std::move(state)) {}
   static std::shared_ptr<Viewer> Start(Hub& hub, SubscriptionSpec spec, std::shared_ptr<Viewer> viewer);
   void Apply(const LiveEvent& event) PB_REQUIRES(mu_);
-  void ApplyColumns(const std::vector<LiveColumn>& columns) PB_REQUIRES(mu_);
+  enum class Kind { kBackfill, kSamples, kAmends };
+  void ApplyColumns(Kind kind, const std::vector<LiveColumn>& columns) PB_REQUIRES(mu_);
 
   std::shared_ptr<Subscription> subscription_;
   mutable Mutex mu_;

@@ -28,7 +28,7 @@ namespace pulseboard::testing {
 
 struct DataServerOptions {
   HubOptions hub;
-  IntakeOptions intake;
+  IntakeOptions intake{.default_ack_mode = AckMode::kBuffered};  // the page cache is durable enough for a test
   QueryOptions query;
 };
 

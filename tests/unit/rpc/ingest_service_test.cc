@@ -63,7 +63,7 @@ TEST(IngestService, PushesRowsAndSaysWhatBecameOfThem) {
   ASSERT_TRUE(status.ok()) << status.error_message();
   EXPECT_EQ(response.accepted_count(), 1);
   EXPECT_EQ(response.commit_sequence(), 1);
-  EXPECT_EQ(response.ack_mode(), v1::ACK_MODE_BUFFERED) << "the test's store does not fsync";
+  EXPECT_EQ(response.ack_mode(), v1::ACK_MODE_BUFFERED) << "the test server's default";
   ASSERT_EQ(response.refusals_size(), 1);
   EXPECT_EQ(response.refusals(0).sample_index(), 1);
   EXPECT_EQ(response.refusals(0).reason(), v1::REFUSAL_REASON_BAD_METRIC);
@@ -73,6 +73,53 @@ TEST(IngestService, PushesRowsAndSaysWhatBecameOfThem) {
   response.Clear();
   ASSERT_TRUE(server.ingest()->Push(server.Context().get(), request, &response).ok());
   EXPECT_TRUE(response.duplicate());
+}
+
+TEST(IngestService, AcknowledgesAsThePusherAsks) {
+  DataServer server;
+  v1::PushRequest request = OneRow("cpu");
+  v1::PushResponse response;
+  request.set_ack_mode(v1::ACK_MODE_FSYNCED);
+  ASSERT_TRUE(server.ingest()->Push(server.Context().get(), request, &response).ok());
+  EXPECT_EQ(response.ack_mode(), v1::ACK_MODE_FSYNCED);
+  request.set_ack_mode(static_cast<v1::AckMode>(3));
+  const grpc::Status status = server.ingest()->Push(server.Context().get(), request, &response);
+  EXPECT_EQ(ReasonOf(status), ErrorReason::kBadField) << status.error_message();
+}
+
+TEST(IngestService, FsyncsWhatIsBufferedWhereTheOperatorWantsIt) {
+  DataServerOptions options;
+  options.intake.allow_buffered = false;
+  DataServer server(options);
+  v1::PushRequest request = OneRow("cpu");
+  v1::PushResponse response;
+  request.set_ack_mode(v1::ACK_MODE_BUFFERED);
+  ASSERT_TRUE(server.ingest()->Push(server.Context().get(), request, &response).ok());
+  EXPECT_EQ(response.ack_mode(), v1::ACK_MODE_FSYNCED);
+}
+
+TEST(IngestService, AStreamKeepsTheAckModeOfItsFirstMessage) {
+  DataServer server;
+  const auto context = server.Context();
+  const auto stub = server.ingest();
+  const auto stream = stub->PushStream(context.get());
+  v1::PushStreamRequest batch = Batch(1, 2);
+  batch.set_ack_mode(v1::ACK_MODE_FSYNCED);
+  ASSERT_TRUE(stream->Write(batch));
+  v1::PushStreamResponse response;
+  ASSERT_TRUE(stream->Read(&response));
+  EXPECT_EQ(response.ack_mode(), v1::ACK_MODE_UNSPECIFIED) << "the first answer only says where the producer stands";
+  ASSERT_TRUE(stream->Read(&response));
+  EXPECT_EQ(response.ack_mode(), v1::ACK_MODE_FSYNCED);
+  batch = Batch(2, 2);  // says nothing
+  ASSERT_TRUE(stream->Write(batch));
+  ASSERT_TRUE(stream->Read(&response));
+  EXPECT_EQ(response.ack_mode(), v1::ACK_MODE_FSYNCED);
+  batch = Batch(3, 2);
+  batch.set_ack_mode(v1::ACK_MODE_BUFFERED);
+  ASSERT_TRUE(stream->Write(batch));
+  EXPECT_FALSE(stream->Read(&response));
+  EXPECT_EQ(ReasonOf(stream->Finish()), ErrorReason::kBadField);
 }
 
 TEST(IngestService, AnswersBadPushesWithTheirReason) {

@@ -24,7 +24,8 @@ void RecordingObserver::OnCommit(const CommittedBatch& batch) noexcept {
                      batch.tenant,
                      {batch.series.begin(), batch.series.end()},
                      {batch.times.begin(), batch.times.end()},
-                     {batch.values.begin(), batch.values.end()}});
+                     {batch.values.begin(), batch.values.end()},
+                     {batch.late.begin(), batch.late.end()}});
 }
 
 namespace {
@@ -86,6 +87,7 @@ absl::StatusOr<CommitReceipt> StoreTest::Push(AppendBatch batch) {
 AppendBatch StoreTest::Batch(SeriesId series, const Points& points) const {
   AppendBatch batch;
   batch.tenant = kDefaultTenant;
+  batch.ack_mode = ack_mode_;
   for (const auto& [time, value] : points) {
     batch.series.push_back(series);
     batch.times.push_back(time);

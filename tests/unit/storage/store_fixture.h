@@ -39,6 +39,7 @@ class RecordingObserver final : public CommitObserver {
     std::vector<SeriesId> series;
     std::vector<int64_t> times;
     std::vector<double> values;
+    std::vector<uint32_t> late;
   };
   void OnCommit(const CommittedBatch& batch) noexcept override;
   std::vector<Commit> commits;  // read only when nothing is being appended, or inside a cut
@@ -68,6 +69,7 @@ class StoreTest : public ::testing::Test {
 
   TempDir dir_;
   int crashes_ = 0;
+  AckMode ack_mode_ = AckMode::kFsynced;  // of batches made by Batch
   ManualClock clock_{kStart};
   StoreOptions options_;
   CommitObserver* observer_ = nullptr;

@@ -62,7 +62,7 @@ StoreOptions DrawModelOptions(uint64_t seed) {
   options.block_samples = static_cast<int32_t>(int64_t{16} << pick(7));
   options.wal_segment_bytes = 4096 + pick(3) * pick(32'000);
   options.wal_retain_bytes = pick(64'000);
-  options.fsync = pick(4) != 0 || seed % kFaultSeeds == 0;
+  options.buffered_sync_interval_ns = 3600 * kNanosPerSecond;  // a run's chances are its seed's alone
   if (pick(3) == 0) options.head_bytes = 4096;
   if (pick(3) == 0) options.wal_recovery_bytes = 16'000;
   options.seal_age_ns = (1 + pick(600)) * kNanosPerSecond;
@@ -71,15 +71,18 @@ StoreOptions DrawModelOptions(uint64_t seed) {
   return options;
 }
 
+bool DrawMixedAcks(uint64_t seed) { return seed % 4 == 1; }
+
 std::string DescribeOptions(const StoreOptions& options) {
   return fmt::format(
-      "block_samples={} wal_segment_bytes={} wal_retain_bytes={} fsync={} head_bytes={} wal_recovery_bytes={} "
+      "block_samples={} wal_segment_bytes={} wal_retain_bytes={} head_bytes={} wal_recovery_bytes={} "
       "seal_age={}s raw_retention={}d",
-      options.block_samples, options.wal_segment_bytes, options.wal_retain_bytes, options.fsync, options.head_bytes,
+      options.block_samples, options.wal_segment_bytes, options.wal_retain_bytes, options.head_bytes,
       options.wal_recovery_bytes, options.seal_age_ns / kNanosPerSecond, options.raw_retention_ns / kNanosPerDay);
 }
 
-ModelRun::ModelRun(uint64_t seed, const SimulatedDisk& fresh) : options_(DrawModelOptions(seed)) {
+ModelRun::ModelRun(uint64_t seed, const SimulatedDisk& fresh)
+    : options_(DrawModelOptions(seed)), mixed_acks_(DrawMixedAcks(seed)) {
   options_.clock = &clock_;
   disk_.CopyFrom(fresh);
   env_ = MakeSimulatedEnv(&disk_);
@@ -212,15 +215,16 @@ absl::Status ModelRun::AfterCrash(bool power_was_cut) {
   const auto possible = acknowledged + static_cast<int64_t>(uncertain_.size());
   Tell(fmt::format("commits={} acknowledged={} possible={}", commits, acknowledged, possible));
   if (commits > possible) return Wrong("more commits than were ever sent");
-  if (commits < acknowledged && options_.fsync) return Wrong("acknowledged commits are lost");
+  if (commits < fsynced_) return Wrong("commits are lost that were acknowledged as fsynced");
   if (commits < acknowledged && !power_was_cut) return Wrong("commits are lost that the operating system had");
-  if (power_was_cut && !options_.fsync) return AdoptAfterLoss(commits);
+  fsynced_ = commits;  // what recovery has read is on the disk
+  if (power_was_cut && mixed_acks_) return AdoptAfterLoss(commits);
   for (int64_t i = acknowledged; i < commits; ++i) Commit(uncertain_[static_cast<size_t>(i - acknowledged)]);
   uncertain_.clear();
   return CheckAll();
 }
 
-// Without fsync a power cut may have taken commits from the log whose samples were sealed already: any of their values
+// A power cut may have taken buffered commits from the log whose samples were sealed already: any of their values
 // may be there or not. Everything of the commits that are left must be.
 absl::Status ModelRun::AdoptAfterLoss(int64_t commits) {
   std::vector<Batch> lost = std::exchange(uncertain_, {});
@@ -288,6 +292,7 @@ double ModelRun::DrawValue() {
 
 ModelRun::Batch ModelRun::DrawBatch() {
   Batch batch;
+  if (mixed_acks_ && Pick(4) != 0) batch.ack_mode = AckMode::kBuffered;
   if (Pick(2) == 0) {
     batch.producer = "p" + std::to_string(Pick(3));
     batch.sequence = positions_[batch.producer] + 1 + static_cast<int64_t>(Pick(3));
@@ -316,6 +321,7 @@ ModelRun::Batch ModelRun::DrawBatch() {
 absl::StatusOr<AppendBatch> ModelRun::ToAppend(const Batch& batch) {
   AppendBatch out;
   out.tenant = kDefaultTenant;
+  out.ack_mode = batch.ack_mode;
   out.producer_id = batch.producer;
   out.sequence = batch.sequence;
   out.times = batch.times;
@@ -350,6 +356,8 @@ absl::Status ModelRun::Push(std::vector<Batch> batches) {
     }
     if (receipt->duplicate) return Wrong("a new batch is taken for a duplicate");
     uncertain_.clear();
+    if (batches[i].ack_mode == AckMode::kFsynced && !receipt->fsynced) return Wrong("a batch is less safe than asked");
+    if (receipt->fsynced) fsynced_ = receipt->commit_sequence;
     Commit(batches[i]);
     if (receipt->commit_sequence != static_cast<int64_t>(commits_.size())) {
       return Wrong(fmt::format("commit {} is numbered {}", commits_.size(), receipt->commit_sequence));

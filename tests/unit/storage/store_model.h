@@ -46,6 +46,8 @@ struct Step {
 // Which options and which steps a seed stands for.
 std::vector<Step> DrawSteps(uint64_t seed, size_t count);
 StoreOptions DrawModelOptions(uint64_t seed);
+// Whether batches of the run are BUFFERED and FSYNCED by turns; otherwise all are FSYNCED.
+bool DrawMixedAcks(uint64_t seed);
 std::string DescribeOptions(const StoreOptions& options);
 
 // Not thread-safe.
@@ -72,6 +74,7 @@ class ModelRun {
     std::vector<double> values;
     std::string producer;
     int64_t sequence = 0;
+    AckMode ack_mode = AckMode::kFsynced;
   };
   using Samples = std::map<int64_t, double>;
 
@@ -101,6 +104,7 @@ class ModelRun {
   void Tell(std::string what) { story_.back() += " " + std::move(what); }
 
   StoreOptions options_;
+  const bool mixed_acks_;
   SimulatedDisk disk_;
   std::unique_ptr<rocksdb::Env> env_;
   ManualClock clock_{kStart};
@@ -111,7 +115,8 @@ class ModelRun {
   std::map<int, Samples> model_;  // by name
   std::vector<Batch> commits_;
   std::vector<Batch> uncertain_;  // sent, not acknowledged: a crash may have kept a first part of them
-  std::vector<Batch> lost_;       // taken by power cuts, with fsync off
+  std::vector<Batch> lost_;       // buffered ones taken by power cuts
+  int64_t fsynced_ = 0;           // commits up to this one were said to be on the disk
   std::map<std::string, int64_t> positions_;
 };
 

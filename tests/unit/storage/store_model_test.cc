@@ -82,7 +82,7 @@ TEST_P(StoreModelTest, AgreesWithANaiveModelWhateverHappens) {
     std::string story;
     const absl::Status small = RunOnce(seed, fewest, &story);
     FAIL() << "seed " << seed << ": " << StatusMessage(status) << "\noptions: "
-           << DescribeOptions(DrawModelOptions(seed)) << "\nsmallest list that fails: "
+           << DescribeOptions(DrawModelOptions(seed)) << (DrawMixedAcks(seed) ? " mixed acks" : "") << "\nsmallest list that fails: "
            << (small.ok() ? "(not once more)" : StatusMessage(small)) << "\n"
            << story;
   }

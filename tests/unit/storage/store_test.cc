@@ -465,13 +465,14 @@ TEST_F(StoreTest, RefusesMoreThanTheQueueMayHold) {
   Close();
 }
 
-TEST_F(StoreTest, WorksWithoutFsync) {
-  options_.fsync = false;
+TEST_F(StoreTest, WorksWithBufferedCommits) {
+  ack_mode_ = AckMode::kBuffered;
+  options_.buffered_sync_interval_ns = 3600 * kNanosPerSecond;
   options_.wal_segment_bytes = 4096;
   Open();
   const SeriesId series = Series("cpu");
   for (int i = 0; i < 200; ++i) EXPECT_FALSE(Push(series, {{kStart + i, i}})->fsynced);
-  EXPECT_EQ(store_->Stats().wal_syncs, 0);
+  EXPECT_EQ(store_->Stats().buffered_batches, 200);
   Crash();
   Open();
   EXPECT_EQ(Read(series).size(), 200u);

@@ -54,7 +54,7 @@ class WalTest : public ::testing::Test {
     return out;
   }
 
-  absl::Status Commit(int records = 1, size_t samples = 3) {
+  absl::Status Commit(int records = 1, size_t samples = 3, AckMode mode = AckMode::kFsynced) {
     const int64_t first = next_;
     for (int i = 0; i < records; ++i) {
       AppendBatch batch;
@@ -64,9 +64,9 @@ class WalTest : public ::testing::Test {
         batch.times.push_back(1000 * next_);
         batch.values.push_back(static_cast<double>(next_));
       }
-      wal_->AddToGroup(next_++, 0, batch, {});
+      wal_->AddToGroup(next_++, 0, batch, {}, {});
     }
-    absl::Status status = wal_->CommitGroup();
+    absl::Status status = wal_->CommitGroup(mode);
     if (!status.ok()) next_ = first;
     return status;
   }
@@ -349,7 +349,8 @@ TEST(WalRecord, HostileBytesAreRefusedWithoutHarm) {
       SeriesInfo{961, 3, {"cpu", {{"host", "a"}, {"mode", "b"}}}, {MetricKind::kCounter, "By", "bytes"}});
   const std::vector<std::shared_ptr<const SeriesInfo>> definitions = {info};
   std::string bytes;
-  EncodeWalRecord(77, 5, batch, definitions, &bytes);
+  const std::vector<uint32_t> late = {0, 3, 39};
+  EncodeWalRecord(77, 5, batch, definitions, late, &bytes);
   WalRecord record;
   ASSERT_TRUE(DecodeWalRecord(bytes, &record));
   EXPECT_EQ(record.commit_sequence, 77);
@@ -360,8 +361,11 @@ TEST(WalRecord, HostileBytesAreRefusedWithoutHarm) {
   ASSERT_EQ(record.definitions.size(), 1u);
   EXPECT_EQ(record.definitions[0]->key, info->key);
   EXPECT_EQ(record.definitions[0]->metadata, info->metadata);
+  EXPECT_EQ(record.late, late);
+  // Without its list of late samples a record is one of version 1.
+  const size_t version1_bytes = bytes.size() - (1 + late.size());
   for (size_t size = 0; size < bytes.size(); ++size) {
-    EXPECT_FALSE(DecodeWalRecord(std::string_view(bytes).substr(0, size), &record)) << size;
+    EXPECT_EQ(DecodeWalRecord(std::string_view(bytes).substr(0, size), &record), size == version1_bytes) << size;
   }
   std::mt19937_64 random(1);
   for (int round = 0; round < 50'000; ++round) {
@@ -380,7 +384,7 @@ TEST(WalRecord, ExtremeTimesAndIdsRoundTrip) {
   batch.times = {std::numeric_limits<int64_t>::min(), std::numeric_limits<int64_t>::max(), -1, 0};
   batch.values = {1, 2, 3, 4};
   std::string bytes;
-  EncodeWalRecord(1, 0, batch, {}, &bytes);
+  EncodeWalRecord(1, 0, batch, {}, {}, &bytes);
   WalRecord record;
   ASSERT_TRUE(DecodeWalRecord(bytes, &record));
   EXPECT_EQ(record.batch.series, batch.series);
