@@ -107,14 +107,17 @@ absl::StatusOr<std::unique_ptr<ReadView>> DurableStore::OpenView(std::span<const
 absl::StatusOr<std::optional<Sample>> DurableStore::Latest(SeriesId series) {
   bool known = false;
   std::optional<Sample> latest;
+  int64_t erasures = 0;
   {
     MutexLock lock(&commit_mu_);
     latest = head_.Latest(series, &known);
+    erasures = erasures_;
   }
-  if (!known) {
+  while (!known) {
     PB_ASSIGN_OR_RETURN(const std::optional<Sample> in_blocks, LatestFromBlocks(series));
     MutexLock lock(&commit_mu_);
-    head_.SetLatestFromBlocks(series, in_blocks);
+    // What a deletion may have taken away meanwhile is read again.
+    if (std::exchange(erasures, erasures_) == erasures_) head_.SetLatestFromBlocks(series, in_blocks);
     latest = head_.Latest(series, &known);
   }
   // Its window may have been dropped since.
@@ -179,7 +182,8 @@ absl::Status DurableStore::ReadCommits(int64_t after, int64_t up_to,
     up_to = std::min(up_to, last_commit_);
   }
   if (after >= up_to) return absl::OkStatus();
-  return wal_->Read(after, up_to, visit);
+  DeletedFilter deleted(Deletes());
+  return wal_->Read(after, up_to, [&](const CommittedBatch& batch) { return visit(deleted.Apply(batch)); });
 }
 
 void DurableStore::Cut(const std::function<void(int64_t)>& at_cut) {

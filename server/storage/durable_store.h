@@ -17,6 +17,7 @@
 
 #include "common/base/mutex.h"
 #include "server/storage/block_store.h"
+#include "server/storage/delete_record.h"
 #include "server/storage/head.h"
 #include "server/storage/health.h"
 #include "server/storage/log_file.h"
@@ -89,6 +90,8 @@ class DurableStore final : public Store {
   // Puts RocksDB's files and the log's, as hard links, into `staging`/db and `staging`/wal; which must not exist.
   // Pushes go on meanwhile, sealing waits.
   absl::StatusOr<StoreCut> CutForBackup(const std::string& staging);
+  // See StoreOperations::Delete.
+  absl::StatusOr<DeleteResult> DeleteSamples(const DeleteRequest& request);
 
  private:
   // A queued batch and what became of it.
@@ -116,7 +119,8 @@ class DurableStore final : public Store {
   absl::Status LoadSeriesAges();
   absl::Status LoadProducers();
   absl::Status ReplayLog();
-  absl::Status ReplayRecord(const WalRecord& record) PB_REQUIRES(maintenance_mu_);
+  // `left`: what later deletions have left of its samples.
+  absl::Status ReplayRecord(const WalRecord& record, const CommittedBatch& left) PB_REQUIRES(maintenance_mu_);
   absl::Status BeginEpoch();
   void StartThreads();
 
@@ -137,6 +141,8 @@ class DurableStore final : public Store {
   void MaintainLoop();
   void WakeMaintainer();
   absl::Status SealPending() PB_REQUIRES(maintenance_mu_);
+  // The `left` oldest of what waits for sealing.
+  absl::Status SealOldest(size_t left) PB_REQUIRES(maintenance_mu_);
   absl::Status CheckpointLocked() PB_REQUIRES(maintenance_mu_);
   absl::Status WriteCheckpoint() PB_REQUIRES(maintenance_mu_);
   absl::Status SaveSeries(std::span<const SeriesId> series);
@@ -147,6 +153,16 @@ class DurableStore final : public Store {
   bool RelievePressure() PB_REQUIRES(maintenance_mu_);
   // Windows of a tier that end at or before this are to be dropped.
   int64_t OldestTime(const Tier& tier) const;
+
+  // Deleting (durable_store_delete.cc).
+  absl::Status LoadDeletes() PB_REQUIRES(maintenance_mu_);
+  absl::StatusOr<const DeleteRecord*> DecideDelete(DeleteRecord record) PB_REQUIRES(maintenance_mu_);
+  absl::StatusOr<DeleteResult> EraseDecided(const DeleteRecord& record) PB_REQUIRES(maintenance_mu_);
+  absl::StatusOr<DeleteResult> EraseBlocks(const DeleteRecord& record, bool dry_run) PB_REQUIRES(maintenance_mu_);
+  absl::Status FinishDeletes() PB_REQUIRES(maintenance_mu_);
+  absl::Status ForgetDeletes() PB_REQUIRES(maintenance_mu_);
+  DeleteRecordsPtr Deletes() const;  // null: none
+  void SetDeletes(DeleteRecordsPtr records);
 
   absl::StatusOr<std::optional<Sample>> LatestFromBlocks(SeriesId series) const;
   absl::StatusOr<std::optional<Sample>> LatestFromRollups(SeriesId series) const;
@@ -188,6 +204,8 @@ class DurableStore final : public Store {
   int64_t newest_time_ PB_GUARDED_BY(commit_mu_) = NewestTimes::kNone;  // of all samples ever
   std::vector<SeriesId> unsaved_series_ PB_GUARDED_BY(commit_mu_);      // in the log, not yet in RocksDB
   StoreStats counters_ PB_GUARDED_BY(commit_mu_);
+  DeleteRecordsPtr deletes_ PB_GUARDED_BY(commit_mu_);  // null: none
+  int64_t erasures_ PB_GUARDED_BY(commit_mu_) = 0;      // counts deletions: what was read from blocks before is old
   absl::Status sealing_status_ PB_GUARDED_BY(commit_mu_);  // of the maintainer's last round
 
   mutable Mutex queue_mu_;

@@ -84,11 +84,16 @@ bool DurableStore::RelievePressure() {
 }
 
 absl::Status DurableStore::SealPending() {
+  PB_RETURN_IF_ERROR(FinishDeletes());
   size_t left = 0;
   {
     MutexLock lock(&commit_mu_);
     left = head_.sealing_count();
   }
+  return SealOldest(left);
+}
+
+absl::Status DurableStore::SealOldest(size_t left) {
   // A block never holds what a power cut may still take from the log. (There is no log yet while it is replayed.)
   if (left > 0 && wal_ != nullptr) PB_RETURN_IF_ERROR(wal_->Sync());
   while (left > 0) {
@@ -127,6 +132,7 @@ absl::Status DurableStore::CheckpointLocked() {
   PB_RETURN_IF_ERROR(SealPending());
   PB_RETURN_IF_ERROR(WriteCheckpoint());
   PB_RETURN_IF_ERROR(wal_->Free(saved_checkpoint_));
+  PB_RETURN_IF_ERROR(ForgetDeletes());
   if (const int64_t now = options_.clock->MonotonicNanos(); now >= filled_punched_at_ + kFillPunchedEveryNanos) {
     filled_punched_at_ = now;
     rollups_->FillPunched();

@@ -193,12 +193,15 @@ absl::Status DurableStore::ReplayLog() {
   rollups_ = std::make_unique<RollupKeeper>(blocks_.get(), index_.get(), &tiers_);
   sealer_ = std::make_unique<Sealer>(blocks_.get(), index_.get(), &tiers_, rollups_.get(), options_.block_samples);
   saved_checkpoint_ = saved.empty() ? 0 : GetLittleEndian<int64_t>(saved);
+  PB_RETURN_IF_ERROR(LoadDeletes());
+  DeletedFilter deleted(Deletes());
   WalRecovery recovery;
-  PB_ASSIGN_OR_RETURN(
-      wal_,
-      Wal::Open(
-          std::move(wal_options), saved_checkpoint_,
-          [this](const WalRecord& record) PB_NO_THREAD_SAFETY_ANALYSIS { return ReplayRecord(record); }, &recovery));
+  PB_ASSIGN_OR_RETURN(wal_, Wal::Open(
+                                std::move(wal_options), saved_checkpoint_,
+                                [this, &deleted](const WalRecord& record) PB_NO_THREAD_SAFETY_ANALYSIS {
+                                  return ReplayRecord(record, deleted.Apply(record.View()));
+                                },
+                                &recovery));
   {
     MutexLock commit_lock(&commit_mu_);
     last_commit_ = std::max(recovery.last_commit, saved_checkpoint_);
@@ -211,7 +214,7 @@ absl::Status DurableStore::ReplayLog() {
   return TendWindows();
 }
 
-absl::Status DurableStore::ReplayRecord(const WalRecord& record) {
+absl::Status DurableStore::ReplayRecord(const WalRecord& record, const CommittedBatch& left) {
   const AppendBatch& batch = record.batch;
   bool too_many_chunks = false;
   {
@@ -231,7 +234,7 @@ absl::Status DurableStore::ReplayRecord(const WalRecord& record) {
                                                        " has samples of series " + std::to_string(id) +
                                                        ", which is not defined");
     }
-    head_.Apply(record.commit_sequence, options_.clock->MonotonicNanos(), batch.series, batch.times, batch.values);
+    head_.Apply(record.commit_sequence, options_.clock->MonotonicNanos(), left.series, left.times, left.values);
     newest_.Replay(batch.series, batch.times);
     for (const int64_t time : batch.times) newest_time_ = std::max(newest_time_, time);
     if (!batch.producer_id.empty()) {

@@ -129,6 +129,22 @@ void Head::SetLatestFromBlocks(SeriesId series, const std::optional<Sample>& lat
   s.latest = *latest;
 }
 
+void Head::ForgetLatest(SeriesId series, TimeRange range) {
+  Series* s = series_.Find(series);
+  if (s == nullptr || !s->has_latest || !range.Contains(s->latest.time_unix_nanos)) return;
+  s->latest_known = s->has_latest = false;
+  // What is still here came later.
+  const auto consider = [s](const int64_t* times, const double* values, uint32_t count) {
+    if (count == 0 || (s->has_latest && s->latest.time_unix_nanos > times[count - 1])) return;
+    s->has_latest = true;
+    s->latest = {times[count - 1], values[count - 1]};
+  };
+  for (const SealingChunkPtr& chunk : s->sealing) {
+    consider(chunk->run.times().data(), chunk->run.values().data(), chunk->run.count);
+  }
+  if (s->open != nullptr) consider(s->open->times.get(), s->open->values.get(), s->open_count);
+}
+
 bool Head::IsOpen(const Opened& opened) const {
   const Series& s = *Find(opened.series);
   return s.open_count > 0 && s.first_commit == opened.commit;
@@ -148,6 +164,12 @@ void Head::SealOldestHalf() {
     opened_.pop_front();
     if (IsOpen(opened)) Seal(&At(opened.series), opened.series);
   }
+}
+
+void Head::SealWithin(SeriesId series, TimeRange range) {
+  Series* s = series_.Find(series);
+  if (s == nullptr || s->open_count == 0) return;
+  if (IndicesWithin({s->open->times.get(), s->open_count}, range).count > 0) Seal(s, series);
 }
 
 std::vector<SealingChunkPtr> Head::Sealing(size_t max_chunks) const {

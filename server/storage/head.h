@@ -64,11 +64,15 @@ class Head {
   std::optional<Sample> Latest(SeriesId series, bool* known) const;
   // What the blocks say after a restart; samples that came meanwhile win.
   void SetLatestFromBlocks(SeriesId series, const std::optional<Sample>& latest);
+  // The series' samples within `range` are gone from the blocks: if its newest was one of them, it is not known any more.
+  void ForgetLatest(SeriesId series, TimeRange range);
 
   // Moves open samples to sealing: those opened at or before the given monotonic time.
   void SealOpenedBefore(int64_t monotonic_nanos);
   // The same for the older half of the open chunks, to free memory or log.
   void SealOldestHalf();
+  // The same for one series, if what it has open reaches into `range`.
+  void SealWithin(SeriesId series, TimeRange range);
   // The oldest chunks that wait for sealing.
   std::vector<SealingChunkPtr> Sealing(size_t max_chunks) const;
   size_t sealing_count() const { return sealing_.size(); }

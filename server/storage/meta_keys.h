@@ -10,6 +10,7 @@ inline constexpr uint32_t kStoreFormat = 2;
 inline constexpr char kFormatKey[] = "store/format";
 inline constexpr char kStoreIdKey[] = "store/id";
 inline constexpr char kCheckpointKey[] = "store/checkpoint";
+inline constexpr char kDeleteKeyPrefix[] = "store/delete/";
 inline constexpr char kNextSeriesIdKey[] = "store/next_series_id";
 inline constexpr char kSeriesAgesKey[] = "store/series_ages";
 inline constexpr char kNewestTimeKey[] = "store/newest_time";

@@ -41,6 +41,10 @@ class Sealer {
   // Writes the chunks in one batch, not yet synced. Samples whose window ends at or before `oldest_time`
   // are left out. Chunks of one series must be in the order in which they were filled.
   absl::Status Seal(std::span<const SealingChunkPtr> chunks, int64_t oldest_time, SealStats* stats);
+  // To be called when somebody else changes blocks of the series.
+  void ForgetTail(SeriesId series) {
+    if (series < tails_.size()) tails_[static_cast<size_t>(series)] = Tail();
+  }
 
  private:
   // The last block of a series in the window it was last sealed in, so that appending needs no read.

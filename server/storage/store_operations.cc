@@ -218,8 +218,9 @@ absl::StatusOr<StorageStatus> DurableStoreOperations::Status(bool) {
 absl::StatusOr<VerifySummary> DurableStoreOperations::Verify(const VerifyWatcher&) {
   return MakeError(ErrorReason::kInternal, "not yet");
 }
-absl::StatusOr<DeleteResult> DurableStoreOperations::Delete(const DeleteRequest&) {
-  return MakeError(ErrorReason::kInternal, "not yet");
+absl::StatusOr<DeleteResult> DurableStoreOperations::Delete(const DeleteRequest& request) {
+  PB_ASSIGN_OR_RETURN(const Turn turn, TakeTurn("a deletion"));
+  return store_->DeleteSamples(request);
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <array>
 #include <bit>
 #include <future>
+#include <set>
 #include <thread>
 
 #include "common/base/errors.h"
@@ -17,10 +18,10 @@ namespace {
 
 constexpr int kNames = 8;
 constexpr std::array<std::string_view, kStepKinds> kStepNames = {
-    "push",      "push_several", "push_again", "read",      "read_commits", "checkpoint", "seal_all",
-    "pass_time", "restart",      "kill",       "cut_power", "fill_disk",    "fail_sync",  "fail_rocks"};
+    "push",    "push_several", "push_again", "read",   "read_commits", "checkpoint", "seal_all",  "pass_time",
+    "restart", "kill",         "cut_power",  "delete", "fill_disk",    "fail_sync",  "fail_rocks"};
 // How often each kind is drawn; the last three only in runs with faults, which have to wait for the store's retries.
-constexpr std::array<int, kStepKinds> kWeights = {50, 10, 6, 14, 4, 6, 4, 4, 3, 3, 4, 1, 1, 2};
+constexpr std::array<int, kStepKinds> kWeights = {50, 10, 6, 14, 4, 6, 4, 4, 3, 3, 4, 5, 1, 1, 2};
 constexpr int kFaultKinds = 3;
 constexpr uint64_t kFaultSeeds = 12;  // one seed of so many has faults
 
@@ -161,11 +162,15 @@ absl::Status ModelRun::Do(const Step& step) {
     }
     case StepKind::kFillDisk:
       return FillDisk();
+    case StepKind::kDelete:
+      return Delete();
     case StepKind::kFailSync:
     case StepKind::kFailRocks: {
       SimulatedDisk::Fault fault;
-      fault.op = step.kind == StepKind::kFailSync || Pick(2) == 0 ? SimulatedDisk::Op::kSync : SimulatedDisk::Op::kWrite;
-      fault.path_part = step.kind == StepKind::kFailSync ? "/wal/" : std::array{"/db/", ".log", "MANIFEST", ".sst"}[Pick(4)];
+      fault.op =
+          step.kind == StepKind::kFailSync || Pick(2) == 0 ? SimulatedDisk::Op::kSync : SimulatedDisk::Op::kWrite;
+      fault.path_part =
+          step.kind == StepKind::kFailSync ? "/wal/" : std::array{"/db/", ".log", "MANIFEST", ".sst"}[Pick(4)];
       fault.error = Pick(2) == 0 ? EIO : ENOSPC;
       fault.times = 1;
       Tell(fmt::format("{} {} error {}", fault.path_part, fault.op == SimulatedDisk::Op::kSync ? "sync" : "write",
@@ -218,6 +223,7 @@ absl::Status ModelRun::AfterCrash(bool power_was_cut) {
   if (commits < fsynced_) return Wrong("commits are lost that were acknowledged as fsynced");
   if (commits < acknowledged && !power_was_cut) return Wrong("commits are lost that the operating system had");
   fsynced_ = commits;  // what recovery has read is on the disk
+  PB_RETURN_IF_ERROR(ResolveDelete());
   if (power_was_cut && mixed_acks_) return AdoptAfterLoss(commits);
   for (int64_t i = acknowledged; i < commits; ++i) Commit(uncertain_[static_cast<size_t>(i - acknowledged)]);
   uncertain_.clear();
@@ -279,8 +285,12 @@ double ModelRun::DrawValue() {
     case 0:
       return std::bit_cast<double>(random_() | 0x7ff0'0000'0000'0001);  // NaNs of all kinds
     case 1:
-      return std::array{-0.0, 0.0, std::numeric_limits<double>::infinity(), -std::numeric_limits<double>::infinity(),
-                        std::numeric_limits<double>::denorm_min(), std::numeric_limits<double>::max()}[Pick(6)];
+      return std::array{-0.0,
+                        0.0,
+                        std::numeric_limits<double>::infinity(),
+                        -std::numeric_limits<double>::infinity(),
+                        std::numeric_limits<double>::denorm_min(),
+                        std::numeric_limits<double>::max()}[Pick(6)];
     case 2:
       return std::bit_cast<double>(random_());
     case 3:
@@ -381,11 +391,96 @@ absl::Status ModelRun::PushAgain() {
   PB_ASSIGN_OR_RETURN(AppendBatch batch, ToAppend(commits_[sent[Pick(sent.size())]]));
   for (double& value : batch.values) value = 13;  // would show, were it applied
   std::promise<absl::StatusOr<CommitReceipt>> promise;
-  PB_RETURN_IF_ERROR(
-      store_->Append(std::move(batch), [&promise](const auto& receipt) { promise.set_value(receipt); }));
+  PB_RETURN_IF_ERROR(store_->Append(std::move(batch), [&promise](const auto& receipt) { promise.set_value(receipt); }));
   const absl::StatusOr<CommitReceipt> receipt = promise.get_future().get();
   PB_RETURN_IF_ERROR(receipt.status());
   return receipt->duplicate ? absl::OkStatus() : Wrong("a duplicate is applied");
+}
+
+absl::Status ModelRun::Delete() {
+  // A power cut may take unsynced commits, and with them what was to be deleted: no way to tell then what has happened.
+  if (mixed_acks_) disk_.CutPowerBefore(SimulatedDisk::kForEver);
+  Deletion deletion;
+  const bool all = Pick(4) == 0;
+  for (int name = 0; name < kNames; ++name) {
+    if (all || name == static_cast<int>(Pick(kNames))) deletion.names.push_back(name);
+  }
+  if (deletion.names.empty()) deletion.names.push_back(0);
+  const int64_t start = clock_.NowUnixNanos() - static_cast<int64_t>(Pick(4 * 86'400)) * kNanosPerSecond;
+  const auto seconds = static_cast<int64_t>(std::array<uint64_t, 3>{1, 600, 3 * 86'400}[Pick(3)]);
+  deletion.range = Pick(8) == 0 ? kAllTime : TimeRange{start, start + seconds * kNanosPerSecond};
+  std::string names;
+  for (const int name : deletion.names) names += (names.empty() ? "" : "|") + KeyOf(name).metric;
+  DeleteRequest request;
+  request.tenant = kDefaultTenant;
+  PB_ASSIGN_OR_RETURN(request.selector, Selector::Parse("{__name__=~\"" + names + "\"}"));
+  request.range = deletion.range;
+  request.dry_run = Pick(3) == 0;
+  Tell(fmt::format("{} {} to {}{}", names, request.range.start, request.range.end, request.dry_run ? " dry" : ""));
+  deletion_ = std::move(deletion);
+  const std::optional<int64_t> expected = CountToDelete();
+  if (request.dry_run) deletion_.reset();
+  const absl::StatusOr<DeleteResult> result = store_->operations().Delete(request);
+  PB_RETURN_IF_ERROR(result.status());
+  if (expected && result->samples != *expected) {
+    return Wrong(fmt::format("{} samples deleted instead of {}", result->samples, *expected));
+  }
+  if (!request.dry_run) ApplyDelete();
+  for (int name = 0; name < kNames; ++name) {
+    PB_RETURN_IF_ERROR(CheckSeries(name, kAllTime));
+    PB_RETURN_IF_ERROR(CheckLatest(name));
+  }
+  return absl::OkStatus();
+}
+
+std::optional<int64_t> ModelRun::CountToDelete() const {
+  int64_t count = 0;
+  for (const int name : deletion_->names) {
+    const auto samples = model_.find(name);
+    if (samples == model_.end()) continue;
+    const auto end = samples->second.lower_bound(deletion_->range.end);
+    for (auto it = samples->second.lower_bound(deletion_->range.start); it != end; ++it, ++count) {
+      if (DayOf(it->first) < OldestKept()) return std::nullopt;
+    }
+  }
+  return count;
+}
+
+absl::Status ModelRun::ResolveDelete() {
+  if (!deletion_) return absl::OkStatus();
+  int64_t left = 0;
+  for (const int name : deletion_->names) {
+    PB_ASSIGN_OR_RETURN(const SampleColumns read, ReadAll(name, deletion_->range));
+    left += std::count_if(read.times.begin(), read.times.end(),
+                          [this](int64_t time) { return DayOf(time) >= OldestKept(); });
+  }
+  Tell(left == 0 ? "deletion done" : "deletion not begun");
+  if (left == 0) ApplyDelete();
+  deletion_.reset();
+  return absl::OkStatus();  // whether all of it is left is checked next
+}
+
+void ModelRun::ApplyDelete() {
+  const TimeRange range = deletion_->range;
+  const std::set<int> names(deletion_->names.begin(), deletion_->names.end());
+  for (const int name : names) {
+    Samples& samples = model_[name];
+    samples.erase(samples.lower_bound(range.start), samples.lower_bound(range.end));
+  }
+  for (Batch& batch : commits_) {
+    Batch left = batch;
+    left.names.clear();
+    left.times.clear();
+    left.values.clear();
+    for (size_t i = 0; i < batch.names.size(); ++i) {
+      if (names.contains(batch.names[i]) && range.Contains(batch.times[i])) continue;
+      left.names.push_back(batch.names[i]);
+      left.times.push_back(batch.times[i]);
+      left.values.push_back(batch.values[i]);
+    }
+    batch = std::move(left);
+  }
+  deletion_.reset();
 }
 
 absl::Status ModelRun::FillDisk() {
@@ -456,7 +551,8 @@ absl::Status ModelRun::CheckLatest(int name) {
   if (!id) return samples.empty() ? absl::OkStatus() : Wrong(fmt::format("m{} is unknown", name));
   PB_ASSIGN_OR_RETURN(const std::optional<Sample> latest, store_->Latest(*id));
   const bool expected = !samples.empty() && DayOf(samples.rbegin()->first) >= OldestKept();
-  if (latest.has_value() != expected) return Wrong(fmt::format("m{}: latest is {}", name, expected ? "missing" : "there"));
+  if (latest.has_value() != expected)
+    return Wrong(fmt::format("m{}: latest is {}", name, expected ? "missing" : "there"));
   if (!expected) return absl::OkStatus();
   const auto& [time, value] = *samples.rbegin();
   if (latest->time_unix_nanos == time && SameBits(latest->value, value)) return absl::OkStatus();
@@ -471,8 +567,9 @@ absl::Status ModelRun::CheckCommits() {
     same = same && batch.commit_sequence == after + 1;
     if (!same) return absl::OkStatus();
     const Batch& expected = commits_[static_cast<size_t>(after++)];
-    same = std::equal(batch.times.begin(), batch.times.end(), expected.times.begin(), expected.times.end()) &&
-           std::equal(batch.values.begin(), batch.values.end(), expected.values.begin(), expected.values.end(), SameBits);
+    same =
+        std::equal(batch.times.begin(), batch.times.end(), expected.times.begin(), expected.times.end()) &&
+        std::equal(batch.values.begin(), batch.values.end(), expected.values.begin(), expected.values.end(), SameBits);
     return absl::OkStatus();
   };
   absl::Status status = store_->ReadCommits(after, total, visit);
@@ -491,7 +588,8 @@ absl::Status ModelRun::CheckAll() {
   }
   for (const auto& [producer, position] : positions_) {
     const int64_t found = store_->ProducerPosition(kDefaultTenant, producer);
-    if (found != position) return Wrong(fmt::format("producer {} stands at {} instead of {}", producer, found, position));
+    if (found != position)
+      return Wrong(fmt::format("producer {} stands at {} instead of {}", producer, found, position));
   }
   return CheckCommits();
 }

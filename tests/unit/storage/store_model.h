@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <random>
 #include <span>
 #include <string>
@@ -32,11 +33,12 @@ enum class StepKind {
   kRestart,
   kKill,
   kCutPower,   // at some later change of the disk
+  kDelete,     // samples of some series over some range
   kFillDisk,   // no room for some time, then room again
   kFailSync,   // one sync of the log fails: the store is read-only until it is opened again
   kFailRocks,  // one write or sync of RocksDB fails
 };
-inline constexpr int kStepKinds = 14;
+inline constexpr int kStepKinds = 15;
 
 struct Step {
   StepKind kind;
@@ -89,6 +91,11 @@ class ModelRun {
   absl::StatusOr<AppendBatch> ToAppend(const Batch& batch);
   absl::Status Push(std::vector<Batch> batches);
   absl::Status PushAgain();
+  absl::Status Delete();
+  // How many samples the model has there; nothing when the retention may have taken some of them.
+  std::optional<int64_t> CountToDelete() const;
+  absl::Status ResolveDelete();
+  void ApplyDelete();
   void Commit(const Batch& batch);
   absl::Status FillDisk();
   absl::Status Heal();
@@ -111,6 +118,13 @@ class ModelRun {
   std::unique_ptr<Store> store_;
   std::mt19937_64 random_;
   std::vector<std::string> story_;
+
+  // A deletion that was asked for and not answered: a crash has done all of it or nothing.
+  struct Deletion {
+    std::vector<int> names;
+    TimeRange range;
+  };
+  std::optional<Deletion> deletion_;
 
   std::map<int, Samples> model_;  // by name
   std::vector<Batch> commits_;
