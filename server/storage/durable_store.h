@@ -159,6 +159,8 @@ class DurableStore final : public Store {
   absl::StatusOr<const DeleteRecord*> DecideDelete(DeleteRecord record) PB_REQUIRES(maintenance_mu_);
   absl::StatusOr<DeleteResult> EraseDecided(const DeleteRecord& record) PB_REQUIRES(maintenance_mu_);
   absl::StatusOr<DeleteResult> EraseBlocks(const DeleteRecord& record, bool dry_run) PB_REQUIRES(maintenance_mu_);
+  absl::Status EraseRollups(const DeleteRecord& record, SeriesId id, rocksdb::WriteBatch* batch)
+      PB_REQUIRES(maintenance_mu_);
   absl::Status FinishDeletes() PB_REQUIRES(maintenance_mu_);
   absl::Status ForgetDeletes() PB_REQUIRES(maintenance_mu_);
   DeleteRecordsPtr Deletes() const;  // null: none

@@ -134,7 +134,7 @@ absl::StatusOr<DeleteResult> DurableStore::EraseBlocks(const DeleteRecord& recor
                         eraser.Erase(record.tenant, id, record.range, dry_run ? nullptr : &batch));
     result.samples += samples;
     if (samples > 0) ++result.series;
-    if (!dry_run) sealer_->ForgetTail(id);
+    if (!dry_run) PB_RETURN_IF_ERROR(EraseRollups(record, id, &batch));
     if (batch.GetDataSize() > kMaxBatchBytes)
       PB_RETURN_IF_ERROR(WriteBatch(rocks_->db().get(), /*sync=*/false, &batch));
   }
@@ -145,6 +145,13 @@ absl::StatusOr<DeleteResult> DurableStore::EraseBlocks(const DeleteRecord& recor
       batch.Put(rocks_->fixed("meta"), DeleteRecordKey(record.number), EncodeDeleteRecord(erased)), "delete samples"));
   PB_RETURN_IF_ERROR(WriteBatch(rocks_->db().get(), /*sync=*/true, &batch));
   return result;
+}
+
+absl::Status DurableStore::EraseRollups(const DeleteRecord& record, SeriesId id, rocksdb::WriteBatch* batch) {
+  sealer_->ForgetTail(id);
+  const std::optional<SeriesBrief> brief = index_->Brief(id);
+  if (!brief) return absl::OkStatus();  // forgotten with all it had
+  return rollups_->Erase({id, record.tenant, brief->kind == MetricKind::kCounter}, record.range, batch);
 }
 
 // What a crash or an error interrupted. Nothing may be sealed before: a later sample in a block could not be told from

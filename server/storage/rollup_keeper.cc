@@ -168,6 +168,10 @@ absl::Status RollupKeeper::PunchSpan(const StoredSeries& series, size_t tier, in
 absl::Status RollupKeeper::Erase(const StoredSeries& series, TimeRange range, rocksdb::WriteBatch* batch) {
   range = {std::max(range.start, kBucketTimes.start), std::min(range.end, kBucketTimes.end)};
   if (range.empty()) return absl::OkStatus();
+  // What is derived from now on has to be filled before the window goes.
+  std::erase_if(swept_, [range](const auto& swept) {
+    return swept.first.start() < range.end && range.start < swept.first.end();
+  });
   for (const Tier& t : std::span(*tiers_).subspan(1)) {
     for (const PartitionPtr& partition : blocks_->Partitions()->Overlapping(t.bucket_ns, range)) {
       PartitionCursor cursor(partition, blocks_->db().get(), nullptr);
@@ -175,12 +179,15 @@ absl::Status RollupKeeper::Erase(const StoredSeries& series, TimeRange range, ro
       for (scan.SeekTo(range.start); scan.Valid() && scan.start_time() < range.end; scan.Next()) {
         RollupSpan span;
         RollupColumns columns;
+        const std::string key = BlockKey(series.tenant, series.id, scan.start_time());
         if (const absl::Status status = DecodeRollupBlock(scan.bytes(), kAllRollupFields, &span, &columns);
             !status.ok()) {
-          return scan.Describe(status);
+          // Whatever it was about: it goes, and its buckets are derived.
+          PB_LOG(Error, "storage", "erased damaged rollups error={}", StatusMessage(scan.Describe(status)));
+          PB_RETURN_IF_ERROR(FromRocks(batch->Delete(partition->family.get(), key), "erase rollups"));
+          continue;
         }
         if (span.end() <= range.start) continue;
-        const std::string key = BlockKey(series.tenant, series.id, scan.start_time());
         PB_RETURN_IF_ERROR(EraseFromSpan(*partition, key, range, std::move(span), columns, batch));
       }
       PB_RETURN_IF_ERROR(scan.status());

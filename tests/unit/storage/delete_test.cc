@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "common/analysis/rollup.h"
 #include "server/storage/delete_record.h"
 #include "server/storage/durable_store.h"
 #include "server/storage/operations.h"
@@ -161,6 +162,49 @@ TEST_F(DeleteTest, RecordsSurviveTheRoundTripAndNothingElseDoes) {
   }
   EXPECT_FALSE(ParseDeleteRecord(key, value + "x", &read));
   EXPECT_FALSE(ParseDeleteRecord("store/delete/", value, &read));
+}
+
+TEST_F(DeleteTest, RollupsAreThoseOfWhatIsLeft) {
+  Open();
+  const SeriesId series = Series("m");
+  Points points;
+  for (int64_t i = 0; i < 30'000; ++i) points.emplace_back(kStart + i * kSecond, static_cast<double>(i % 977) / 10);
+  ASSERT_TRUE(Push(series, points).ok());
+  SealAll();
+  ASSERT_GT(store_->Stats().sealed_blocks, 0);
+  const auto expect_exact = [&](const std::string& when) {
+    const SeriesId ids[] = {series};
+    const Points left = Read(series);
+    std::vector<int64_t> times;
+    std::vector<double> values;
+    for (const auto& [time, value] : left) {
+      times.push_back(time);
+      values.push_back(value);
+    }
+    RollupColumns minutes;
+    FoldSamples(times, values, kNanosPerMinute, false, &minutes);
+    RollupColumns hours;
+    FoldRollups(minutes, kNanosPerHour, false, &hours);
+    for (const auto& [bucket, expected] : {std::pair(kNanosPerMinute, minutes), std::pair(kNanosPerHour, hours)}) {
+      const auto view = store_->OpenView(ids, kAllTime, nullptr);
+      ASSERT_TRUE(view.ok());
+      const auto read = (*view)->ReadRollups(series, bucket, kAllTime, kAllRollupFields);
+      ASSERT_TRUE(read.ok()) << read.status();
+      EXPECT_EQ(read->starts, expected.starts) << when << " " << bucket;
+      EXPECT_EQ(read->counts, expected.counts) << when << " " << bucket;
+      EXPECT_EQ(read->sums, expected.sums) << when << " " << bucket;
+      EXPECT_EQ(read->maxs, expected.maxs) << when << " " << bucket;
+      EXPECT_EQ(read->last_times, expected.last_times) << when << " " << bucket;
+    }
+  };
+  expect_exact("before");
+  Delete("m", Range(1'234, 9'876));
+  expect_exact("deleted");
+  ASSERT_TRUE(Push(series, Seconds(5'000, 5'100, 3)).ok());
+  SealAll();
+  expect_exact("pushed again");
+  Open();
+  expect_exact("opened again");
 }
 
 // The store on a simulated disk.
