@@ -132,6 +132,7 @@ absl::Status Intake::Push(TenantId tenant, const PushBatch& batch, PushDone done
 
   const int64_t now = clock_.NowUnixNanos();
   AppendBatch append;
+  append.visit = store_.VisitSeries();
   append.tenant = tenant;
   append.ack_mode = AckModeFor(batch.ack_mode);
   append.producer_id = batch.producer_id;

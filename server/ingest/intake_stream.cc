@@ -1,3 +1,5 @@
+#include <algorithm>
+#include <iterator>
 #include <limits>
 #include <string>
 
@@ -28,7 +30,13 @@ IntakeStream::IntakeStream(Intake& intake, TenantId tenant) : intake_(intake), t
   ++intake_.open_streams_;
 }
 
-IntakeStream::~IntakeStream() { --intake_.open_streams_; }
+IntakeStream::~IntakeStream() {
+  std::vector<SeriesId> held;
+  std::copy_if(dense_.begin(), dense_.end(), std::back_inserter(held), [](SeriesId id) { return id != 0; });
+  for (const auto& [ref, id] : sparse_) held.push_back(id);
+  intake_.store_.ReleaseSeries(held);
+  --intake_.open_streams_;
+}
 
 absl::Status IntakeStream::Begin(const StreamBatch& batch) {
   PB_RETURN_IF_ERROR(CheckStructure(batch));
@@ -146,7 +154,10 @@ absl::StatusOr<SeriesId> IntakeStream::ResolveSlowly(int64_t index, uint32_t ref
   const bool quota_may_have_room =
       binding.reason == RefusalReason::kSeriesLimit && binding.tried_in_batch != last_sequence_;
   if (binding.reason == RefusalReason::kUnspecified || quota_may_have_room) {
-    PB_ASSIGN_OR_RETURN(Intake::Found found, intake_.Resolve(tenant_, binding.key, binding.metadata));
+    Intake::Found found;
+    do {  // a series that is forgotten between the two is made anew
+      PB_ASSIGN_OR_RETURN(found, intake_.Resolve(tenant_, binding.key, binding.metadata));
+    } while (found.id != 0 && !intake_.store_.HoldSeries(found.id));
     if (found.id != 0) {
       unresolved_bytes_ -= binding.bytes;
       unresolved_.erase(it);

@@ -209,7 +209,8 @@ absl::StatusOr<LatestSamples> QueryEngine::QueryLatest(const QueryContext& conte
   for (const SeriesId id : ids) {
     PB_RETURN_IF_ERROR(CheckAlive(context));
     PB_ASSIGN_OR_RETURN(const std::optional<Sample> sample, store_.Latest(id));
-    if (sample) answer.samples.push_back({store_.GetSeries(id), *sample});
+    const auto info = store_.GetSeries(id);
+    if (sample && info != nullptr) answer.samples.push_back({info, *sample});
   }
   return answer;
 }

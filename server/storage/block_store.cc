@@ -1,5 +1,8 @@
 #include "server/storage/block_store.h"
 
+#include <rocksdb/write_batch.h>
+
+#include <algorithm>
 #include <iterator>
 #include <utility>
 
@@ -8,6 +11,26 @@
 #include "common/base/log.h"
 
 namespace pulseboard {
+namespace {
+
+// The series that a batch writes blocks of, by family number.
+struct SeriesPut final : rocksdb::WriteBatch::Handler {
+  rocksdb::Status PutCF(uint32_t family, const rocksdb::Slice& key, const rocksdb::Slice& /*value*/) override {
+    if (key.size() != kBlockKeyBytes) return rocksdb::Status::OK();
+    std::vector<SeriesId>& ids = by_family[family];
+    const auto id = GetBigEndian<SeriesId>(ToView(key).substr(sizeof(TenantId)));
+    if (ids.empty() || ids.back() != id) ids.push_back(id);
+    return rocksdb::Status::OK();
+  }
+  rocksdb::Status DeleteCF(uint32_t, const rocksdb::Slice&) override { return rocksdb::Status::OK(); }
+  rocksdb::Status DeleteRangeCF(uint32_t, const rocksdb::Slice&, const rocksdb::Slice&) override {
+    return rocksdb::Status::OK();
+  }
+
+  std::map<uint32_t, std::vector<SeriesId>> by_family;
+};
+
+}  // namespace
 
 std::string BlockKey(TenantId tenant, SeriesId series, int64_t start_time) {
   std::string key;
@@ -86,7 +109,15 @@ std::vector<int64_t> PartitionSet::Buckets() const {
   return out;
 }
 
-BlockStore::BlockStore(Rocks* rocks) : rocks_(rocks) {
+std::vector<PartitionPtr> PartitionSet::All() const {
+  std::vector<PartitionPtr> out;
+  for (const auto& [bucket, windows] : tiers_) {
+    for (const auto& [start, partition] : windows) out.push_back(partition);
+  }
+  return out;
+}
+
+BlockStore::BlockStore(Rocks* rocks) : rocks_(rocks), presence_(rocks) {
   auto partitions = std::make_shared<PartitionSet>();
   for (WindowFamily& found : rocks->TakeWindowFamilies()) {
     const Window window = found.window;
@@ -117,8 +148,36 @@ absl::StatusOr<PartitionPtr> BlockStore::ForWrite(int64_t bucket_ns, int64_t tim
   const Window window = WindowFor(bucket_ns, time, days);
   PB_ASSIGN_OR_RETURN(FamilyPtr family, rocks_->CreateWindowFamily(window));
   auto partition = std::make_shared<const Partition>(Partition{window, std::move(family)});
+  presence_.AddNew(window);
   Replace([&](PartitionSet* partitions) { partitions->tiers_[bucket_ns].emplace(window.start(), partition); });
   return partition;
+}
+
+absl::Status BlockStore::Load() {
+  for (const PartitionPtr& partition : Partitions()->All()) PB_RETURN_IF_ERROR(presence_.Load(partition->window));
+  return absl::OkStatus();
+}
+
+absl::Status BlockStore::Write(rocksdb::WriteBatch* batch) {
+  SeriesPut found;
+  PB_RETURN_IF_ERROR(FromRocks(batch->Iterate(&found), "write blocks"));
+  for (const PartitionPtr& partition : Partitions()->All()) {
+    const auto it = found.by_family.find(partition->family->GetID());
+    if (it == found.by_family.end()) continue;
+    std::sort(it->second.begin(), it->second.end());
+    PB_RETURN_IF_ERROR(presence_.Add(partition->window, SeriesSet(it->second), batch));
+  }
+  return FromRocks(db()->Write(rocksdb::WriteOptions(), batch), "write blocks");
+}
+
+absl::Status BlockStore::FindPresence() {
+  for (const Window& window : presence_.Unknown()) {
+    const PartitionPtr partition = Partitions()->Find(window.bucket_ns, window.start());
+    if (partition == nullptr) continue;
+    PB_ASSIGN_OR_RETURN(SeriesSet series, ReadSeries(db().get(), partition->family.get()));
+    presence_.Set(window, std::move(series));
+  }
+  return absl::OkStatus();
 }
 
 std::vector<PartitionPtr> BlockStore::EndedBy(int64_t bucket_ns, int64_t time) const {
@@ -137,6 +196,7 @@ absl::Status BlockStore::Drop(const PartitionPtr& partition) {
     if (partitions->tiers_[window.bucket_ns].empty()) partitions->tiers_.erase(window.bucket_ns);
   });
   const std::string name = FamilyName(window);
+  PB_RETURN_IF_ERROR(presence_.Remove(window));
   PB_RETURN_IF_ERROR(FromRocks(db()->DropColumnFamily(partition->family.get()), "drop family " + name));
   PB_LOG(Info, "storage", "dropped window family={}", name);
   return absl::OkStatus();

@@ -17,6 +17,7 @@
 #include "common/base/mutex.h"
 #include "common/model/labels.h"
 #include "common/model/samples.h"
+#include "server/storage/presence.h"
 #include "server/storage/rocks.h"
 #include "server/storage/tiers.h"
 #include "server/storage/window.h"
@@ -39,6 +40,8 @@ class PartitionSet {
   PartitionPtr Find(int64_t bucket_ns, int64_t time) const;
   // Bucket lengths of the tiers that have windows, ascending.
   std::vector<int64_t> Buckets() const;
+  // Of all tiers, finest first, then ascending by time.
+  std::vector<PartitionPtr> All() const;
 
  private:
   friend class BlockStore;
@@ -106,6 +109,8 @@ class BlockStore {
  public:
   // Takes the windows found at open. `rocks` must outlive it.
   explicit BlockStore(Rocks* rocks);
+  // Reads what is known of them; once, before anything is written.
+  absl::Status Load();
 
   const std::shared_ptr<rocksdb::DB>& db() const { return rocks_->db(); }
   PartitionSetPtr Partitions() const;
@@ -117,6 +122,13 @@ class BlockStore {
   absl::StatusOr<PartitionPtr> ForWrite(int64_t bucket_ns, int64_t time, int64_t days);
   // Windows of the tier that end at or before `time`, oldest first.
   std::vector<PartitionPtr> EndedBy(int64_t bucket_ns, int64_t time) const;
+  // Writes blocks, not yet synced, and notes which series have some. All blocks are written by this; the same thread as
+  // ForWrite.
+  absl::Status Write(rocksdb::WriteBatch* batch);
+  // Which series have blocks where.
+  Presence& presence() { return presence_; }
+  // Reads the windows whose series are not known, after a crash.
+  absl::Status FindPresence();
   // Drops it as a whole; reads that hold it finish undisturbed.
   absl::Status Drop(const PartitionPtr& partition);
 
@@ -124,6 +136,7 @@ class BlockStore {
   void Replace(const std::function<void(PartitionSet*)>& change);
 
   Rocks* const rocks_;
+  Presence presence_;
   mutable Mutex mu_;
   PartitionSetPtr partitions_ PB_GUARDED_BY(mu_);
 };

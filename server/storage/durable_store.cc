@@ -46,6 +46,12 @@ std::vector<SeriesId> DurableStore::SelectSeries(TenantId tenant, const Selector
   return index_->Select(tenant, selector);
 }
 
+std::shared_ptr<const void> DurableStore::VisitSeries() const { return index_->BeginVisit(); }
+
+bool DurableStore::HoldSeries(SeriesId series) { return index_->Hold(series); }
+
+void DurableStore::ReleaseSeries(std::span<const SeriesId> series) { index_->Release(series); }
+
 std::vector<LabelValueSummary> DurableStore::ListLabelValues(TenantId tenant, std::string_view label,
                                                              const Selector& selector, const std::string* after,
                                                              size_t limit) const {
@@ -75,10 +81,15 @@ absl::StatusOr<std::unique_ptr<ReadView>> DurableStore::OpenView(std::span<const
   cut.range = range;
   cut.db = rocks_->db();
   cut.tiers = &tiers_;
+  cut.visit = index_->BeginVisit();
   cut.series.reserve(series.size());
   for (const SeriesId id : series) {
     const std::optional<SeriesBrief> brief = index_->Brief(id);
-    if (!brief) return MakeError(ErrorReason::kInternal, "BUG: no series " + std::to_string(id));
+    if (!brief) {
+      // Forgotten since it was selected: it has no data.
+      cut.series[id].has_blocks = cut.series[id].has_day_blocks = false;
+      continue;
+    }
     cut.series[id].tenant = brief->tenant;
     cut.series[id].is_counter = brief->kind == MetricKind::kCounter;
   }
@@ -89,6 +100,7 @@ absl::StatusOr<std::unique_ptr<ReadView>> DurableStore::OpenView(std::span<const
     MutexLock lock(&commit_mu_);
     bool any_blocks = false;
     for (auto& [id, one] : cut.series) {
+      if (one.tenant == 0) continue;
       one.runs = head_.Runs(id);
       one.has_blocks = head_.MayHaveBlocksFrom(id, range.start);
       one.has_day_blocks = one.has_blocks || head_.MayHaveBlocksFrom(id, bucket_start);

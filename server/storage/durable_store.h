@@ -65,6 +65,9 @@ class DurableStore final : public Store {
   int64_t SeriesCount(TenantId tenant) const override;
   int64_t SeriesCount(TenantId tenant, std::string_view metric) const override;
 
+  std::shared_ptr<const void> VisitSeries() const override;
+  bool HoldSeries(SeriesId series) override;
+  void ReleaseSeries(std::span<const SeriesId> series) override;
   std::span<const TierOptions> Tiers() const override { return options_.tiers; }
   absl::Status Append(AppendBatch batch, AppendDone done) override;
   int64_t ProducerPosition(TenantId tenant, std::string_view producer_id) const override;
@@ -128,11 +131,11 @@ class DurableStore final : public Store {
   void CommitLoop();
   bool TakeGroup(Group* group);
   void WaitForHeadRoom();
-  void CommitGroup(Group* group);
-  void AddToLog(Request* request, int64_t* next_commit, GroupProducers* producers);
-  bool CollectDefinitions(Request* request, std::vector<SeriesInfoPtr>* definitions);
+  void CommitGroup(Group* group) PB_EXCLUDES(group_mu_);
+  void AddToLog(Request* request, int64_t* next_commit, GroupProducers* producers) PB_REQUIRES(group_mu_);
+  bool CollectDefinitions(Request* request, std::vector<SeriesInfoPtr>* definitions) PB_REQUIRES(group_mu_);
   int64_t NewestSealedTime(SeriesId series) const;
-  void FailGroup(Group* group, const absl::Status& status);
+  void FailGroup(Group* group, const absl::Status& status) PB_REQUIRES(group_mu_);
   void Apply(Request* request);
   void Complete(Group group);
   void CompletionLoop();
@@ -150,6 +153,9 @@ class DurableStore final : public Store {
   absl::Status TendWindow(const Tier& tier, const PartitionPtr& ended, bool has_coarser) PB_REQUIRES(maintenance_mu_);
   // One slice of filling rollups, and what waited for it.
   absl::Status WorkOnRollups(int64_t budget_ns) PB_REQUIRES(maintenance_mu_);
+  absl::Status ForgetSeries() PB_REQUIRES(maintenance_mu_);
+  void RetireSeries(std::span<const SeriesId> candidates) PB_REQUIRES(maintenance_mu_) PB_EXCLUDES(group_mu_);
+  void PurgeSeries();
   bool RelievePressure() PB_REQUIRES(maintenance_mu_);
   // Windows of a tier that end at or before this are to be dropped.
   int64_t OldestTime(const Tier& tier) const;
@@ -194,9 +200,11 @@ class DurableStore final : public Store {
   std::unique_ptr<Wal> wal_;
   std::vector<Tier> tiers_;  // raw first; fixed once open
 
-  // The committer's own: which series' definitions are in the log or in RocksDB, by id; and their newest times.
-  std::vector<bool> defined_;
-  NewestTimes newest_;
+  // Held from before a group is written to the log until it is applied, so that no series is forgotten in between.
+  Mutex group_mu_;
+  // Which series' definitions are in the log or in RocksDB, by id.
+  std::vector<bool> defined_ PB_GUARDED_BY(group_mu_);
+  NewestTimes newest_;  // the committer's own, of these series
 
   mutable Mutex commit_mu_;
   CondVar head_room_;
@@ -205,6 +213,8 @@ class DurableStore final : public Store {
   int64_t last_commit_ PB_GUARDED_BY(commit_mu_) = 0;
   int64_t newest_time_ PB_GUARDED_BY(commit_mu_) = NewestTimes::kNone;  // of all samples ever
   std::vector<SeriesId> unsaved_series_ PB_GUARDED_BY(commit_mu_);      // in the log, not yet in RocksDB
+  // Retired ones whose row is to go, and the newest commit when they were retired.
+  std::map<SeriesId, int64_t> forgotten_ PB_GUARDED_BY(commit_mu_);
   StoreStats counters_ PB_GUARDED_BY(commit_mu_);
   DeleteRecordsPtr deletes_ PB_GUARDED_BY(commit_mu_);  // null: none
   int64_t erasures_ PB_GUARDED_BY(commit_mu_) = 0;      // counts deletions: what was read from blocks before is old
@@ -226,6 +236,7 @@ class DurableStore final : public Store {
   std::unique_ptr<Sealer> sealer_ PB_GUARDED_BY(maintenance_mu_);
   int64_t saved_checkpoint_ PB_GUARDED_BY(maintenance_mu_) = 0;
   int64_t filled_punched_at_ PB_GUARDED_BY(maintenance_mu_) = 0;  // monotonic
+  bool forget_due_ PB_GUARDED_BY(maintenance_mu_) = true;  // some series may have lost their last block
 
   Mutex wake_mu_;
   CondVar wake_changed_;

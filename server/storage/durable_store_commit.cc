@@ -30,6 +30,7 @@ absl::Status DurableStore::Append(AppendBatch batch, AppendDone done) {
     return MakeError(ErrorReason::kInternal, "BUG: columns of unequal length");
   }
   PB_RETURN_IF_ERROR(health_.Check());
+  if (batch.visit == nullptr) batch.visit = index_->BeginVisit();
   Request request;
   request.bytes = RequestBytes(batch);
   if (request.bytes > kMaxBatchBytes) {
@@ -96,6 +97,7 @@ void DurableStore::WaitForHeadRoom() {
 }
 
 void DurableStore::CommitGroup(Group* group) {
+  MutexLock group_lock(&group_mu_);
   absl::Status status = health_.Check();
   if (status.ok()) {
     int64_t next_commit = 0;
@@ -176,6 +178,7 @@ bool DurableStore::CollectDefinitions(Request* request, std::vector<SeriesInfoPt
       request->new_series.clear();
       return false;
     }
+    index_->Revive(id);  // it may have been forgotten since the pusher found it
     if (id >= defined_.size()) defined_.resize(static_cast<size_t>(id) * 2 + 64);
     defined_[static_cast<size_t>(id)] = true;
     request->new_series.push_back(id);
@@ -220,6 +223,7 @@ void DurableStore::Apply(Request* request) {
 
   MutexLock lock(&commit_mu_);
   for (const SeriesId id : request->new_series) head_.AddNewSeries(id);
+  for (const SeriesId id : request->new_series) forgotten_.erase(id);
   unsaved_series_.insert(unsaved_series_.end(), request->new_series.begin(), request->new_series.end());
   head_.Apply(request->commit_sequence, now, batch.series, batch.times, batch.values);
   for (const int64_t time : batch.times) newest_time_ = std::max(newest_time_, time);

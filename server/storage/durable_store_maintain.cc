@@ -131,13 +131,15 @@ absl::Status DurableStore::CheckpointLocked() {
   }
   PB_RETURN_IF_ERROR(SealPending());
   PB_RETURN_IF_ERROR(WriteCheckpoint());
+  PurgeSeries();
   PB_RETURN_IF_ERROR(wal_->Free(saved_checkpoint_));
   PB_RETURN_IF_ERROR(ForgetDeletes());
   if (const int64_t now = options_.clock->MonotonicNanos(); now >= filled_punched_at_ + kFillPunchedEveryNanos) {
     filled_punched_at_ = now;
     rollups_->FillPunched();
   }
-  return TendWindows();
+  PB_RETURN_IF_ERROR(TendWindows());
+  return ForgetSeries();
 }
 
 // Saves what the log tells beside samples, and up to which commit the log is no longer needed. Written with a sync,
@@ -147,6 +149,7 @@ absl::Status DurableStore::WriteCheckpoint() {
   int64_t newest_time = 0;
   std::vector<SeriesId> series;
   std::vector<ProducerTable::Change> producers;
+  std::vector<SeriesId> forgotten;
   {
     MutexLock lock(&commit_mu_);
     const std::optional<int64_t> oldest = head_.OldestCommit();
@@ -154,13 +157,27 @@ absl::Status DurableStore::WriteCheckpoint() {
     newest_time = newest_time_;
     series = std::exchange(unsaved_series_, {});
     producers = producers_.TakeChanges();
+    // Until then the log may have samples of them that need the row.
+    for (const auto& [id, last_commit] : forgotten_) {
+      if (last_commit <= checkpoint) forgotten.push_back(id);
+    }
   }
-  if (checkpoint == saved_checkpoint_ && series.empty() && producers.empty()) return absl::OkStatus();
+  if (checkpoint == saved_checkpoint_ && series.empty() && producers.empty() && forgotten.empty() &&
+      !blocks_->presence().has_unsaved()) {
+    return absl::OkStatus();
+  }
   // The log must not be behind what the checkpoint says (it is after buffered commits only).
   absl::Status status = wal_->Sync();
   if (status.ok()) status = SaveSeries(series);
   rocksdb::WriteBatch batch;
   std::string key, value;
+  for (const SeriesId id : forgotten) {
+    key.clear();
+    PutBigEndian(&key, id);
+    if (status.ok()) status = FromRocks(batch.Delete(rocks_->fixed("series"), key), "forget series");
+  }
+  const absl::StatusOr<std::vector<Window>> windows = blocks_->presence().Save(&batch);
+  status.Update(windows.status());
   for (const ProducerTable::Change& change : producers) {
     key = ProducerTable::Key(change.tenant, change.producer_id);
     const rocksdb::Status put = change.position.sequence == 0
@@ -183,11 +200,13 @@ absl::Status DurableStore::WriteCheckpoint() {
   rocksdb::WriteOptions options;
   options.sync = true;
   if (status.ok()) status = FromRocks(rocks_->db()->Write(options, &batch), "write checkpoint");
+  MutexLock lock(&commit_mu_);
   if (status.ok()) {
     saved_checkpoint_ = checkpoint;
+    for (const SeriesId id : forgotten) forgotten_.erase(id);
     return status;
   }
-  MutexLock lock(&commit_mu_);
+  if (windows.ok()) blocks_->presence().Unsave(*windows);
   unsaved_series_.insert(unsaved_series_.end(), series.begin(), series.end());
   producers_.ReturnChanges(std::move(producers));
   return status;
@@ -237,6 +256,7 @@ absl::Status DurableStore::TendWindow(const Tier& tier, const PartitionPtr& ende
   }
   PB_RETURN_IF_ERROR(blocks_->Drop(ended));
   rollups_->ForgetSweeps(ended->window);
+  forget_due_ = true;
   return absl::OkStatus();
 }
 

@@ -87,6 +87,7 @@ absl::Status DurableStore::OpenRocks() {
     if (family.is_table) tables_.emplace(std::string(family.name), MakeRocksTable(rocks_.get(), family.name));
   }
   blocks_ = std::make_unique<BlockStore>(rocks_.get());
+  PB_RETURN_IF_ERROR(blocks_->Load());
   std::vector<int64_t> on_disk = blocks_->Partitions()->Buckets();
   std::erase(on_disk, kRawBucket);
   tiers_ = LayOutTiers(options_.raw_retention_ns, options_.tiers, on_disk);
@@ -128,6 +129,7 @@ absl::Status DurableStore::LoadSeries() {
   for (it->SeekToFirst(); it->Valid(); it->Next()) {
     SeriesInfoPtr info = DecodeSeriesInfo(ToView(it->value()));
     if (info == nullptr || !index_->Add(*info)) return CorruptRow("series", ToView(it->key()));
+    MutexLock lock(&group_mu_);
     defined_.resize(std::max<size_t>(defined_.size(), static_cast<size_t>(info->id) + 1));
     defined_[static_cast<size_t>(info->id)] = true;
   }
@@ -218,6 +220,7 @@ absl::Status DurableStore::ReplayRecord(const WalRecord& record, const Committed
   const AppendBatch& batch = record.batch;
   bool too_many_chunks = false;
   {
+    MutexLock group_lock(&group_mu_);
     MutexLock lock(&commit_mu_);
     for (const SeriesInfoPtr& info : record.definitions) {
       if (!index_->Add(*info)) {

@@ -113,6 +113,11 @@ bool Head::MayHaveBlocksFrom(SeriesId series, int64_t time) const {
   return s == nullptr || !s->blocks_known || s->last_block_time >= time;
 }
 
+bool Head::HasSamples(SeriesId series) const {
+  const Series* s = Find(series);
+  return s != nullptr && (s->open_count > 0 || !s->sealing.empty());
+}
+
 std::optional<Sample> Head::Latest(SeriesId series, bool* known) const {
   const Series* s = Find(series);
   *known = s != nullptr && s->latest_known;
@@ -146,7 +151,9 @@ void Head::ForgetLatest(SeriesId series, TimeRange range) {
 }
 
 bool Head::IsOpen(const Opened& opened) const {
-  const Series& s = *Find(opened.series);
+  const Series* found = Find(opened.series);
+  if (found == nullptr) return false;
+  const Series& s = *found;
   return s.open_count > 0 && s.first_commit == opened.commit;
 }
 

@@ -67,6 +67,11 @@ class Head {
   // The series' samples within `range` are gone from the blocks: if its newest was one of them, it is not known any more.
   void ForgetLatest(SeriesId series, TimeRange range);
 
+  // Open or waiting for sealing.
+  bool HasSamples(SeriesId series) const;
+  // Forgets what it knows of a series. REQUIRES: it has no samples.
+  void Erase(SeriesId series) { series_.Erase(series); }
+
   // Moves open samples to sealing: those opened at or before the given monotonic time.
   void SealOpenedBefore(int64_t monotonic_nanos);
   // The same for the older half of the open chunks, to free memory or log.

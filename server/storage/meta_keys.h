@@ -15,5 +15,6 @@ inline constexpr char kNextSeriesIdKey[] = "store/next_series_id";
 inline constexpr char kSeriesAgesKey[] = "store/series_ages";
 inline constexpr char kNewestTimeKey[] = "store/newest_time";
 inline constexpr char kEpochsKey[] = "store/epochs";
+inline constexpr char kPresencePrefix[] = "store/presence/";  // and a window's family
 
 }  // namespace pulseboard

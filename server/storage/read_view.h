@@ -31,6 +31,7 @@ class StoreReadView final : public ReadView {
     std::unique_ptr<Snapshot> snapshot;
     std::shared_ptr<rocksdb::DB> db;
     const std::vector<Tier>* tiers = nullptr;  // the store's
+    std::shared_ptr<const void> visit;  // its series are not purged meanwhile
   };
 
   explicit StoreReadView(Cut cut);

@@ -320,19 +320,16 @@ absl::Status RollupKeeper::Work(int64_t budget_ns) {
   const int64_t deadline = MonotonicNanos() + budget_ns;
   rocksdb::WriteBatch batch;
   TierReader reader(blocks_->db(), nullptr, blocks_->Partitions(), tiers_);
-  const rocksdb::WriteOptions options;
   if (!wanted_.empty()) {
     PB_RETURN_IF_ERROR(FillWanted(deadline, &reader, &batch));
-    return FromRocks(blocks_->db()->Write(options, &batch), "write rollups");
+    return blocks_->Write(&batch);
   }
   if (sweeps_.empty()) return absl::OkStatus();
   // What a sweep leaves out would be lost with the window: a failed slice is done again.
   const std::string from = sweeps_.front().next_key;
   absl::StatusOr<bool> done = SweepSome(deadline, &reader, &batch);
   if (done.ok()) {
-    if (const rocksdb::Status written = blocks_->db()->Write(options, &batch); !written.ok()) {
-      done = FromRocks(written, "write rollups");
-    }
+    if (const absl::Status written = blocks_->Write(&batch); !written.ok()) done = written;
   }
   if (!done.ok()) {
     sweeps_.front().next_key = from;

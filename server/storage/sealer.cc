@@ -31,7 +31,7 @@ absl::Status Sealer::WriteChunks(std::span<const SealingChunkPtr> chunks, int64_
     const StoredSeries series = {id, brief->tenant, brief->kind == MetricKind::kCounter};
     PB_RETURN_IF_ERROR(SealSeries(series, samples, oldest_time, &batch, stats));
   }
-  return FromRocks(blocks_->db()->Write(rocksdb::WriteOptions(), &batch), "write blocks");
+  return blocks_->Write(&batch);
 }
 
 absl::Status Sealer::SealSeries(const StoredSeries& series, const SampleColumns& samples, int64_t oldest_time,

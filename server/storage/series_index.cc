@@ -237,12 +237,12 @@ bool SeriesIndex::ReviveLocked(SeriesId id) {
   return true;
 }
 
-std::vector<SeriesId> SeriesIndex::PurgeRetired() {
+std::vector<SeriesId> SeriesIndex::PurgeRetired(const SeriesSet& keep) {
   std::vector<SeriesId> purged;
   WriterLock lock(&mu_);
   if (old_visit_.expired()) {
     purgeable_.ForEach([&](SeriesId id) {
-      if (records_.Find(id)->holders == 0) purged.push_back(id);
+      if (records_.Find(id)->holders == 0 && !keep.Contains(id)) purged.push_back(id);
       return true;
     });
     for (const SeriesId id : purged) {
@@ -256,6 +256,19 @@ std::vector<SeriesId> SeriesIndex::PurgeRetired() {
     }
   }
   return purged;
+}
+
+SeriesSet SeriesIndex::AllIds() const {
+  SeriesSet all;
+  ReaderLock lock(&mu_);
+  for (const auto& [id, tenant] : tenants_) all |= tenant.all();
+  return all;
+}
+
+SeriesSet SeriesIndex::TenantIds(TenantId tenant) const {
+  ReaderLock lock(&mu_);
+  const TenantSeries* t = FindTenant(tenant);
+  return t == nullptr ? SeriesSet() : t->all();
 }
 
 int64_t SeriesIndex::retired_count() const {

@@ -83,8 +83,11 @@ class SeriesIndex {
   // False when there is no such series; true also when it was not retired.
   bool Revive(SeriesId id);
   // Forgets the retired series that nobody holds or visits. Call it from time to time: it purges what was retired
-  // before visits that are over by now. Returns the purged ids.
-  std::vector<SeriesId> PurgeRetired();
+  // before visits that are over by now. Spares `keep`. Returns the purged ids.
+  std::vector<SeriesId> PurgeRetired(const SeriesSet& keep = {});
+  // Live series of all tenants, or of one.
+  SeriesSet AllIds() const;
+  SeriesSet TenantIds(TenantId tenant) const;
   int64_t retired_count() const;
 
  private:

@@ -73,6 +73,7 @@ struct AppendBatch {
   std::vector<double> values;
   int64_t pushed_unix_nanos = 0;  // by the pusher's clock, 0 unknown
   int64_t received_unix_nanos = 0;
+  std::shared_ptr<const void> visit = nullptr;  // Store::VisitSeries from before the ids were found
 
   size_t size() const { return series.size(); }
 };
@@ -135,6 +136,7 @@ class ReadView {
 struct StoreStats {
   int64_t commit_sequence = 0;
   int64_t series_count = 0;
+  int64_t forgotten_series = 0;  // since start: their data was gone
   int64_t committed_batches = 0;
   int64_t committed_samples = 0;
   int64_t duplicate_batches = 0;
@@ -184,6 +186,13 @@ class Store {
 
   // Buckets of these lengths can be read with ReadView::ReadRollups, ascending.
   virtual std::span<const TierOptions> Tiers() const = 0;
+
+  // Series without data are forgotten. Whoever keeps an id must hold on to it: over the time from finding it to Append
+  // by a visit (Append makes one itself for the time after), for longer by HoldSeries, which is false when the series
+  // is gone already, and ReleaseSeries, once per HoldSeries. A series that was forgotten comes back when samples come.
+  virtual std::shared_ptr<const void> VisitSeries() const = 0;
+  [[nodiscard]] virtual bool HoldSeries(SeriesId series) = 0;
+  virtual void ReleaseSeries(std::span<const SeriesId> series) = 0;
 
   // Queues a batch; `done` runs exactly once. Refused at once, without running `done`, with INGEST_BACKLOG_FULL,
   // STORE_READ_ONLY, DISK_FULL or SHUTTING_DOWN.

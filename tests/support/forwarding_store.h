@@ -43,6 +43,9 @@ class ForwardingStore : public Store {
     return real_.SeriesCount(tenant, metric);
   }
   std::span<const TierOptions> Tiers() const override { return real_.Tiers(); }
+  std::shared_ptr<const void> VisitSeries() const override { return real_.VisitSeries(); }
+  bool HoldSeries(SeriesId series) override { return real_.HoldSeries(series); }
+  void ReleaseSeries(std::span<const SeriesId> series) override { real_.ReleaseSeries(series); }
   absl::Status Append(AppendBatch batch, AppendDone done) override {
     return real_.Append(std::move(batch), std::move(done));
   }
