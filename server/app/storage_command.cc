@@ -5,7 +5,7 @@
 #include <grpcpp/grpcpp.h>
 #include <unistd.h>
 
-#include <cinttypes>
+#include <chrono>
 #include <cstdio>
 #include <memory>
 #include <optional>
@@ -15,7 +15,9 @@
 #include "common/base/log.h"
 #include "common/wire/status.h"
 #include "pulseboard/v1/storage.grpc.pb.h"
+#include "server/rpc/storage_wire.h"
 #include "server/storage/restore.h"
+#include "server/storage/verify_directory.h"
 
 namespace pulseboard {
 namespace {
@@ -39,9 +41,12 @@ void Print(fmt::format_string<Args...> format, Args&&... args) {
   std::fputs(line.c_str(), stdout);
 }
 
-// Overwrites itself on a terminal; says nothing elsewhere.
+// Overwrites itself on a terminal, a few times a second at most; says nothing elsewhere. Empty: cleans up.
 void PrintProgress(const std::string& text) {
-  if (isatty(STDERR_FILENO) == 0) return;
+  static std::chrono::steady_clock::time_point next;
+  const auto now = std::chrono::steady_clock::now();
+  if (isatty(STDERR_FILENO) == 0 || (now < next && !text.empty())) return;
+  next = now + std::chrono::milliseconds(250);
   std::fprintf(stderr, "\r\x1b[K%s", text.c_str());
 }
 
@@ -214,8 +219,29 @@ absl::Status Restore(const StorageCommandOptions& options) {
   return absl::OkStatus();
 }
 
+absl::Status VerifyOffline(const StorageCommandOptions& options, int* exit_code) {
+  VerifyWatcher watch;
+  watch.on_progress = [](const VerifyProgress& at) {
+    PrintProgress(fmt::format("{}: {} of about {}", at.place, Size(at.bytes), Size(at.total_bytes)));
+    return absl::OkStatus();
+  };
+  watch.on_finding = [](const VerifyFinding& finding) {
+    v1::VerifyFinding message;
+    ToProto(finding, &message);
+    PrintFinding(message);
+  };
+  const auto summary = VerifyDirectory(options.data, watch);
+  PrintProgress("");
+  PB_RETURN_IF_ERROR(summary.status());
+  v1::VerifySummary message;
+  ToProto(*summary, &message);
+  *exit_code = PrintSummary(message);
+  return absl::OkStatus();
+}
+
 absl::Status Run(const StorageCommandOptions& options, int* exit_code) {
   if (options.action == Action::kRestore) return Restore(options);
+  if (options.action == Action::kVerifyOffline) return VerifyOffline(options, exit_code);
   PB_ASSIGN_OR_RETURN(const std::unique_ptr<StorageClient> client, StorageClient::Connect(options.connection));
   switch (options.action) {
     case Action::kBackupCreate:

@@ -31,6 +31,7 @@
 #include "server/storage/series_ages.h"
 #include "server/storage/series_index.h"
 #include "server/storage/store.h"
+#include "server/storage/verify_store.h"
 #include "server/storage/wal.h"
 
 namespace rocksdb {
@@ -93,6 +94,10 @@ class DurableStore final : public Store {
   // Puts RocksDB's files and the log's, as hard links, into `staging`/db and `staging`/wal; which must not exist.
   // Pushes go on meanwhile, sealing waits.
   absl::StatusOr<StoreCut> CutForBackup(const std::string& staging);
+  // Everything to be verified, as of one commit, for as long as the result lives.
+  absl::StatusOr<VerifySource> CutForVerify();
+  // See StoreOperations::Status.
+  absl::StatusOr<StorageStatus> ReadStatus(bool count_samples);
   // See StoreOperations::Delete.
   absl::StatusOr<DeleteResult> DeleteSamples(const DeleteRequest& request);
 

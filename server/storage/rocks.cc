@@ -8,6 +8,8 @@
 #include <rocksdb/write_batch.h>
 
 #include <atomic>
+#include <algorithm>
+#include <cstdarg>
 #include <cstdlib>
 #include <utility>
 #include <vector>
@@ -65,6 +67,12 @@ void CloseDatabase(rocksdb::DB* db, const ErrorListener& listener) {
   }
   delete db;
 }
+
+class NoInfoLog final : public rocksdb::Logger {
+ public:
+  using rocksdb::Logger::Logv;
+  void Logv(const char*, va_list) override {}
+};
 
 class RocksTable final : public Table {
  public:
@@ -160,6 +168,7 @@ absl::StatusOr<std::unique_ptr<Rocks>> Rocks::Open(RocksOptions options) {
   std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
   descriptors.emplace_back(rocksdb::kDefaultColumnFamilyName, rocks->FamilyOptions(false));
   for (const FixedFamily& family : kFixedFamilies) {
+    if (options.read_only && std::find(names.begin(), names.end(), family.name) == names.end()) continue;
     descriptors.emplace_back(std::string(family.name), rocks->FamilyOptions(false));
   }
   for (const std::string& name : names) {
@@ -173,7 +182,10 @@ absl::StatusOr<std::unique_ptr<Rocks>> Rocks::Open(RocksOptions options) {
 
   rocksdb::DB* db = nullptr;
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
-  const rocksdb::Status opened = rocksdb::DB::Open(db_options, options.directory, descriptors, &handles, &db);
+  if (options.read_only) db_options.info_log = std::make_shared<NoInfoLog>();
+  const rocksdb::Status opened =
+      options.read_only ? rocksdb::DB::OpenForReadOnly(db_options, options.directory, descriptors, &handles, &db)
+                        : rocksdb::DB::Open(db_options, options.directory, descriptors, &handles, &db);
   if (!opened.ok()) return FromRocks(opened, "open " + options.directory);
   rocks->db_.reset(db, [listener](rocksdb::DB* closing) { CloseDatabase(closing, *listener); });
   for (size_t i = 0; i < handles.size(); ++i) {
@@ -194,6 +206,12 @@ rocksdb::ColumnFamilyHandle* Rocks::fixed(std::string_view name) const {
     std::abort();
   }
   return it->second.get();
+}
+
+std::vector<std::pair<std::string, rocksdb::ColumnFamilyHandle*>> Rocks::FixedFamilies() const {
+  std::vector<std::pair<std::string, rocksdb::ColumnFamilyHandle*>> out;
+  for (const auto& [name, family] : fixed_) out.emplace_back(name, family.get());
+  return out;
 }
 
 absl::StatusOr<FamilyPtr> Rocks::CreateWindowFamily(const Window& window) {

@@ -55,6 +55,7 @@ struct RocksOptions {
   int64_t block_cache_bytes = 64 << 20;  // shared by all families
   // Runs on a RocksDB thread: an error after which RocksDB takes no writes, or OK when it takes them again.
   std::function<void(const absl::Status&)> on_background_status;
+  bool read_only = false;       // changes nothing, not even an info log; the database must exist
   rocksdb::Env* env = nullptr;  // for tests that make the disk fail; null: the machine's own
 };
 
@@ -67,6 +68,8 @@ class Rocks {
   const std::shared_ptr<rocksdb::DB>& db() const { return db_; }
   // REQUIRES: a fixed family's name.
   rocksdb::ColumnFamilyHandle* fixed(std::string_view name) const;
+  // All that are there, by name.
+  std::vector<std::pair<std::string, rocksdb::ColumnFamilyHandle*>> FixedFamilies() const;
   // The windows' families found at open, to be taken once.
   std::vector<WindowFamily> TakeWindowFamilies() { return std::move(windows_); }
   absl::StatusOr<FamilyPtr> CreateWindowFamily(const Window& window);

@@ -212,12 +212,17 @@ absl::StatusOr<VerifySummary> DurableStoreOperations::VerifyBackup(const std::st
   return VerifyBackupFiles(folder(), name, store_->options().verify_rate, watch);
 }
 
-absl::StatusOr<StorageStatus> DurableStoreOperations::Status(bool) {
-  return MakeError(ErrorReason::kInternal, "not yet");
+absl::StatusOr<StorageStatus> DurableStoreOperations::Status(bool count_samples) {
+  return store_->ReadStatus(count_samples);
 }
-absl::StatusOr<VerifySummary> DurableStoreOperations::Verify(const VerifyWatcher&) {
-  return MakeError(ErrorReason::kInternal, "not yet");
+
+absl::StatusOr<VerifySummary> DurableStoreOperations::Verify(const VerifyWatcher& watch) {
+  PB_ASSIGN_OR_RETURN(const Turn turn, TakeTurn("a verification"));
+  PB_ASSIGN_OR_RETURN(VerifySource source, store_->CutForVerify());
+  source.bytes_per_second = store_->options().verify_rate;
+  return VerifyEverything(std::move(source), watch);
 }
+
 absl::StatusOr<DeleteResult> DurableStoreOperations::Delete(const DeleteRequest& request) {
   PB_ASSIGN_OR_RETURN(const Turn turn, TakeTurn("a deletion"));
   return store_->DeleteSamples(request);
