@@ -15,7 +15,7 @@
 namespace pulseboard {
 
 // Written; every earlier version is read.
-inline constexpr uint8_t kBlockVersion = 2;
+inline constexpr uint8_t kBlockVersion = 3;
 // Bounds what hostile bytes can make a reader allocate (1 MiB).
 inline constexpr size_t kMaxBlockSamples = 65'536;
 

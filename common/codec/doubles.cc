@@ -38,20 +38,72 @@ int ExponentOf(double value) {
   return e;
 }
 
-constexpr size_t kExponentSample = 32;
+constexpr size_t kExponentSample = 64;
 constexpr size_t kMaxExceptionShare = 8;  // one in so many values
 
-// Fits all but few of a sample; kMaxDecimalExponent + 1 when none does.
-int GuessExponent(std::span<const double> values) {
+constexpr int64_t kNearSteps = 8;
+// With longer integers some decimal would be near any double: it would say nothing.
+constexpr double kMaxNearInteger = 0x1p46;
+
+// How many doubles `value` lies above integer / 10^exponent, modulo 2^64.
+int64_t StepsFrom(int64_t integer, int exponent, double value) {
+  const double back = static_cast<double>(integer) / kPowers[static_cast<size_t>(exponent)];
+  return static_cast<int64_t>(static_cast<uint64_t>(OrderedBits(std::bit_cast<int64_t>(value))) -
+                              static_cast<uint64_t>(OrderedBits(std::bit_cast<int64_t>(back))));
+}
+
+// As ToDecimal, but the decimal may be a few steps from the value: how many, in `steps`.
+bool ToNearDecimal(double value, int exponent, int64_t* integer, int64_t* steps) {
+  const double scaled = value * kPowers[static_cast<size_t>(exponent)];
+  if (!(std::fabs(scaled) < kMaxNearInteger)) return false;
+  *integer = static_cast<int64_t>(scaled + (scaled < 0 ? -0.5 : 0.5));
+  *steps = StepsFrom(*integer, exponent, value);
+  return *steps >= -kNearSteps && *steps <= kNearSteps;
+}
+
+// The smallest exponent that brings a decimal near, or kMaxDecimalExponent + 1.
+int NearExponentOf(double value) {
+  int64_t integer = 0, steps = 0;
+  int e = 0;
+  while (e <= kMaxDecimalExponent && !ToNearDecimal(value, e, &integer, &steps)) ++e;
+  return e;
+}
+
+// Fits all but few of a sample, by `exponent_of`; kMaxDecimalExponent + 1 when none does.
+int GuessExponent(std::span<const double> values, int (*exponent_of)(double)) {
   const size_t n = std::min(kExponentSample, values.size());
   std::array<int, kMaxDecimalExponent + 2> counts = {};
-  for (size_t i = 0; i < n; ++i) ++counts[static_cast<size_t>(ExponentOf(values[i * values.size() / n]))];
+  for (size_t i = 0; i < n; ++i) {
+    ++counts[static_cast<size_t>(exponent_of(values[i * values.size() / n]))];
+    if (static_cast<size_t>(counts.back()) > n / kMaxExceptionShare) return kMaxDecimalExponent + 1;
+  }
   int e = 0;
   size_t covered = static_cast<size_t>(counts[0]);
   while (e <= kMaxDecimalExponent && covered < n - n / kMaxExceptionShare) {
     covered += static_cast<size_t>(counts[static_cast<size_t>(++e)]);
   }
   return e;
+}
+
+// False when more than few values are far from a decimal of this exponent.
+bool TakeNearDecimals(std::span<const double> values, int exponent, NearDecimals* out) {
+  const size_t n = values.size();
+  out->exponent = exponent;
+  out->integers.resize(n);
+  out->corrections.resize(n);
+  size_t far = 0;
+  int64_t last = 0;
+  for (size_t i = 0; i < n; ++i) {
+    int64_t integer = 0;
+    if (ToNearDecimal(values[i], exponent, &integer, &out->corrections[i])) {
+      last = integer;
+    } else {
+      if (++far > n / kMaxExceptionShare) return false;
+      out->corrections[i] = StepsFrom(last, exponent, values[i]);
+    }
+    out->integers[i] = last;
+  }
+  return true;
 }
 
 }  // namespace
@@ -93,7 +145,7 @@ double PowerOfTen(int exponent) { return kPowers.at(static_cast<size_t>(exponent
 bool ToDecimals(std::span<const double> values, Decimals* out) {
   const size_t n = values.size();
   out->integers.resize(n);
-  int exponent = GuessExponent(values);
+  int exponent = GuessExponent(values, ExponentOf);
   // A second round when many exceptions are only longer fractions than the sample had.
   for (int round = 0; round < 2 && exponent <= kMaxDecimalExponent; ++round) {
     out->exponent = exponent;
@@ -133,6 +185,24 @@ bool ToDecimalsExactly(std::span<const double> values, Decimals* out) {
     if (!ToDecimal(values[i], out->exponent, &out->integers[i])) return false;
   }
   return true;
+}
+
+bool ToNearDecimals(std::span<const double> values, NearDecimals* out) {
+  // A sample may have missed the longest fractions.
+  const int guess = GuessExponent(values, NearExponentOf);
+  for (int e = guess; e <= std::min(guess + 2, kMaxDecimalExponent); ++e) {
+    if (TakeNearDecimals(values, e, out)) return true;
+  }
+  return false;
+}
+
+void FromNearDecimals(std::span<const int64_t> integers, std::span<const int64_t> corrections, int exponent,
+                      double* out) {
+  FromDecimals(integers, exponent, out);
+  for (size_t i = 0; i < integers.size(); ++i) {
+    const auto ordered = static_cast<uint64_t>(OrderedBits(std::bit_cast<int64_t>(out[i])));
+    out[i] = std::bit_cast<double>(OrderedBits(static_cast<int64_t>(ordered + static_cast<uint64_t>(corrections[i]))));
+  }
 }
 
 bool ToDecimalBounds(double low, double high, int* exponent, int64_t* low_integer, int64_t* high_integer) {

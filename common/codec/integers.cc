@@ -7,12 +7,14 @@
 #include <utility>
 #include <vector>
 
+#include "common/codec/classes.h"
 #include "common/codec/residuals.h"
 
 namespace pulseboard {
 namespace {
 
-constexpr int kForms = 3;  // packed, split, zstd: encodings of one kind are that far apart
+constexpr int kKinds = 3;              // offset, delta, delta of delta: the forms of one kind are that far apart
+constexpr size_t kFewForClasses = 64;  // residuals; fewer say little about their classes
 
 uint64_t Magnitude(int64_t v) { return v < 0 ? ~static_cast<uint64_t>(v) + 1 : static_cast<uint64_t>(v); }
 
@@ -41,15 +43,22 @@ bool IsLinear(std::span<const int64_t> values) {
 
 // Appends the residuals in their smallest form and returns how far that form is from packed. `packed_size`:
 // PackedSize().
-int PutResiduals(std::span<const int64_t> residuals, size_t packed_size, std::string* out) {
+int PutResiduals(std::span<const int64_t> residuals, ResidualSign sign, size_t packed_size, std::string* out) {
   // Reading symbols costs more than unpacking, zstd more than symbols: they must be worth it.
   std::string best;
   int form = 0;
   size_t limit = packed_size - packed_size / 64;
   if (EncodeSplit(residuals, limit, &best)) {
     form = 1;
-    limit = best.size() - best.size() / 16;
+    limit = best.size() - best.size() / 64;
   }
+  if (std::string classes;
+      EstimateClasses(residuals, sign) < limit && EncodeClasses(residuals, sign, limit, &classes)) {
+    form = 3;
+    best = std::move(classes);
+    limit = best.size();
+  }
+  limit -= form == 0 ? 0 : limit / 16;
   std::string rows;
   if (LooksRepetitive(residuals) && EncodeRows(residuals, limit, &rows)) {
     form = 2;
@@ -65,7 +74,25 @@ int PutResiduals(std::span<const int64_t> residuals, size_t packed_size, std::st
 
 bool TakeResiduals(ByteReader* in, int form, size_t count, int64_t* out) {
   if (form == 0) return Unpack(in, count, out);
-  return form == 1 ? DecodeSplit(in, count, out) : DecodeRows(in, count, out);
+  if (form == 1) return DecodeSplit(in, count, out);
+  return form == 2 ? DecodeRows(in, count, out) : DecodeClasses(in, count, out);
+}
+
+// By size packed; where offsets and deltas are close in that, by what their classes suggest, since packing looks at the
+// widest of a group only.
+IntegerEncoding ChooseKind(std::span<const int64_t> offsets, std::span<const int64_t> deltas,
+                           std::span<const int64_t> second, const size_t (&packed)[kKinds]) {
+  const size_t delta_size = packed[1], second_size = packed[2] + VarintSize(ToZigZag(second[0]));
+  if (second_size < std::min(packed[0], delta_size)) return IntegerEncoding::kDeltaOfDelta;
+  const auto [less, more] = std::minmax(packed[0], delta_size);
+  const bool close = more - less <= less / 2 && offsets.size() > kFewForClasses;
+  if (!close) return packed[0] <= delta_size ? IntegerEncoding::kOffset : IntegerEncoding::kDelta;
+  const size_t offset_classes = EstimateClasses(offsets, ResidualSign::kOffset);
+  const size_t delta_classes = EstimateClasses(deltas, ResidualSign::kSigned);
+  if (offset_classes == delta_classes) {
+    return packed[0] <= delta_size ? IntegerEncoding::kOffset : IntegerEncoding::kDelta;
+  }
+  return offset_classes < delta_classes ? IntegerEncoding::kOffset : IntegerEncoding::kDelta;
 }
 
 }  // namespace
@@ -90,27 +117,22 @@ void EncodeIntegers(std::span<const int64_t> values, std::string* out) {
     second[i] = i == 0 ? deltas[0] : WrappingSubtract(deltas[i], deltas[i - 1]);
   }
   const std::span<const int64_t> second_tail = std::span(second).subspan(1);
-  const size_t offset_size = PackedSize(offsets);
-  const size_t delta_size = PackedSize(deltas);
-  const size_t second_size = PackedSize(second_tail);
+  const size_t packed_sizes[kKinds] = {PackedSize(offsets), PackedSize(deltas), PackedSize(second_tail)};
   const size_t encoding_at = out->size();
   out->push_back(0);
   PutZigZag(out, values[0]);
   PutVarint(out, static_cast<uint64_t>(unit));
-  IntegerEncoding kind;
+  const IntegerEncoding kind = ChooseKind(offsets, deltas, second, packed_sizes);
   int form = 0;
-  if (offset_size <= delta_size && offset_size <= second_size) {
-    kind = IntegerEncoding::kOffset;
-    form = PutResiduals(offsets, offset_size, out);
-  } else if (delta_size <= second_size + VarintSize(ToZigZag(second[0]))) {
-    kind = IntegerEncoding::kDelta;
-    form = PutResiduals(deltas, delta_size, out);
+  if (kind == IntegerEncoding::kOffset) {
+    form = PutResiduals(offsets, ResidualSign::kOffset, packed_sizes[0], out);
+  } else if (kind == IntegerEncoding::kDelta) {
+    form = PutResiduals(deltas, ResidualSign::kSigned, packed_sizes[1], out);
   } else {
-    kind = IntegerEncoding::kDeltaOfDelta;
     PutZigZag(out, second[0]);
-    form = PutResiduals(second_tail, second_size, out);
+    form = PutResiduals(second_tail, ResidualSign::kSigned, packed_sizes[2], out);
   }
-  (*out)[encoding_at] = static_cast<char>(static_cast<int>(kind) + form * kForms);
+  (*out)[encoding_at] = static_cast<char>(static_cast<int>(kind) + form * kKinds);
 }
 
 bool DecodeIntegers(ByteReader* in, size_t count, int64_t* out) {
@@ -125,12 +147,12 @@ bool DecodeIntegers(ByteReader* in, size_t count, int64_t* out) {
   }
   const auto unit = static_cast<int64_t>(in->Varint());
   if (encoding < static_cast<int>(IntegerEncoding::kOffset) ||
-      encoding > static_cast<int>(IntegerEncoding::kDeltaOfDeltaZstd) || count < 2) {
+      encoding > static_cast<int>(IntegerEncoding::kDeltaOfDeltaClasses) || count < 2) {
     in->Fail();
     return false;
   }
-  const int form = (encoding - static_cast<int>(IntegerEncoding::kOffset)) / kForms;
-  const auto kind = static_cast<IntegerEncoding>(encoding - form * kForms);
+  const int form = (encoding - static_cast<int>(IntegerEncoding::kOffset)) / kKinds;
+  const auto kind = static_cast<IntegerEncoding>(encoding - form * kKinds);
   const bool second = kind == IntegerEncoding::kDeltaOfDelta;
   int64_t delta = second ? in->ZigZag() : 0;
   const size_t done = second ? 2 : 1;

@@ -1,7 +1,7 @@
 // Columns of 64-bit integers in few bytes: a learnt unit, then plain offsets, deltas or deltas of deltas; their
-// residuals bit-packed in groups of 64, split into raw low bits and prefix-coded high bits, or left to zstd. Used for
-// times, for decimal-scaled values, for the bit patterns of doubles, for dictionaries. Byte layout: FORMAT.md, "Integer
-// column".
+// residuals bit-packed in groups of 64, split into raw low bits and prefix-coded high bits, coded by magnitude class,
+// or left to zstd. Used for times, for decimal-scaled values, for the bit patterns of doubles, for dictionaries. Byte
+// layout: FORMAT.md, "Integer column".
 #pragma once
 
 #include <cstdint>
@@ -26,6 +26,10 @@ enum class IntegerEncoding : uint8_t {
   kOffsetZstd = 8,
   kDeltaZstd = 9,
   kDeltaOfDeltaZstd = 10,
+  // The same, residuals as magnitude classes. From block version 3 on.
+  kOffsetClasses = 11,
+  kDeltaClasses = 12,
+  kDeltaOfDeltaClasses = 13,
 };
 
 // Appends the smallest encoding of `values` to `out`, as far as sampling can tell. Any values round-trip: arithmetic is
@@ -33,8 +37,8 @@ enum class IntegerEncoding : uint8_t {
 void EncodeIntegers(std::span<const int64_t> values, std::string* out);
 
 // Reads `count` (>= 1) values into `out`. False, with `in` failed and `out` unspecified, when the bytes are not an
-// integer column. Split and zstd residuals take `in` to its end. Allocates at most 9 bytes per value and three times
-// what `in` has.
+// integer column. Residuals that are not packed take `in` to its end. Allocates at most 9 bytes per value and three
+// times what `in` has.
 bool DecodeIntegers(ByteReader* in, size_t count, int64_t* out);
 
 }  // namespace pulseboard

@@ -47,11 +47,6 @@ int64_t Subtract(int64_t a, int64_t b) {
 int64_t Multiply(int64_t a, int64_t b) {
   return static_cast<int64_t>(static_cast<uint64_t>(a) * static_cast<uint64_t>(b));
 }
-// A bit pattern as an integer that orders like the double; its own inverse.
-int64_t OrderedBits(int64_t bits) {
-  return bits ^ static_cast<int64_t>(static_cast<uint64_t>(bits >> 63) & 0x7fffffffffffffff);
-}
-
 // first, last, min and max of all buckets as integers of one scale.
 struct Corners {
   int exponent = kOrderedBits;

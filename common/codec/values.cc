@@ -24,11 +24,6 @@ struct Candidate {
   std::string bytes;
 };
 
-// A bit pattern as an integer that orders like the double; its own inverse.
-int64_t OrderedBits(int64_t bits) {
-  return bits ^ static_cast<int64_t>(static_cast<uint64_t>(bits >> 63) & 0x7fffffffffffffff);
-}
-
 std::string_view AsBytes(std::span<const double> values) {
   return {reinterpret_cast<const char*>(values.data()), values.size_bytes()};
 }
@@ -56,6 +51,15 @@ std::string EncodeDecimals(std::span<const double> values, const Decimals& decim
     next = i + 1;
   }
   EncodeIntegers(decimals.integers, &out);
+  return out;
+}
+
+std::string EncodeNearDecimals(const NearDecimals& near) {
+  std::string out, integers;
+  out.push_back(static_cast<char>(near.exponent));
+  EncodeIntegers(near.integers, &integers);
+  PutLengthPrefixed(&out, integers);
+  EncodeIntegers(near.corrections, &out);
   return out;
 }
 
@@ -102,12 +106,16 @@ std::string EncodeDictionary(std::span<const double> values, std::span<const int
   for (size_t i = 0; i < entries.size(); ++i) entries[i] = std::bit_cast<double>(OrderedBits(distinct[i]));
   std::string column = EncodeBits(entries);
   ValueEncoding encoding = ValueEncoding::kBits;
-  if (Decimals decimals; ToDecimals(entries, &decimals)) {
-    std::string decimal = EncodeDecimals(entries, decimals);
-    if (decimal.size() < column.size()) {
-      column = std::move(decimal);
-      encoding = ValueEncoding::kDecimal;
-    }
+  const auto take = [&](ValueEncoding other, std::string bytes) {
+    if (bytes.size() >= column.size()) return;
+    column = std::move(bytes);
+    encoding = other;
+  };
+  Decimals decimals;
+  const bool exact = ToDecimals(entries, &decimals);
+  if (exact) take(ValueEncoding::kDecimal, EncodeDecimals(entries, decimals));
+  if (NearDecimals near; (!exact || !decimals.exceptions.empty()) && ToNearDecimals(entries, &near)) {
+    take(ValueEncoding::kNearDecimal, EncodeNearDecimals(near));
   }
   std::string out;
   PutVarint(&out, entries.size());
@@ -153,8 +161,11 @@ size_t CountRuns(std::span<const double> values) {
 Candidate Choose(std::span<const double> values, bool may_nest) {
   Candidate best = {ValueEncoding::kRaw, std::string(AsBytes(values))};
   const size_t n = values.size();
-  if (Decimals decimals; ToDecimals(values, &decimals)) {
-    TakeIfSmaller(ValueEncoding::kDecimal, EncodeDecimals(values, decimals), &best);
+  Decimals decimals;
+  const bool exact = ToDecimals(values, &decimals);
+  if (exact) TakeIfSmaller(ValueEncoding::kDecimal, EncodeDecimals(values, decimals), &best);
+  if (NearDecimals near; (!exact || !decimals.exceptions.empty()) && ToNearDecimals(values, &near)) {
+    TakeIfSmaller(ValueEncoding::kNearDecimal, EncodeNearDecimals(near), &best);
   }
   // Short decimals are hardly ever better off as anything else.
   const bool good = best.bytes.size() * 8 <= n * kGoodDecimalBits;
@@ -201,6 +212,18 @@ bool DecodeDecimals(ByteReader* in, size_t count, double* out) {
   return true;
 }
 
+bool DecodeNearDecimals(ByteReader* in, size_t count, double* out) {
+  const int exponent = in->Fixed<uint8_t>();
+  ByteReader column(in->LengthPrefixed());
+  if (!in->ok() || exponent > kMaxDecimalExponent) return false;
+  const std::unique_ptr<int64_t[]> integers(new int64_t[2 * count]);
+  int64_t* const corrections = integers.get() + count;
+  if (!DecodeIntegers(&column, count, integers.get()) || column.remaining() != 0) return false;
+  if (!DecodeIntegers(in, count, corrections)) return false;
+  FromNearDecimals({integers.get(), count}, {corrections, count}, exponent, out);
+  return true;
+}
+
 bool DecodeBits(ByteReader* in, size_t count, double* out) {
   const std::unique_ptr<int64_t[]> integers(new int64_t[count]);
   if (!DecodeIntegers(in, count, integers.get())) return false;
@@ -213,7 +236,10 @@ bool DecodeDictionary(ByteReader* in, size_t count, double* out) {
   const auto encoding = static_cast<ValueEncoding>(in->Fixed<uint8_t>());
   ByteReader column(in->LengthPrefixed());
   if (!in->ok() || size == 0 || size > count) return false;
-  if (encoding != ValueEncoding::kBits && encoding != ValueEncoding::kDecimal) return false;
+  if (encoding != ValueEncoding::kBits && encoding != ValueEncoding::kDecimal &&
+      encoding != ValueEncoding::kNearDecimal) {
+    return false;
+  }
   std::vector<double> entries(size);
   if (!DecodeValues(encoding, &column, size, entries.data())) return false;
   const std::unique_ptr<int64_t[]> places(new int64_t[count]);
@@ -247,6 +273,8 @@ bool DecodeOne(ValueEncoding encoding, ByteReader* in, size_t count, double* out
   switch (encoding) {
     case ValueEncoding::kDecimal:
       return DecodeDecimals(in, count, out);
+    case ValueEncoding::kNearDecimal:
+      return DecodeNearDecimals(in, count, out);
     case ValueEncoding::kBits:
       return DecodeBits(in, count, out);
     case ValueEncoding::kDictionary:

@@ -1,4 +1,4 @@
-// The value column of a version 2 block: what forms there are and which is taken. Byte layout: FORMAT.md.
+// The value column of a block from version 2 on: what forms there are and which is taken. Byte layout: FORMAT.md.
 #pragma once
 
 #include <cstddef>
@@ -16,10 +16,11 @@ enum class ValueEncoding : uint8_t {
   kDecimal = 2,  // integers over a power of ten, with exceptions
   kXor = 3,      // version 1 only
   kRaw = 4,
-  kBits = 5,        // bit patterns as integers that order like the doubles
-  kDictionary = 6,  // distinct values once, then places in that list
-  kRuns = 7,        // run lengths, then a column of one value per run
-  kZstd = 8,        // raw doubles in a zstd frame
+  kBits = 5,         // bit patterns as integers that order like the doubles
+  kDictionary = 6,   // distinct values once, then places in that list
+  kRuns = 7,         // run lengths, then a column of one value per run
+  kZstd = 8,         // raw doubles in a zstd frame
+  kNearDecimal = 9,  // decimals and how many steps the double is off. From version 3 on
 };
 
 // Appends the smallest form, as far as sampling can tell. REQUIRES: values is not empty. Never kConstant, kXor.

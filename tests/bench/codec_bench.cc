@@ -26,7 +26,7 @@ namespace pulseboard {
 namespace {
 
 struct Settings {
-  size_t block_samples = 720;
+  size_t block_samples = 2'048;
   int64_t repeat_millis = 40;
 };
 

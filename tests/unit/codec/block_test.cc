@@ -159,6 +159,24 @@ TEST(Block, RandomColumnsRoundTrip) {
   }
 }
 
+TEST(Block, DecimalsThatWentThroughArithmeticStayShort) {
+  std::mt19937_64 random(8);
+  std::vector<double> sums(720);
+  for (double& v : sums) {  // 0.1 + 0.2 is not 0.3
+    v = static_cast<double>(random() % 1000) / 100 + static_cast<double>(random() % 1000) / 1000;
+  }
+  const Coded coded = RoundTrip(Regular(720), sums);
+  EXPECT_EQ(coded.header.value_encoding, ValueEncoding::kNearDecimal);
+  EXPECT_LT(coded.bytes, 720 * 2.2);
+  for (size_t i = 0; i < sums.size(); i += 50) {
+    sums[i] = i % 100 == 0 ? std::numeric_limits<double>::quiet_NaN() : -std::numeric_limits<double>::infinity();
+  }
+  sums[7] = -0.0;
+  sums[8] = std::numeric_limits<double>::denorm_min();
+  sums[9] = 1e300;
+  EXPECT_EQ(RoundTrip(Regular(720), sums).header.value_encoding, ValueEncoding::kNearDecimal);
+}
+
 TEST(Block, HeaderBoundsLeaveNaNsOut) {
   const double nan = std::numeric_limits<double>::quiet_NaN();
   BlockHeader header = RoundTrip(Regular(4), {3, nan, -7, 5}).header;
@@ -201,7 +219,12 @@ TEST(Block, MutationsWithRightChecksumNeverHarm) {
     decimal[i] = static_cast<double>(i * i % 37) / 10;
     noise[i] = std::sin(static_cast<double>(i));
   }
-  for (const auto& values : {decimal, noise, std::vector<double>(90, 7)})
+  std::vector<double> near(90), spikes(90);
+  for (size_t i = 0; i < 90; ++i) {
+    near[i] = static_cast<double>(random() % 1000) / 100 + static_cast<double>(random() % 1000) / 1000;
+    spikes[i] = static_cast<double>(random() % (uint64_t{1} << random() % 24));
+  }
+  for (const auto& values : {decimal, noise, std::vector<double>(90, 7), near, spikes})
     seeds.push_back(EncodeBlock(Regular(90), values));
   int decoded = 0;
   for (int round = 0; round < 200'000; ++round) {

@@ -54,6 +54,27 @@ TEST(Integers, PicksTheFittingEncoding) {
   EXPECT_EQ(EncodingOf(RoundTrip(curve)), IntegerEncoding::kDeltaOfDeltaSplit);
 }
 
+TEST(Integers, MagnitudesOfAllSizesAreCodedByClass) {
+  std::mt19937_64 random(11);
+  std::vector<int64_t> spikes(1000), steps(1000), edges;
+  int64_t level = 0;
+  for (size_t i = 0; i < spikes.size(); ++i) {
+    spikes[i] = static_cast<int64_t>(random() % (uint64_t{1} << random() % 24)) - 1000;
+    steps[i] = level += (random() % 2 == 0 ? 1 : -1) * static_cast<int64_t>(random() % (uint64_t{1} << random() % 24));
+  }
+  const std::string offsets = RoundTrip(spikes);
+  EXPECT_EQ(EncodingOf(offsets), IntegerEncoding::kOffsetClasses);
+  EXPECT_LT(offsets.size(), spikes.size() * 2);  // 24 bits each when packed
+  EXPECT_EQ(EncodingOf(RoundTrip(steps)), IntegerEncoding::kDeltaClasses);
+  // The least and the greatest of each class, and one too great for any.
+  for (int bit = 0; bit <= 32; ++bit) {
+    for (const int64_t magnitude : {int64_t{1} << bit, (int64_t{1} << bit) - 1, int64_t{3} << bit >> 1}) {
+      for (int times = 0; times < 3; ++times) edges.push_back(magnitude);
+    }
+  }
+  RoundTrip(edges);
+}
+
 TEST(Integers, ACommonUnitCostsNothingPerValue) {
   std::mt19937_64 random(2);
   std::vector<int64_t> plain(640), scaled(640);
