@@ -42,7 +42,7 @@ struct StoreOptions {
   int64_t wal_recovery_bytes = int64_t{1}
                                << 30;     // more log than this to replay after a crash: open samples are sealed early
   int64_t head_bytes = int64_t{1} << 30;  // memory for unsealed samples; at the limit appends wait for sealing
-  int32_t block_samples = 2'048;           // samples per sealed block, at most
+  int32_t block_samples = 2'048;          // samples per sealed block, at most
   int64_t seal_age_ns = 600 * kNanosPerSecond;  // open samples older than this (by commit) are sealed: frees the log
   int64_t checkpoint_interval_ns = 10 * kNanosPerSecond;
   int64_t raw_retention_ns = 30 * kNanosPerDay;     // whole windows of samples older than this are dropped
