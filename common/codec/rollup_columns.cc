@@ -47,6 +47,7 @@ int64_t Subtract(int64_t a, int64_t b) {
 int64_t Multiply(int64_t a, int64_t b) {
   return static_cast<int64_t>(static_cast<uint64_t>(a) * static_cast<uint64_t>(b));
 }
+
 // first, last, min and max of all buckets as integers of one scale.
 struct Corners {
   int exponent = kOrderedBits;
