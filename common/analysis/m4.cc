@@ -64,13 +64,16 @@ void M4Reducer::Add(const SampleColumns& sorted) {
   if (!reducing_) {
     raw_.times.insert(raw_.times.end(), sorted.times.begin(), sorted.times.end());
     raw_.values.insert(raw_.values.end(), sorted.values.begin(), sorted.values.end());
-    if (added_ > kSamplesPerColumn * columns_) StartReducing();
+    if (!FitsAsItIs(added_)) StartReducing();
     return;
   }
   for (size_t i = 0; i < sorted.size(); ++i) AddReduced({sorted.times[i], sorted.values[i]});
 }
 
+bool M4Reducer::FitsAsItIs(int64_t samples) const { return samples <= kSamplesPerColumn * columns_; }
+
 void M4Reducer::StartReducing() {
+  if (reducing_) return;
   reducing_ = true;
   for (size_t i = 0; i < raw_.size(); ++i) AddReduced({raw_.times[i], raw_.values[i]});
   raw_ = {};

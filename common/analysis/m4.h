@@ -23,6 +23,10 @@ class M4Reducer {
 
   // Samples go on where the last ones ended. Times outside `range` fall into further columns of the same width.
   void Add(const SampleColumns& sorted);
+  // From now on columns, however few samples there are: for samples that stand for more than themselves.
+  void StartReducing();
+  // Whether so many samples would be answered as they are.
+  bool FitsAsItIs(int64_t samples) const;
   // All samples as they were added when they are no more than 4 per column (of the range), else the reduced ones,
   // sorted. Ends the use of the object.
   SampleColumns Finish();
@@ -49,7 +53,6 @@ class M4Reducer {
   void AddReduced(Sample sample);
   void OpenColumn(int64_t time);
   void CloseColumn();
-  void StartReducing();
 
   const TimeRange range_;
   const int64_t columns_;

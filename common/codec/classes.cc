@@ -100,8 +100,13 @@ bool EncodeClasses(std::span<const int64_t> residuals, ResidualSign sign, size_t
     bits.Write(magnitude & kClasses[symbol].mask, kClasses[symbol].extra_bits);
   }
   bits.Finish();
+  // Symbols are counted from the lowest one: a single one must be 0, and the table of code lengths is shorter.
+  size_t lowest = 0;
+  while (counts[lowest] == 0) ++lowest;
+  std::rotate(counts.begin(), counts.begin() + static_cast<std::ptrdiff_t>(lowest), counts.end());
+  for (uint8_t& symbol : symbols) symbol = static_cast<uint8_t>(symbol - lowest);
   const size_t start = out->size();
-  out->push_back(static_cast<char>(sign));
+  out->push_back(static_cast<char>(static_cast<size_t>(sign) << 6 | lowest));
   if (sign == ResidualSign::kOffset) PutZigZag(out, base);
   PutLengthPrefixed(out, extra);
   EncodeSymbols(symbols, BuildCodeLengths(counts), out);
@@ -111,16 +116,20 @@ bool EncodeClasses(std::span<const int64_t> residuals, ResidualSign sign, size_t
 }
 
 bool DecodeClasses(ByteReader* in, size_t count, int64_t* out) {
-  const int sign = in->Fixed<uint8_t>();
-  if (sign > static_cast<int>(ResidualSign::kSigned)) in->Fail();
-  const bool is_signed = sign == static_cast<int>(ResidualSign::kSigned);
+  const size_t head = in->Fixed<uint8_t>();
+  const size_t lowest = head % kMaxSymbols;
+  if (head / kMaxSymbols > static_cast<size_t>(ResidualSign::kSigned)) in->Fail();
+  const bool is_signed = head / kMaxSymbols == static_cast<size_t>(ResidualSign::kSigned);
   const int64_t base = is_signed ? 0 : in->ZigZag();
   const std::string_view extra = in->LengthPrefixed();
   if (!in->ok()) return false;
   const std::unique_ptr<uint8_t[]> symbols(new uint8_t[count]);
   if (!DecodeSymbols(in, count, symbols.get())) return false;
   size_t extra_bits = 0;
-  for (size_t i = 0; i < count; ++i) extra_bits += static_cast<size_t>(kClasses[symbols[i] % kMaxSymbols].extra_bits);
+  for (size_t i = 0; i < count; ++i) {
+    symbols[i] = static_cast<uint8_t>((symbols[i] + lowest) % kMaxSymbols);
+    extra_bits += static_cast<size_t>(kClasses[symbols[i]].extra_bits);
+  }
   if ((extra_bits + 7) / 8 != extra.size()) {
     in->Fail();
     return false;
@@ -130,7 +139,7 @@ bool DecodeClasses(ByteReader* in, size_t count, int64_t* out) {
   std::memset(std::copy(extra.begin(), extra.end(), padded.get()), 0, sizeof(uint64_t));
   size_t bit = 0;
   for (size_t i = 0; i < count; ++i) {
-    const Class& c = kClasses[symbols[i] % kMaxSymbols];
+    const Class& c = kClasses[symbols[i]];
     uint64_t word;
     std::memcpy(&word, padded.get() + bit / 8, sizeof(word));
     out[i] = static_cast<int64_t>(c.least + ((word >> (bit % 8)) & c.mask));

@@ -75,6 +75,18 @@ TEST(Integers, MagnitudesOfAllSizesAreCodedByClass) {
   RoundTrip(edges);
 }
 
+TEST(Integers, FewValuesOfAnyWidthRoundTrip) {
+  std::mt19937_64 random(12);
+  for (int round = 0; round < 200'000; ++round) {
+    std::vector<int64_t> values(1 + random() % 8);
+    const uint64_t mask = (uint64_t{1} << random() % 64) - 1;
+    int64_t last = 0;
+    for (int64_t& v : values) v = last += static_cast<int64_t>(random() & mask);
+    RoundTrip(values);
+    if (::testing::Test::HasFailure()) FAIL() << "round " << round;
+  }
+}
+
 TEST(Integers, ACommonUnitCostsNothingPerValue) {
   std::mt19937_64 random(2);
   std::vector<int64_t> plain(640), scaled(640);

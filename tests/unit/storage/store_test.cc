@@ -163,6 +163,7 @@ TEST_F(StoreTest, KeepsTheHeadWithinItsMemory) {
 }
 
 TEST_F(StoreTest, KeepsTheLogToReplayWithinItsBound) {
+  options_.block_samples = 500;
   options_.wal_segment_bytes = 4096;
   options_.wal_recovery_bytes = 32 << 10;
   options_.wal_retain_bytes = 0;
