@@ -171,7 +171,8 @@ absl::StatusOr<LoadedConfig> LoadConfig(const ConfigSources& sources) {
   values.store.tiers = *std::move(tiers);
   values.query.longest_retention_ns = LongestRetention(values.store.tiers, values.store.raw_retention_ns);
   values.intake.default_ack_mode = values.ack_mode == "buffered" ? AckMode::kBuffered : AckMode::kFsynced;
-  values.intake.raw_retention_ns = values.query.raw_retention_ns = values.store.raw_retention_ns;
+  values.intake.raw_retention_ns = values.query.raw_retention_ns = values.live.raw_retention_ns =
+      values.store.raw_retention_ns;
   return config;
 }
 

@@ -95,6 +95,7 @@ void QueryMetrics(const QueryStats& s, Figures f) {
   f.Counter("query.admitted", "1", "Queries admitted.", s.admitted);
   f.Counter("query.refused", "1", "Queries refused as too many.", s.refused_busy);
   f.Counter("query.scanned_samples", "1", "Raw samples read.", s.scanned_samples);
+  f.Counter("query.scanned_rollups", "1", "Rollups read instead of samples.", s.scanned_rollups);
 }
 
 }  // namespace

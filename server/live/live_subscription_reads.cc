@@ -205,15 +205,19 @@ absl::Status LiveSubscription::FillBackfillChunk(LiveBackfill* chunk) {
       if (backfill_.next == backfill_.histories.size()) return absl::OkStatus();
       const History& history = backfill_.histories[backfill_.next++];
       backfill_.ref = history.ref;
-      backfill_.reader =
-          std::make_unique<SeriesReader>(*backfill_.view, history.series, TimeRange{history.start, kAllTime.end},
-                                         TimeRange{history.start, backfill_.now_unix_nanos}, history.max_points,
-                                         backfill_.now_unix_nanos + kSparseAhead);
+      const int64_t now = backfill_.now_unix_nanos;
+      const LineRequest request = {
+          {history.start, kAllTime.end},    {history.start, now}, history.max_points, now + kSparseAhead, now,
+          context_.options.raw_retention_ns};
+      backfill_.reader = std::make_unique<SeriesReader>(
+          *backfill_.view, history.series,
+          std::make_shared<const LinePlan>(PlanLine(request, context_.store.load()->Tiers())));
     }
-    const int64_t scanned_before = backfill_.reader->scanned_samples();
+    const auto scanned = [this] { return backfill_.reader->scanned_samples() + backfill_.reader->scanned_rollups(); };
+    const int64_t scanned_before = scanned();
     PB_ASSIGN_OR_RETURN(backfill_.ready, backfill_.reader->Next());
     backfill_.ready_at = 0;
-    backfill_.scanned_samples += backfill_.reader->scanned_samples() - scanned_before;
+    backfill_.scanned_samples += scanned() - scanned_before;
     if (backfill_.reader->done()) backfill_.reader = nullptr;
     if (backfill_.scanned_samples > context_.options.max_backfill_samples) return BackfillTooBroad();
   }

@@ -230,6 +230,8 @@ absl::StatusOr<std::unique_ptr<RangeCursor>> QueryEngine::OpenRange(const QueryC
   return std::unique_ptr<RangeCursor>(new RangeCursor(*this, context, request, std::move(ids), std::move(view)));
 }
 
-QueryStats QueryEngine::Stats() const { return {active_, admitted_, refused_busy_, scanned_samples_}; }
+QueryStats QueryEngine::Stats() const {
+  return {active_, admitted_, refused_busy_, scanned_samples_, scanned_rollups_};
+}
 
 }  // namespace pulseboard

@@ -29,7 +29,7 @@ struct QueryOptions {
   int32_t threads = 2;               // query.threads: worker threads; 1 to 64
   int32_t max_active = 64;           // query.max_active: calls running or waiting, beyond: QUERY_BUSY
   int64_t max_series = 10'000;       // query.max_series: per QueryRange or QueryLatest, else QUERY_TOO_BROAD
-  int64_t max_samples = 50'000'000;  // query.max_samples: raw samples read per QueryRange, the same
+  int64_t max_samples = 50'000'000;  // query.max_samples: samples and rollups read per QueryRange
   int64_t max_duration_ns = 60 * kNanosPerSecond;  // query.max_duration: longest life of one call, streaming included
   int64_t busy_retry_ms = 500;                     // query.busy_retry: RetryInfo with QUERY_BUSY
   int32_t chunk_samples = 8'000;                   // query.chunk_samples: samples per chunk of a QueryRange answer
@@ -110,6 +110,9 @@ struct RangeSummary {
   int64_t series_count = 0;
   int64_t sample_count = 0;
   int64_t scanned_sample_count = 0;
+  int64_t scanned_rollup_count = 0;
+  int64_t bucket_ns = 0;  // of the tier that the columns were made for; 0: samples
+  int64_t column_ns = 0;  // width of a column; 0: not reduced
   int64_t commit_sequence = 0;
 };
 // Definitions come before the columns that use them; the summary comes last, once.
@@ -124,6 +127,7 @@ struct QueryStats {
   int64_t admitted = 0;
   int64_t refused_busy = 0;
   int64_t scanned_samples = 0;
+  int64_t scanned_rollups = 0;
 };
 
 inline constexpr int32_t kDefaultPageSize = 1'000;
@@ -197,6 +201,7 @@ class QueryEngine {
   std::atomic<int64_t> admitted_{0};
   std::atomic<int64_t> refused_busy_{0};
   std::atomic<int64_t> scanned_samples_{0};
+  std::atomic<int64_t> scanned_rollups_{0};
   WorkerPool pool_;
 };
 

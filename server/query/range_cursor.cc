@@ -12,11 +12,15 @@ namespace {
 // Samples can lie this far outside of what the clock and the retention say: clocks step, whole days are dropped late.
 constexpr int64_t kSlackNanos = 2 * kNanosPerDay;
 
-// Days that cannot hold samples need no look.
-TimeRange Readable(TimeRange range, int64_t now, int64_t retention_ns) {
-  range.start = std::max(range.start, now - retention_ns - kSlackNanos);
-  range.end = std::max(range.start, range.end);
-  return range;
+// Without the days that can hold nothing. As samples nothing is older than raw retention, drawn as a line than the
+// longest.
+LinePlan PlanRange(const RangeRequest& request, int64_t now, const QueryOptions& options, const Store& store) {
+  const int64_t retention = request.max_points > 0 ? options.longest_retention_ns : options.raw_retention_ns;
+  TimeRange readable = request.range;
+  readable.start = std::max(readable.start, now - retention - kSlackNanos);
+  readable.end = std::max(readable.start, readable.end);
+  return PlanLine({readable, request.range, request.max_points, now + kSlackNanos, now, options.raw_retention_ns},
+                  store.Tiers());
 }
 
 void MovePart(const SampleColumns& from, size_t at, size_t count, SampleColumns* to) {
@@ -35,13 +39,15 @@ RangeCursor::RangeCursor(QueryEngine& engine, QueryContext context, RangeRequest
       request_(std::move(request)),
       series_(std::move(series)),
       view_(std::move(view)),
-      readable_(Readable(request_.range, engine.clock_.NowUnixNanos(), engine.options_.raw_retention_ns)) {
+      plan_(std::make_shared<const LinePlan>(
+          PlanRange(request_, engine.clock_.NowUnixNanos(), engine.options_, engine.store_))) {
   summary_.commit_sequence = view_->commit_sequence();
+  summary_.bucket_ns = plan_->bucket_ns;
+  summary_.column_ns = plan_->column_ns();
 }
 
 void RangeCursor::StartSeries() {
-  reader_ = std::make_unique<SeriesReader>(*view_, series_[next_series_], readable_, request_.range,
-                                           request_.max_points, engine_.clock_.NowUnixNanos() + kSlackNanos);
+  reader_ = std::make_unique<SeriesReader>(*view_, series_[next_series_], plan_);
   series_defined_ = false;
   ready_.clear();
   ready_at_ = 0;
@@ -49,17 +55,19 @@ void RangeCursor::StartSeries() {
 
 absl::Status RangeCursor::ReadPiece() {
   PB_RETURN_IF_ERROR(engine_.CheckAlive(context_));
-  const int64_t scanned_before = reader_->scanned_samples();
+  const int64_t samples_before = reader_->scanned_samples(), rollups_before = reader_->scanned_rollups();
   PB_ASSIGN_OR_RETURN(ready_, reader_->Next());
   ready_at_ = 0;
-  const int64_t scanned = reader_->scanned_samples() - scanned_before;
-  summary_.scanned_sample_count += scanned;
-  engine_.scanned_samples_ += scanned;
-  if (summary_.scanned_sample_count > engine_.options_.max_samples) {
-    const std::string got = std::to_string(summary_.scanned_sample_count);
+  summary_.scanned_sample_count += reader_->scanned_samples() - samples_before;
+  summary_.scanned_rollup_count += reader_->scanned_rollups() - rollups_before;
+  engine_.scanned_samples_ += reader_->scanned_samples() - samples_before;
+  engine_.scanned_rollups_ += reader_->scanned_rollups() - rollups_before;
+  const int64_t scanned = summary_.scanned_sample_count + summary_.scanned_rollup_count;
+  if (scanned > engine_.options_.max_samples) {
+    const std::string got = std::to_string(scanned);
     const std::string limit = std::to_string(engine_.options_.max_samples);
     return MakeError(ErrorReason::kQueryTooBroad,
-                     "the query read " + got + " samples and is not done; at most " + limit +
+                     "the query read " + got + " samples and rollups and is not done; at most " + limit +
                          " (query.max_samples) would be accepted",
                      {{"sampleCount", got}, {"limit", limit}, {"setting", "query.max_samples"}});
   }

@@ -8,6 +8,7 @@
 
 #include "absl/status/statusor.h"
 #include "common/model/samples.h"
+#include "server/query/line_plan.h"
 #include "server/query/query_engine.h"
 #include "server/query/series_reader.h"
 #include "server/storage/store.h"
@@ -20,7 +21,7 @@ class RangeCursor {
   RangeCursor(const RangeCursor&) = delete;
   RangeCursor& operator=(const RangeCursor&) = delete;
   // The next chunk; the last one carries the summary, none may be asked for after it. A single series is read in pieces
-  // of a day, so that memory is bounded by a day and the answer's own chunk. Errors as for QueryEngine.
+  // (series_reader.h), so that memory is bounded by those and the answer's own chunk. Errors as for QueryEngine.
   absl::StatusOr<RangeChunk> Next();
 
  private:
@@ -39,7 +40,7 @@ class RangeCursor {
   const RangeRequest request_;
   const std::vector<SeriesId> series_;
   const std::unique_ptr<ReadView> view_;
-  const TimeRange readable_;  // the part of the range that can hold samples
+  const std::shared_ptr<const LinePlan> plan_;  // of every series
 
   size_t next_series_ = 0;
   uint32_t last_ref_ = 0;

@@ -31,6 +31,9 @@ void ToMessages(const RangeChunk& chunk, std::deque<v1::QueryRangeResponse>* out
   summary->set_sample_count(chunk.summary->sample_count);
   summary->set_scanned_sample_count(chunk.summary->scanned_sample_count);
   summary->set_commit_sequence(chunk.summary->commit_sequence);
+  summary->set_scanned_rollup_count(chunk.summary->scanned_rollup_count);
+  summary->set_bucket_nanos(chunk.summary->bucket_ns);
+  summary->set_column_nanos(chunk.summary->column_ns);
 }
 
 }  // namespace
