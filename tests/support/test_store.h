@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <future>
 #include <initializer_list>
 #include <memory>
@@ -67,6 +68,13 @@ class TestStore {
     EXPECT_TRUE(queued.ok()) << StatusMessage(queued);
     if (!queued.ok()) return -1;
     return committed.get_future().get();
+  }
+
+  // As options, for what the test wants different; before anything is appended.
+  void ReopenWith(const std::function<void(StoreOptions*)>& change) {
+    store_ = nullptr;
+    change(&options_);
+    Open(nullptr);
   }
 
   SampleColumns Read(SeriesId series, TimeRange range = kAllTime) {

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "common/analysis/m4.h"
+#include "common/analysis/rollup.h"
 #include "common/base/errors.h"
 #include "tests/support/forwarding_store.h"
 #include "tests/support/test_store.h"
@@ -17,6 +18,14 @@ using testing::TestStore;
 
 constexpr int64_t kNow = 1'800'000'000 * kNanosPerSecond;
 constexpr int64_t kSecond = kNanosPerSecond;
+
+// M4 over all samples in the columns that the answer names.
+SampleColumns ExpectedLine(const SampleColumns& samples, TimeRange range, const RangeSummary& summary) {
+  const int64_t bucket = summary.bucket_ns;
+  const int64_t start = bucket == 0 ? range.start : BucketStart(range.start, bucket);
+  const int64_t columns = (range.end - start + summary.column_ns - 1) / summary.column_ns;
+  return ReduceM4(samples, {start, start + columns * summary.column_ns}, columns);
+}
 
 class RangeCursorTest : public ::testing::Test {
  protected:
@@ -98,7 +107,8 @@ TEST_F(RangeCursorTest, ReducesToPixelColumnsAsIfReadAtOnce) {
     const TimeRange range{start, kNow};
     const auto answer = Query({"cpu", range, 150});
     ASSERT_TRUE(answer.ok());
-    const SampleColumns expected = ReduceM4(store_.Read(a, range), range, 150);
+    EXPECT_LE(answer->summary.column_ns, (range.end - range.start) / 150 + 2 * answer->summary.bucket_ns);
+    const SampleColumns expected = ExpectedLine(store_.Read(a, range), range, answer->summary);
     EXPECT_EQ(answer->samples.at(a).times, expected.times);
     EXPECT_EQ(answer->samples.at(a).values, expected.values);
   }
