@@ -90,6 +90,9 @@ absl::Status MeasureOnDisk(const Workload& workload, Contestant* c) {
   PB_ASSIGN_OR_RETURN(const int64_t bytes, c->peer->DataBytes());
   PB_ASSIGN_OR_RETURN(const Comparison back, CompareHosts(c->peer.get(), workload, kCheckedHosts));
   c->bytes_per_sample = Text("%.3f", static_cast<double>(bytes) / static_cast<double>(workload.samples()));
+  if (const int64_t rollups = c->peer->RollupBytes(); rollups > 0) {
+    c->bytes_per_sample += Text(" + %.1f %% rollups", 100 * static_cast<double>(rollups) / static_cast<double>(bytes));
+  }
   c->lossless = back.identical == back.sent
                     ? "yes"
                     : Text("no: %lld of %lld as sent, off by up to %.0e", static_cast<long long>(back.identical),

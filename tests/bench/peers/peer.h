@@ -42,6 +42,8 @@ class Peer {
   virtual absl::Status Settle() = 0;
   // Of samples on disk, without series index and logs. After Settle().
   virtual absl::StatusOr<int64_t> DataBytes() = 0;
+  // Of rollups kept beside the samples, as of the last DataBytes().
+  virtual int64_t RollupBytes() const { return 0; }
   // The ten series of a host in the order of kCpuMetrics.
   virtual absl::StatusOr<std::vector<SampleColumns>> ReadHost(int host) = 0;
 

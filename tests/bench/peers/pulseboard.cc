@@ -185,11 +185,18 @@ class Pulseboard final : public Peer {
   absl::Status Settle() override {
     login_ = {};
     if (!process_->Terminate(std::chrono::seconds(60))) return absl::DeadlineExceededError("pulseboardd does not end");
-    PB_RETURN_IF_ERROR(SettleStore(process_->data_dir()));
+    StoreOptions options;
+    options.directory = process_->data_dir();
+    PB_RETURN_IF_ERROR(SettleStore(options));
     return Connect();
   }
 
-  absl::StatusOr<int64_t> DataBytes() override { return RawTierBytes(process_->data_dir()); }
+  absl::StatusOr<int64_t> DataBytes() override {
+    PB_ASSIGN_OR_RETURN(const TierBytes bytes, BytesOfTiers(process_->data_dir()));
+    rollup_bytes_ = bytes.rollups;
+    return bytes.raw;
+  }
+  int64_t RollupBytes() const override { return rollup_bytes_; }
 
   absl::StatusOr<std::vector<SampleColumns>> ReadHost(int host) override {
     PB_ASSIGN_OR_RETURN(testing::SeriesMap series, testing::QueryRaw(login_, "{hostname=\"" + HostName(host) + "\"}"));
@@ -216,6 +223,7 @@ class Pulseboard final : public Peer {
   }
 
   const int streams_;
+  int64_t rollup_bytes_ = 0;
   const Workload* workload_ = nullptr;
   std::vector<Frames> frames_;  // by stream
   std::unique_ptr<testing::ServerProcess> process_;

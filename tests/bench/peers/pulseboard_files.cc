@@ -2,16 +2,22 @@
 
 #include <rocksdb/db.h>
 
+#include <chrono>
 #include <memory>
+#include <thread>
 #include <utility>
 #include <vector>
 
+#include "common/base/clock.h"
 #include "common/base/endian.h"
 #include "common/base/errors.h"
+#include "tests/bench/peers/peer.h"
 
 namespace pulseboard::bench {
 namespace {
 
+constexpr int kStillSeconds = 3;
+constexpr int kMaxSettleSeconds = 60;
 constexpr std::string_view kRawPrefix = "raw.";
 // tenant, series, start: server/storage/FORMAT.md.
 constexpr size_t kSeriesAt = 4;
@@ -46,20 +52,23 @@ class ReadOnlyDatabase {
 
 }  // namespace
 
-absl::Status SettleStore(const StoreOptions& options) {
+absl::Status SettleStore(StoreOptions options) {
+  options.seal_age_ns = 0;
+  options.checkpoint_interval_ns = kNanosPerSecond;
   for (int round = 0; round < 2; ++round) {  // opening it again writes the log of the first round as table files
     PB_ASSIGN_OR_RETURN(const std::unique_ptr<Store> store, Store::Open(options, nullptr));
     PB_RETURN_IF_ERROR(store->Checkpoint());
+    // Rollups are filled and windows that are over compacted behind our back: until nothing moves any more.
+    int64_t size = -1;
+    for (int still = 0, i = 0; still < kStillSeconds && i < kMaxSettleSeconds; ++i) {
+      std::this_thread::sleep_for(std::chrono::seconds(1));
+      const int64_t now = BytesBelow(options.directory + "/db", ".sst");
+      still = now == size ? still + 1 : 0;
+      size = now;
+    }
     PB_RETURN_IF_ERROR(store->Close());
   }
   return absl::OkStatus();
-}
-
-absl::Status SettleStore(const std::string& directory) {
-  StoreOptions options;
-  options.directory = directory;
-  options.seal_age_ns = 0;
-  return SettleStore(options);
 }
 
 absl::StatusOr<std::map<std::string, int64_t>> FamilyBytes(const std::string& directory) {
@@ -73,11 +82,14 @@ absl::StatusOr<std::map<std::string, int64_t>> FamilyBytes(const std::string& di
   return bytes;
 }
 
-absl::StatusOr<int64_t> RawTierBytes(const std::string& directory) {
+absl::StatusOr<TierBytes> BytesOfTiers(const std::string& directory) {
   PB_ASSIGN_OR_RETURN(const auto families, FamilyBytes(directory));
-  int64_t bytes = 0;
+  TierBytes bytes;
   for (const auto& [name, size] : families) {
-    if (name.starts_with(kRawPrefix)) bytes += size;
+    // Windows are named by tier and first day: a digit follows the dot.
+    const size_t dot = name.find('.');
+    if (dot == std::string::npos || dot + 1 == name.size() || name[dot + 1] < '0' || name[dot + 1] > '9') continue;
+    (name.starts_with(kRawPrefix) ? bytes.raw : bytes.rollups) += size;
   }
   return bytes;
 }
@@ -90,7 +102,7 @@ absl::StatusOr<std::map<uint64_t, int64_t>> RawSeriesBytes(const std::string& di
     const std::unique_ptr<rocksdb::Iterator> it(database->db()->NewIterator({}, family));
     for (it->SeekToFirst(); it->Valid(); it->Next()) {
       const std::string_view key(it->key().data(), it->key().size());
-      bytes[GetBigEndian<uint64_t>(key.substr(kSeriesAt))] += static_cast<int64_t>(key.size() + it->value().size());
+      bytes[GetBigEndian<uint64_t>(key.substr(kSeriesAt))] += static_cast<int64_t>(it->value().size());
     }
     if (!it->status().ok()) return absl::InternalError("read blocks: " + it->status().ToString());
   }

@@ -11,15 +11,17 @@
 
 namespace pulseboard::bench {
 
-// Seals every open sample and lets RocksDB write what is in its log.
-absl::Status SettleStore(const std::string& directory);
-absl::Status SettleStore(const StoreOptions& options);
+// Seals every open sample, lets the store fill and compact what it does by itself, and RocksDB write its log.
+absl::Status SettleStore(StoreOptions options);
 
 // Bytes of the table files of each column family.
 absl::StatusOr<std::map<std::string, int64_t>> FamilyBytes(const std::string& directory);
-// Of the families that hold samples as they were pushed; rollup tiers apart.
-absl::StatusOr<int64_t> RawTierBytes(const std::string& directory);
-// Keys and blocks of each series in the raw tier.
+struct TierBytes {
+  int64_t raw = 0;      // families that hold samples as they were pushed
+  int64_t rollups = 0;  // all others with a window
+};
+absl::StatusOr<TierBytes> BytesOfTiers(const std::string& directory);
+// Blocks of each series in the raw tier.
 absl::StatusOr<std::map<uint64_t, int64_t>> RawSeriesBytes(const std::string& directory);
 
 }  // namespace pulseboard::bench
