@@ -237,6 +237,8 @@ StoreStats DurableStore::Stats() const {
     stats.append_queue_bytes = queue_bytes_;
   }
   stats.series_count = index_->Count();
+  stats.closed_windows = closer_->closed_count();
+  stats.windows_to_close = closer_->waiting_count();
   stats.wal_syncs = wal_->sync_count();
   stats.wal_bytes = wal_->disk_bytes();
   const SyncTimes syncs = wal_->RecentSyncs();

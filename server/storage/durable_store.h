@@ -33,6 +33,7 @@
 #include "server/storage/store.h"
 #include "server/storage/verify_store.h"
 #include "server/storage/wal.h"
+#include "server/storage/window_closer.h"
 
 namespace rocksdb {
 class Env;
@@ -156,6 +157,7 @@ class DurableStore final : public Store {
   absl::Status SaveSeries(std::span<const SeriesId> series);
   absl::Status TendWindows() PB_REQUIRES(maintenance_mu_);
   absl::Status TendWindow(const Tier& tier, const PartitionPtr& ended, bool has_coarser) PB_REQUIRES(maintenance_mu_);
+  void TendOver(const Tier& tier, const PartitionPtr& over) PB_REQUIRES(maintenance_mu_);
   // One slice of filling rollups, and what waited for it.
   absl::Status WorkOnRollups(int64_t budget_ns) PB_REQUIRES(maintenance_mu_);
   absl::Status ForgetSeries() PB_REQUIRES(maintenance_mu_);
@@ -199,6 +201,7 @@ class DurableStore final : public Store {
   std::unique_ptr<Rocks> rocks_;
   std::map<std::string, std::unique_ptr<Table>, std::less<>> tables_;
   std::unique_ptr<BlockStore> blocks_;
+  std::unique_ptr<WindowCloser> closer_;
   std::unique_ptr<SeriesIndex> index_;
   mutable Mutex ages_mu_;  // a leaf
   SeriesAges series_ages_ PB_GUARDED_BY(ages_mu_);

@@ -17,6 +17,7 @@ namespace {
 constexpr size_t kChunksPerBatch = 1024;
 constexpr size_t kSeriesPerBatch = 4096;
 constexpr int64_t kWindowsAheadNanos = 6 * 3600 * kNanosPerSecond;
+constexpr int64_t kCloseAfterNanos = kNanosPerHour;
 constexpr std::chrono::milliseconds kRetryInterval{500};
 // Sealing waits for a slice at most.
 constexpr int64_t kRollupSliceNanos = 20 * kNanosPerMilli;
@@ -244,6 +245,9 @@ absl::Status DurableStore::TendWindows() {
     for (const PartitionPtr& ended : blocks_->EndedBy(tier.bucket_ns, OldestTime(tier))) {
       PB_RETURN_IF_ERROR(TendWindow(tier, ended, &tier != &tiers_.back()));
     }
+    for (const PartitionPtr& over : blocks_->EndedBy(tier.bucket_ns, now - kCloseAfterNanos - options_.seal_age_ns)) {
+      if (over->window.end() > OldestTime(tier)) TendOver(tier, over);
+    }
   }
   return absl::OkStatus();
 }
@@ -257,11 +261,29 @@ absl::Status DurableStore::TendWindow(const Tier& tier, const PartitionPtr& ende
   PB_RETURN_IF_ERROR(blocks_->Drop(ended));
   rollups_->ForgetSweeps(ended->window);
   forget_due_ = true;
-  return absl::OkStatus();
+  return closer_->Forget(ended->window);
+}
+
+// A window that has been over for a while is swept once, so that what a restart forgot to fill is found, and compacted.
+void DurableStore::TendOver(const Tier& tier, const PartitionPtr& over) {
+  if (closer_->IsClosed(over->window)) return;
+  if (tier.bucket_ns == kRawBucket) {
+    if (!rollups_->IsSwept(over->window, false)) return rollups_->Sweep(over, false);
+  } else {
+    for (const PartitionPtr& raw : blocks_->Partitions()->Overlapping(kRawBucket, over->window.range())) {
+      if (!closer_->IsClosed(raw->window)) return;  // more may be filled from it
+    }
+  }
+  closer_->Close(over);
 }
 
 absl::Status DurableStore::WorkOnRollups(int64_t budget_ns) {
   PB_RETURN_IF_ERROR(rollups_->Work(budget_ns));
+  {
+    MutexLock lock(&commit_mu_);
+    counters_.rollup_spans = rollups_->stats().written_spans;
+    counters_.rollup_bytes = rollups_->stats().written_bytes;
+  }
   return rollups_->HasWork() ? absl::OkStatus() : TendWindows();
 }
 

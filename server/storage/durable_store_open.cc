@@ -192,6 +192,8 @@ absl::Status DurableStore::ReplayLog() {
   }
 
   MutexLock lock(&maintenance_mu_);
+  closer_ = std::make_unique<WindowCloser>(rocks_.get());
+  PB_RETURN_IF_ERROR(closer_->Start());
   rollups_ = std::make_unique<RollupKeeper>(blocks_.get(), index_.get(), &tiers_);
   sealer_ = std::make_unique<Sealer>(blocks_.get(), index_.get(), &tiers_, rollups_.get(), options_.block_samples);
   saved_checkpoint_ = saved.empty() ? 0 : GetLittleEndian<int64_t>(saved);
@@ -311,7 +313,8 @@ DurableStore::~DurableStore() {
   if (const absl::Status status = Close(); !status.ok()) {
     PB_LOG(Error, "storage", "failed closing store error={}", StatusMessage(status));
   }
-  wal_.reset();  // stops its thread, which may report to health_
+  wal_.reset();     // stops its thread, which may report to health_
+  closer_.reset();  // gives up what it is compacting
   tables_.clear();
   blocks_.reset();
   rocks_.reset();

@@ -17,4 +17,7 @@ inline constexpr char kNewestTimeKey[] = "store/newest_time";
 inline constexpr char kEpochsKey[] = "store/epochs";
 inline constexpr char kPresencePrefix[] = "store/presence/";  // and a window's family
 
+// Then the family name of a window that was flushed and compacted as a whole; no value.
+inline constexpr char kClosedWindowPrefix[] = "store/closed/";
+
 }  // namespace pulseboard

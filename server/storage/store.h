@@ -149,6 +149,10 @@ struct StoreStats {
   int64_t sealed_blocks = 0;  // since start
   int64_t sealed_samples = 0;
   int64_t sealed_bytes = 0;
+  int64_t rollup_spans = 0;    // span blocks written since start, rewritten ones too
+  int64_t rollup_bytes = 0;    // of those
+  int64_t closed_windows = 0;  // flushed and compacted once they were over
+  int64_t windows_to_close = 0;
   int64_t fsync_p50_ns = 0;  // of recent syncs
   int64_t fsync_p99_ns = 0;
   int64_t recovered_samples = 0;    // replayed at start

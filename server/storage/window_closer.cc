@@ -1,0 +1,124 @@
+#include "server/storage/window_closer.h"
+
+#include <algorithm>
+#include <chrono>
+#include <memory>
+
+#include "common/base/errors.h"
+#include "common/base/log.h"
+#include "server/storage/meta_keys.h"
+
+namespace pulseboard {
+namespace {
+
+constexpr std::chrono::seconds kRetryInterval{10};
+
+std::string MetaKey(const std::string& family) { return kClosedWindowPrefix + family; }
+
+}  // namespace
+
+WindowCloser::WindowCloser(Rocks* rocks) : rocks_(rocks) {}
+
+WindowCloser::~WindowCloser() {
+  {
+    MutexLock lock(&mu_);
+    stop_ = true;
+    changed_.NotifyAll();
+  }
+  if (thread_.joinable()) thread_.join();
+}
+
+absl::Status WindowCloser::Start() {
+  const std::string prefix = kClosedWindowPrefix;
+  const std::unique_ptr<rocksdb::Iterator> it(rocks_->db()->NewIterator(rocksdb::ReadOptions(), rocks_->fixed("meta")));
+  {
+    MutexLock lock(&mu_);
+    for (it->Seek(prefix); it->Valid() && ToView(it->key()).starts_with(prefix); it->Next()) {
+      closed_.insert(std::string(ToView(it->key()).substr(prefix.size())));
+    }
+  }
+  PB_RETURN_IF_ERROR(FromRocks(it->status(), "read closed windows"));
+  thread_ = std::thread([this] { Loop(); });
+  return absl::OkStatus();
+}
+
+bool WindowCloser::IsClosed(const Window& window) const {
+  MutexLock lock(&mu_);
+  return closed_.contains(FamilyName(window));
+}
+
+void WindowCloser::Close(const PartitionPtr& partition) {
+  MutexLock lock(&mu_);
+  if (closed_.contains(FamilyName(partition->window))) return;
+  const auto same = [&](const PartitionPtr& other) { return other->window == partition->window; };
+  if (std::any_of(waiting_.begin(), waiting_.end(), same)) return;
+  waiting_.push_back(partition);
+  changed_.NotifyAll();
+}
+
+absl::Status WindowCloser::Forget(const Window& window) {
+  const std::string name = FamilyName(window);
+  {
+    MutexLock lock(&mu_);
+    const auto same = [&](const PartitionPtr& waiting) { return waiting->window == window; };
+    if (std::any_of(waiting_.begin(), waiting_.end(), same)) dropped_.insert(name);
+    if (closed_.erase(name) == 0) return absl::OkStatus();
+  }
+  return FromRocks(rocks_->db()->Delete(rocksdb::WriteOptions(), rocks_->fixed("meta"), MetaKey(name)),
+                   "forget closed window " + name);
+}
+
+int64_t WindowCloser::closed_count() const {
+  MutexLock lock(&mu_);
+  return static_cast<int64_t>(closed_.size());
+}
+
+int64_t WindowCloser::waiting_count() const {
+  MutexLock lock(&mu_);
+  return static_cast<int64_t>(waiting_.size());
+}
+
+void WindowCloser::Loop() {
+  while (true) {
+    PartitionPtr partition;
+    {
+      MutexLock lock(&mu_);
+      while (waiting_.empty() && !stop_) changed_.Wait(&mu_);
+      if (stop_) return;
+      partition = waiting_.front();
+      if (dropped_.erase(FamilyName(partition->window)) > 0) {
+        waiting_.pop_front();
+        continue;
+      }
+    }
+    const std::string name = FamilyName(partition->window);
+    const absl::Status status = FlushAndCompact(*partition);
+    MutexLock lock(&mu_);
+    if (stop_) return;
+    if (status.ok()) {
+      closed_.insert(name);
+      waiting_.pop_front();
+      PB_LOG(Info, "storage", "closed window family={}", name);
+    } else if (!dropped_.contains(name)) {
+      PB_LOG(Error, "storage", "failed closing window family={} error={}", name, StatusMessage(status));
+      changed_.WaitFor(&mu_, kRetryInterval);
+    }
+  }
+}
+
+absl::Status WindowCloser::FlushAndCompact(const Partition& partition) {
+  const std::string name = FamilyName(partition.window);
+  rocksdb::FlushOptions flush;
+  flush.allow_write_stall = false;
+  PB_RETURN_IF_ERROR(FromRocks(rocks_->db()->Flush(flush, partition.family.get()), "flush " + name));
+  rocksdb::CompactRangeOptions compact;
+  compact.exclusive_manual_compaction = false;
+  compact.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForceOptimized;
+  compact.canceled = &stop_;
+  PB_RETURN_IF_ERROR(
+      FromRocks(rocks_->db()->CompactRange(compact, partition.family.get(), nullptr, nullptr), "compact " + name));
+  return FromRocks(rocks_->db()->Put(rocksdb::WriteOptions(), rocks_->fixed("meta"), MetaKey(name), ""),
+                   "remember closed window " + name);
+}
+
+}  // namespace pulseboard

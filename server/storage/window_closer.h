@@ -1,0 +1,50 @@
+// Flushes and compacts windows that are over: once each, one at a time, on a thread of its own. What is done is kept in
+// `meta`, so that a restart does not do it again.
+#pragma once
+
+#include <atomic>
+#include <deque>
+#include <set>
+#include <string>
+#include <thread>
+
+#include "absl/status/status.h"
+#include "common/base/mutex.h"
+#include "server/storage/block_store.h"
+#include "server/storage/rocks.h"
+
+namespace pulseboard {
+
+// Thread-safe.
+class WindowCloser {
+ public:
+  // `rocks` must outlive it.
+  explicit WindowCloser(Rocks* rocks);
+  // Gives up what is under way.
+  ~WindowCloser();
+
+  // Reads what was done before, then works. Once.
+  absl::Status Start();
+  bool IsClosed(const Window& window) const;
+  // Queues it, unless it is closed or queued; there are never more than there are windows.
+  void Close(const PartitionPtr& partition);
+  // The window goes: so does what is known of it.
+  absl::Status Forget(const Window& window);
+  int64_t closed_count() const;
+  int64_t waiting_count() const;
+
+ private:
+  void Loop();
+  absl::Status FlushAndCompact(const Partition& partition);
+
+  Rocks* const rocks_;
+  std::atomic<bool> stop_{false};
+  mutable Mutex mu_;
+  CondVar changed_;
+  std::set<std::string> closed_ PB_GUARDED_BY(mu_);      // family names
+  std::deque<PartitionPtr> waiting_ PB_GUARDED_BY(mu_);  // the first is being worked on
+  std::set<std::string> dropped_ PB_GUARDED_BY(mu_);     // of those that wait
+  std::thread thread_;
+};
+
+}  // namespace pulseboard
