@@ -250,8 +250,8 @@ absl::Status DurableStore::ReplayRecord(const WalRecord& record, const Committed
   return too_many_chunks ? SealPending() : absl::OkStatus();
 }
 
-// From here on commits are of a new epoch. All that was replayed has been synced, so what earlier epochs had beyond it is
-// lost.
+// From here on commits are of a new epoch. All that was replayed has been synced, so what earlier epochs had beyond it
+// is lost.
 absl::Status DurableStore::BeginEpoch() {
   PB_ASSIGN_OR_RETURN(const std::string saved, ReadMeta(kEpochsKey));
   if (saved.size() % kEpochBytes != 0) return CorruptRow("meta", kEpochsKey);

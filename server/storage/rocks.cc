@@ -7,8 +7,8 @@
 #include <rocksdb/table.h>
 #include <rocksdb/write_batch.h>
 
-#include <atomic>
 #include <algorithm>
+#include <atomic>
 #include <cstdarg>
 #include <cstdlib>
 #include <utility>
@@ -134,13 +134,18 @@ void ReleaseFamily::operator()(rocksdb::ColumnFamilyHandle* handle) const noexce
 Rocks::Rocks(const RocksOptions& options)
     : options_(options), cache_(rocksdb::NewLRUCache(static_cast<size_t>(options.block_cache_bytes))) {}
 
-rocksdb::ColumnFamilyOptions Rocks::FamilyOptions(bool is_window) const {
+rocksdb::ColumnFamilyOptions Rocks::FamilyOptions(FamilyKind kind) const {
   rocksdb::ColumnFamilyOptions family;
   family.compression = rocksdb::kLZ4Compression;
-  if (is_window) family.bottommost_compression = rocksdb::kZSTD;
+  if (kind == FamilyKind::kRaw) {
+    // These values are compressed already: another try costs time and gains nothing.
+    family.compression = rocksdb::kNoCompression;
+  } else if (kind == FamilyKind::kRollups) {
+    family.bottommost_compression = rocksdb::kZSTD;  // short blocks of few buckets resemble each other
+  }
   rocksdb::BlockBasedTableOptions table;
   table.block_cache = cache_;
-  if (is_window) table.block_size = kRawTableBlockBytes;
+  if (kind != FamilyKind::kTable) table.block_size = kRawTableBlockBytes;
   family.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
   return family;
 }
@@ -166,18 +171,19 @@ absl::StatusOr<std::unique_ptr<Rocks>> Rocks::Open(RocksOptions options) {
     if (!listed.ok()) return FromRocks(listed, "list families of " + options.directory);
   }
   std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
-  descriptors.emplace_back(rocksdb::kDefaultColumnFamilyName, rocks->FamilyOptions(false));
+  descriptors.emplace_back(rocksdb::kDefaultColumnFamilyName, rocks->FamilyOptions(FamilyKind::kTable));
   for (const FixedFamily& family : kFixedFamilies) {
     if (options.read_only && std::find(names.begin(), names.end(), family.name) == names.end()) continue;
-    descriptors.emplace_back(std::string(family.name), rocks->FamilyOptions(false));
+    descriptors.emplace_back(std::string(family.name), rocks->FamilyOptions(FamilyKind::kTable));
   }
   for (const std::string& name : names) {
     if (name == rocksdb::kDefaultColumnFamilyName || IsFixedFamily(name)) continue;
-    if (!ParseFamilyName(name)) {
+    const std::optional<Window> window = ParseFamilyName(name);
+    if (!window) {
       return absl::FailedPreconditionError("open " + options.directory + ": column family '" + Printable(name) +
                                            "' is not known to this version; a newer pulseboardd wrote here");
     }
-    descriptors.emplace_back(name, rocks->FamilyOptions(true));
+    descriptors.emplace_back(name, rocks->FamilyOptions(KindOf(*window)));
   }
 
   rocksdb::DB* db = nullptr;
@@ -217,7 +223,7 @@ std::vector<std::pair<std::string, rocksdb::ColumnFamilyHandle*>> Rocks::FixedFa
 absl::StatusOr<FamilyPtr> Rocks::CreateWindowFamily(const Window& window) {
   rocksdb::ColumnFamilyHandle* handle = nullptr;
   const std::string name = FamilyName(window);
-  const rocksdb::Status status = db_->CreateColumnFamily(FamilyOptions(true), name, &handle);
+  const rocksdb::Status status = db_->CreateColumnFamily(FamilyOptions(KindOf(window)), name, &handle);
   if (!status.ok()) return FromRocks(status, "create family " + name);
   return FamilyPtr(handle, ReleaseFamily{db_});
 }

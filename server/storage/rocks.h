@@ -81,7 +81,11 @@ class Rocks {
 
  private:
   explicit Rocks(const RocksOptions& options);
-  rocksdb::ColumnFamilyOptions FamilyOptions(bool is_window) const;
+  enum class FamilyKind { kTable, kRaw, kRollups };
+  static FamilyKind KindOf(const Window& window) {
+    return window.bucket_ns == kRawBucket ? FamilyKind::kRaw : FamilyKind::kRollups;
+  }
+  rocksdb::ColumnFamilyOptions FamilyOptions(FamilyKind kind) const;
 
   const RocksOptions options_;
   std::shared_ptr<rocksdb::Cache> cache_;

@@ -14,6 +14,8 @@ namespace {
 
 constexpr int64_t kNotKnown = std::numeric_limits<int64_t>::min();
 constexpr size_t kMaxBatchBytes = 2 << 20;
+// From here on a span is filled in quarters of its steps: what is not filled yet takes longer to derive.
+constexpr int64_t kManySamplesPerBucket = 1'000;
 
 int64_t MonotonicNanos() {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
@@ -223,11 +225,12 @@ void RollupKeeper::NotePassed(const StoredSeries& series, std::optional<int64_t>
   const int64_t last = times.back();
   for (size_t tier = 1; tier < tiers_->size(); ++tier) {
     const Tier& t = (*tiers_)[tier];
-    const int64_t passed = FloorTo(last, t.step_ns);
-    if (!t.filled || (before ? *before : times.front()) >= passed) continue;
-    // Not worth a look when the samples lie too far apart.
+    // Not worth a look when the samples lie too far apart; the more there are, the sooner it is.
     const int64_t distance = (last - times.front()) / std::max<int64_t>(1, static_cast<int64_t>(times.size()) - 1);
     if (distance > t.bucket_ns / kMinSamplesPerBucket) continue;
+    const bool many = distance < t.bucket_ns / kManySamplesPerBucket && t.step_ns % (4 * t.bucket_ns) == 0;
+    const int64_t passed = FloorTo(last, many ? t.step_ns / 4 : t.step_ns);
+    if (!t.filled || (before ? *before : times.front()) >= passed) continue;
     const auto want = [&](int64_t time) {
       const Window window = blocks_->WindowFor(t.bucket_ns, time, t.window_days);
       const TimeRange span = SpanRange(t, window, time);

@@ -38,7 +38,7 @@ struct RollupStats {
 class RollupKeeper {
  public:
   // Samples per bucket, on average, from which on a span pays while samples are there: below, reading them is as cheap.
-  static constexpr int64_t kMinSamplesPerBucket = 24;
+  static constexpr int64_t kMinSamplesPerBucket = 50;
   // Stretches to fill that are remembered, at most (about 100 bytes each).
   static constexpr size_t kMaxWanted = 400'000;
 

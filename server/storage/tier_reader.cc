@@ -10,6 +10,8 @@
 namespace pulseboard {
 namespace {
 
+constexpr uint64_t kReservedRows = 10'000;
+
 void MergeWithin(std::span<const int64_t> times, std::span<const double> values, TimeRange range, SampleColumns* out) {
   const IndexRange part = IndicesWithin(times, range);
   MergeRun(times.subspan(part.first, part.count), values.subspan(part.first, part.count), out);
@@ -72,6 +74,9 @@ void VisitFields(RollupColumns* columns, RollupFields fields, const Visit& visit
 
 // Leaves only the buckets within `range` and outside of `without`.
 void Keep(TimeRange range, const std::vector<TimeRange>& without, RollupFields fields, RollupColumns* columns) {
+  if (columns->empty()) return;
+  const bool within = columns->starts.front() >= range.start && columns->starts.back() < range.end;
+  if (within && (without.empty() || without.front().start > columns->starts.back())) return;
   std::vector<size_t> kept;
   kept.reserve(columns->size());
   auto hole = without.begin();
@@ -98,10 +103,12 @@ void AppendMerged(RollupColumns a, RollupColumns b, RollupFields fields, RollupC
     std::sort(order.begin(), order.end());
   }
   const auto append = [&](auto& from_a, auto& from_b, auto& to) {
-    if (to.empty() && from_b.empty()) {
-      to = std::move(from_a);
-    } else if (in_order) {
-      to.insert(to.end(), from_a.begin(), from_a.end());
+    if (in_order) {
+      if (to.empty()) {
+        to = std::move(from_a);
+      } else {
+        to.insert(to.end(), from_a.begin(), from_a.end());
+      }
       to.insert(to.end(), from_b.begin(), from_b.end());
     } else {
       for (const auto& [start, i] : order) to.push_back(i < of_a ? from_a[i] : from_b[i - of_a]);
@@ -213,6 +220,9 @@ absl::Status TierReader::ReadRollups(const StoredSeries& series, std::span<const
   if (range.empty()) return absl::OkStatus();
   const int64_t bucket_ns = (*tiers_)[tier].bucket_ns;
   Stored stored;
+  const auto length = static_cast<uint64_t>(range.end) - static_cast<uint64_t>(range.start);
+  const auto rows = static_cast<size_t>(std::min(kReservedRows, length / static_cast<uint64_t>(bucket_ns)));
+  VisitFields(&stored.columns, fields, [rows](auto& column) { column.reserve(rows); });
   int64_t covered = range.start;
   if (partitions_ != nullptr && series.has_blocks) {
     for (const PartitionPtr& partition : partitions_->Overlapping(bucket_ns, range)) {

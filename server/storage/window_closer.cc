@@ -92,33 +92,38 @@ void WindowCloser::Loop() {
       }
     }
     const std::string name = FamilyName(partition->window);
-    const absl::Status status = FlushAndCompact(*partition);
+    const absl::StatusOr<bool> closed = FlushAndCompact(*partition);
     MutexLock lock(&mu_);
     if (stop_) return;
-    if (status.ok()) {
-      closed_.insert(name);
+    if (closed.ok()) {
       waiting_.pop_front();
+      if (dropped_.erase(name) > 0 || !*closed) continue;
+      closed_.insert(name);
       PB_LOG(Info, "storage", "closed window family={}", name);
-    } else if (!dropped_.contains(name)) {
-      PB_LOG(Error, "storage", "failed closing window family={} error={}", name, StatusMessage(status));
+    } else {
+      PB_LOG(Error, "storage", "failed closing window family={} error={}", name, StatusMessage(closed.status()));
       changed_.WaitFor(&mu_, kRetryInterval);
     }
   }
 }
 
-absl::Status WindowCloser::FlushAndCompact(const Partition& partition) {
+absl::StatusOr<bool> WindowCloser::FlushAndCompact(const Partition& partition) {
   const std::string name = FamilyName(partition.window);
   rocksdb::FlushOptions flush;
   flush.allow_write_stall = false;
-  PB_RETURN_IF_ERROR(FromRocks(rocks_->db()->Flush(flush, partition.family.get()), "flush " + name));
+  const rocksdb::Status flushed = rocks_->db()->Flush(flush, partition.family.get());
+  if (flushed.IsColumnFamilyDropped()) return false;
+  PB_RETURN_IF_ERROR(FromRocks(flushed, "flush " + name));
   rocksdb::CompactRangeOptions compact;
   compact.exclusive_manual_compaction = false;
   compact.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForceOptimized;
   compact.canceled = &stop_;
-  PB_RETURN_IF_ERROR(
-      FromRocks(rocks_->db()->CompactRange(compact, partition.family.get(), nullptr, nullptr), "compact " + name));
-  return FromRocks(rocks_->db()->Put(rocksdb::WriteOptions(), rocks_->fixed("meta"), MetaKey(name), ""),
-                   "remember closed window " + name);
+  const rocksdb::Status compacted = rocks_->db()->CompactRange(compact, partition.family.get(), nullptr, nullptr);
+  if (compacted.IsColumnFamilyDropped() || stop_) return false;
+  PB_RETURN_IF_ERROR(FromRocks(compacted, "compact " + name));
+  PB_RETURN_IF_ERROR(FromRocks(rocks_->db()->Put(rocksdb::WriteOptions(), rocks_->fixed("meta"), MetaKey(name), ""),
+                               "remember closed " + name));
+  return true;
 }
 
 }  // namespace pulseboard

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "common/base/mutex.h"
 #include "server/storage/block_store.h"
 #include "server/storage/rocks.h"
@@ -35,7 +36,8 @@ class WindowCloser {
 
  private:
   void Loop();
-  absl::Status FlushAndCompact(const Partition& partition);
+  // False when the window was dropped meanwhile, or closing gives up.
+  absl::StatusOr<bool> FlushAndCompact(const Partition& partition);
 
   Rocks* const rocks_;
   std::atomic<bool> stop_{false};

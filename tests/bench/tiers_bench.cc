@@ -1,6 +1,6 @@
 // What rollup tiers cost and give, at the storage level: one table of bytes per tier for two-decimal walks, and the
 // time of reads: a day of samples, and a year of 1 s samples as 1 h rollups.
-//   tiers_bench [--directory=DIR] [--days=N]     days of 1 s data, default 365
+//   tiers_bench [--directory=DIR] [--days=N] [--block=SAMPLES]     days of 1 s data, default 365
 #include <rocksdb/db.h>
 #include <rocksdb/options.h>
 #include <sys/resource.h>
@@ -128,8 +128,10 @@ std::vector<SeriesId> Fill(Store* store, ManualClock* clock, const StoreOptions&
   clock->Advance(options.seal_age_ns + 1);
   if (const absl::Status status = store->Checkpoint(); !status.ok()) Fail(status);
   const double millions = static_cast<double>(load.series * load.seconds / load.step_seconds) / 1e6;
-  std::printf("loaded %.1f M samples, %.3f CPU-s per M (log, sealing, rollups)\n", millions,
-              (CpuSeconds() - cpu - generating) / millions);
+  const StoreStats stats = store->Stats();
+  std::printf("loaded %.1f M samples, %.3f CPU-s per M (log, sealing, rollups), %.3f bytes per sample of blocks\n",
+              millions, (CpuSeconds() - cpu - generating) / millions,
+              static_cast<double>(stats.sealed_bytes) / static_cast<double>(stats.sealed_samples));
   return ids;
 }
 
@@ -168,13 +170,14 @@ size_t ReadTier(Store* store, SeriesId id, int64_t bucket, TimeRange range, Roll
   return rollups->size();
 }
 
-void Run(const std::string& directory, const Load& load, bool reads) {
+void Run(const std::string& directory, const Load& load, int32_t block_samples, bool reads) {
   std::filesystem::remove_all(directory);
   ManualClock clock(kStart);
   StoreOptions options;
   options.directory = directory;
   options.clock = &clock;
   options.fsync = false;
+  options.block_samples = block_samples;
   options.raw_retention_ns = 400 * kNanosPerDay;
   options.checkpoint_interval_ns = kNanosPerSecond;
   std::printf("%lld series, one sample per %lld s, %.1f days\n", static_cast<long long>(load.series),
@@ -191,7 +194,7 @@ void Run(const std::string& directory, const Load& load, bool reads) {
     } else {
       const TimeRange hour = {end - 3600 * kNanosPerSecond, end};
       Time("1 h of one series, samples", 200, [&] { return ReadSamples(store.get(), one, hour); });
-      Time("all days of one series, 1h rollups, first last min max", 200, [&] {
+      Time("all days of one series, 1h rollups, first last min max", 4000, [&] {
         return ReadTier(store.get(), ids[0], kNanosPerHour, {kStart, end}, kLineFields);
       });
       Time("all days of one series, 1h rollups, count and sum", 200, [&] {
@@ -202,7 +205,7 @@ void Run(const std::string& directory, const Load& load, bool reads) {
     }
   }
   // Some time later all windows are closed.
-  clock.Advance(10 * kNanosPerDay);
+  clock.Advance(350 * kNanosPerDay);
   if (const absl::Status status = store->Checkpoint(); !status.ok()) Fail(status);
   while (store->Stats().windows_to_close > 0 || store->Stats().closed_windows == 0) {
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
@@ -228,12 +231,14 @@ int main(int argc, char** argv) {
   pulseboard::InitLogging("warn");
   std::string directory = (std::filesystem::temp_directory_path() / "pulseboard-tiers-bench").string();
   int64_t days = 365;
+  int32_t block_samples = StoreOptions().block_samples;
   for (int i = 1; i < argc; ++i) {
     if (std::strncmp(argv[i], "--directory=", 12) == 0) directory = argv[i] + 12;
+    if (std::strncmp(argv[i], "--block=", 8) == 0) block_samples = std::atoi(argv[i] + 8);
     if (std::strncmp(argv[i], "--days=", 7) == 0) days = std::atoll(argv[i] + 7);
   }
-  Run(directory, {100, 10, 3 * 86'400}, true);
-  Run(directory, {20, 1, 86'400}, false);
-  Run(directory, {1, 1, days * 86'400}, true);
+  Run(directory, {100, 10, 3 * 86'400}, block_samples, true);
+  Run(directory, {20, 1, 86'400}, block_samples, false);
+  Run(directory, {1, 1, days * 86'400}, block_samples, true);
   return 0;
 }
