@@ -4,7 +4,9 @@ and still holds what was pushed before.
 Bytes that are no message of the expected type, and text that is not UTF-8, are INVALID_ARGUMENT/BAD_FIELD as well. One answer
 is gRPC's own, given before we see anything: a message above the size limit is RESOURCE_EXHAUSTED without ErrorInfo.
 """
+import shutil
 import struct
+import tempfile
 import unittest
 
 import bad_requests
@@ -67,6 +69,9 @@ class BadInputTest(h.ServerTestCase):
     def test_selectors(self):
         self.check_all(bad_requests.selector_rows())
         self.check_all(bad_requests.cardinality_rows())
+
+    def test_storage(self):
+        self.check_all(bad_requests.storage_rows())
 
     def test_pages(self):
         for i in range(3):
@@ -151,6 +156,25 @@ class BadInputTest(h.ServerTestCase):
         self.admin.call("Push", samples=[h.sample("odd.doubles", v, 10 - i) for i, v in enumerate(values)])
         read = [struct.unpack("<Q", struct.pack("<d", v))[0] for _, v in h.read_range(self.admin, "odd.doubles")["odd.doubles"]]
         self.assertEqual(read, patterns)
+
+
+class BackupTest(h.ServerTestCase):
+    @classmethod
+    def settings(cls):
+        cls.backups = tempfile.mkdtemp(prefix="pulseboard-backups-")
+        cls.addClassCleanup(shutil.rmtree, cls.backups, True)
+        return (f"storage.backup_directory={cls.backups}",)
+
+    def test_backup_names(self):
+        self.admin.call("CreateBackup", h.storage_pb2.CreateBackupRequest(name="taken"))
+        for row in bad_requests.backup_rows():
+            with self.subTest(method=row.method, case=row.case):
+                failed = self.admin.failure(row.method, row.request)
+                self.assertIsNotNone(failed, "was accepted")
+                self.assertEqual((failed.code, failed.reason), (row.code, row.reason), str(failed))
+                if row.field:
+                    self.assertIn(row.field, failed.fields, str(failed))
+        self.assertEqual([b.name for b in self.admin.call("ListBackups").backups], ["taken"])
 
 
 class ExpiredTokenTest(h.ServerTestCase):

@@ -349,6 +349,39 @@ def subscribe_rows(resume_token):
     ]
 
 
+def storage_rows():
+    """For a server without backups."""
+    def time(seconds, nanos=0):
+        return h.google_time(seconds, nanos)
+
+    rows = [bad_field("DeleteSamples", "no selector", "selector"),
+            bad_field("DeleteSamples", "time before 1970", "start_time", selector="kept.value", start_time=time(-1)),
+            bad_field("DeleteSamples", "time after 2262", "end_time", selector="kept.value", end_time=time(FAR >> 20)),
+            bad_field("DeleteSamples", "nanos out of range", "end_time", selector="kept.value", end_time=time(1, -1)),
+            bad_field("DeleteSamples", "end at start", "end_time", selector="kept.value", start_time=time(5), end_time=time(5)),
+            bad_field("PruneBackups", "keep none", "keep"),
+            bad_field("PruneBackups", "keep less than none", "keep", keep=-1),
+            bad_field("PruneBackups", "keep too many", "keep", keep=100_001)]
+    rows += [Row("DeleteSamples", f"selector {text[:20]!r}", h.storage_pb2.DeleteSamplesRequest(selector=text),
+                 "INVALID_ARGUMENT", "BAD_SELECTOR") for text in ("{", "a{b=~\"(\"}", "{a=\"\"}", "x" * 4097)]
+    off = {"CreateBackup": {}, "ListBackups": {}, "PruneBackups": {"keep": 1}, "VerifyBackup": {"name": "../x"}}
+    rows += [Row(method, "no backups here", h.METHODS[method].request(**fields), "FAILED_PRECONDITION", "BACKUPS_OFF")
+             for method, fields in off.items()]
+    return rows
+
+
+def backup_rows():
+    """For a server with backups, one of them called `taken`."""
+    rows = [bad_field(method, f"name {name[:20]!r}", "name", name=name)
+            for method in ("CreateBackup", "VerifyBackup")
+            for name in ("files", "LOCK", ".", "..", "../x", "/x", "a/b", ".new", "-x", "a b", "\u00fc", "a\n", "a" * 65)]
+    return rows + [
+        bad_field("VerifyBackup", "no name", "name"),
+        Row("VerifyBackup", "unknown", h.storage_pb2.VerifyBackupRequest(name="unknown"), "NOT_FOUND", "BACKUP_NOT_FOUND"),
+        Row("CreateBackup", "taken", h.storage_pb2.CreateBackupRequest(name="taken"), "ALREADY_EXISTS", "BACKUP_EXISTS"),
+    ]
+
+
 def rows_for_every_rpc(tokens, spent):
     """Forged tokens, noise and too much, for each method."""
     access = tokens.access_token

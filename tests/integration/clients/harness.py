@@ -43,7 +43,7 @@ def _generate_stubs():
 
 STUBS = _generate_stubs()
 
-from google.protobuf import descriptor_pb2  # noqa: E402
+from google.protobuf import descriptor_pb2, timestamp_pb2  # noqa: E402
 from google.rpc import error_details_pb2, status_pb2  # noqa: E402
 from grpc.health.v1 import health_pb2, health_pb2_grpc  # noqa: E402,F401
 from grpc.reflection.v1 import reflection_pb2 as reflection_v1, reflection_pb2_grpc as reflection_v1_grpc  # noqa: E402,F401
@@ -51,10 +51,11 @@ from grpc.reflection.v1alpha import reflection_pb2 as reflection_v1alpha  # noqa
 from grpc.reflection.v1alpha import reflection_pb2_grpc as reflection_v1alpha_grpc  # noqa: E402,F401
 from pulseboard.v1 import auth_pb2, auth_pb2_grpc, ingest_pb2, ingest_pb2_grpc, live_pb2, live_pb2_grpc  # noqa: E402,F401
 from pulseboard.v1 import query_pb2, query_pb2_grpc, types_pb2, user_pb2, user_pb2_grpc  # noqa: E402,F401
+from pulseboard.v1 import storage_pb2, storage_pb2_grpc  # noqa: E402,F401
 
 SERVICES = {name: pb.DESCRIPTOR.services_by_name[name] for name, pb in (
     ("AuthService", auth_pb2), ("UserService", user_pb2), ("IngestService", ingest_pb2),
-    ("QueryService", query_pb2), ("LiveService", live_pb2))}
+    ("QueryService", query_pb2), ("LiveService", live_pb2), ("StorageService", storage_pb2))}
 
 
 class Method:
@@ -79,7 +80,7 @@ def _methods():
     return found
 
 
-METHODS = _methods()  # every RPC of the five services, by name
+METHODS = _methods()  # every RPC of these services, by name
 
 
 class Failure:
@@ -113,6 +114,10 @@ class Failure:
 
     def __str__(self):
         return f"{self.code}/{self.reason} fields={self.fields} {self.message!r}"
+
+
+def google_time(seconds, nanos=0):
+    return timestamp_pb2.Timestamp(seconds=seconds, nanos=nanos)
 
 
 def now_nanos():
@@ -295,8 +300,12 @@ class ServerTestCase(unittest.TestCase):
     SETTINGS = ()
 
     @classmethod
+    def settings(cls):
+        return cls.SETTINGS
+
+    @classmethod
     def setUpClass(cls):
-        cls.server = Server(cls.TLS, cls.SETTINGS)
+        cls.server = Server(cls.TLS, cls.settings())
         cls.admin = Client(cls.server)
 
     @classmethod

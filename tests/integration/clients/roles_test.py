@@ -1,4 +1,6 @@
 """Every method against every role: who may call what. A method that is missing in the table fails the test."""
+import shutil
+import tempfile
 import unittest
 
 import harness as h
@@ -15,13 +17,19 @@ ALLOWED = {
     "SetRole": {ADMIN}, "SetActive": {ADMIN}, "ChangePassword": {ADMIN}, "GetPreferences": EVERYONE,
     "UpdatePreferences": EVERYONE, "Push": PUSHERS, "PushStream": PUSHERS, "ListMetrics": READERS, "ListSeries": READERS,
     "ListLabelValues": READERS, "GetCardinality": READERS, "QueryLatest": READERS, "QueryRange": READERS, "Subscribe": READERS,
+    "GetStorageStatus": {ADMIN}, "CreateBackup": {ADMIN}, "ListBackups": {ADMIN}, "PruneBackups": {ADMIN},
+    "VerifyBackup": {ADMIN}, "VerifyStore": {ADMIN}, "DeleteSamples": {ADMIN},
 }
 WITHOUT_ACCOUNT = {"Login", "RefreshSession", "RegisterUser"}
 PASSWORD = "correct horse battery"
 
 
 class RolesTest(h.ServerTestCase):
-    SETTINGS = ("identity.self_registration=true",)
+    @classmethod
+    def settings(cls):
+        cls.backups = tempfile.mkdtemp(prefix="pulseboard-backups-")
+        cls.addClassCleanup(shutil.rmtree, cls.backups, True)
+        return ("identity.self_registration=true", f"storage.backup_directory={cls.backups}/backups")
 
     @classmethod
     def setUpClass(cls):
@@ -32,6 +40,7 @@ class RolesTest(h.ServerTestCase):
                            role=h.user_pb2.Role.Value(f"ROLE_{role}"))
             cls.clients[role] = h.Client(cls.server, f"role-{role.lower()}", PASSWORD)
         cls.made = 0
+        cls.admin.call("CreateBackup", h.storage_pb2.CreateBackupRequest(name="kept"))
 
     @classmethod
     def tearDownClass(cls):
@@ -71,6 +80,9 @@ class RolesTest(h.ServerTestCase):
                 revision=self.clients[role].call("GetPreferences").revision, preferences={}),
             "Push": lambda: dict(samples=[h.sample(selector)]),
             "ListLabelValues": lambda: dict(label="host"),
+            "PruneBackups": lambda: dict(keep=1000),
+            "VerifyBackup": lambda: dict(name="kept"),
+            "DeleteSamples": lambda: dict(selector="roles.value", dry_run=True),
             "QueryLatest": lambda: dict(selector=selector),
         }
         if method == "Subscribe":
