@@ -24,6 +24,7 @@ class VerifyTest : public StoreTest {
 
   VerifyTest() {
     options_.verify_rate = 0;
+    options_.block_samples = 720;
     watch_.on_finding = [this](const VerifyFinding& finding) { findings_.push_back(finding); };
   }
   VerifySummary Online() {
