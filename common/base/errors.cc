@@ -67,6 +67,8 @@ constexpr std::array kReasons = {
     ErrorReasonInfo{ErrorReason::kBackupNotFound, "BACKUP_NOT_FOUND", StatusCode::kNotFound, "list the backups"},
     ErrorReasonInfo{ErrorReason::kBackupDamaged, "BACKUP_DAMAGED", StatusCode::kDataLoss,
                     "use another backup; the named file is damaged"},
+    ErrorReasonInfo{ErrorReason::kTransferBusy, "TRANSFER_BUSY", StatusCode::kResourceExhausted,
+                    "wait as RetryInfo says, go on where the server says"},
     ErrorReasonInfo{ErrorReason::kShuttingDown, "SHUTTING_DOWN", StatusCode::kUnavailable,
                     "reconnect, resume with the token"},
     ErrorReasonInfo{ErrorReason::kInternal, "INTERNAL", StatusCode::kInternal, "report a bug"},

@@ -50,6 +50,7 @@ enum class ErrorReason {
   kBackupExists,
   kBackupNotFound,
   kBackupDamaged,
+  kTransferBusy,
   kShuttingDown,
   kInternal,
 };

@@ -12,6 +12,7 @@
 #include "server/query/query_engine.h"
 #include "server/rpc/grpc_server.h"
 #include "server/storage/store.h"
+#include "server/transfer/transfer_options.h"
 
 namespace pulseboard {
 
@@ -38,6 +39,7 @@ struct ServerConfig {
   std::string ack_mode = "fsynced";  // becomes intake.default_ack_mode
   HubOptions live;
   QueryOptions query;
+  TransferOptions transfer;
   UserDirectoryOptions users;
   SessionOptions sessions;
   AccountsOptions accounts;

@@ -25,8 +25,8 @@ const std::vector<std::string>& ServiceNames() {
       "pulseboard.v1.AuthService",           "pulseboard.v1.UserService",
       "pulseboard.v1.IngestService",         "pulseboard.v1.QueryService",
       "pulseboard.v1.LiveService",           "pulseboard.v1.StorageService",
-      "grpc.health.v1.Health",               "grpc.reflection.v1.ServerReflection",
-      "grpc.reflection.v1alpha.ServerReflection",
+      "pulseboard.v1.TransferService",       "grpc.health.v1.Health",
+      "grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection",
   };
   return names;
 }
@@ -56,6 +56,8 @@ absl::StatusOr<std::unique_ptr<Node>> Node::Start(const ServerConfig& config, co
   PB_RETURN_IF_ERROR(node->OpenIdentity(admin_password_file));
   node->intake_ = std::make_unique<Intake>(*node->store_, clock, config.intake);
   node->query_ = std::make_unique<QueryEngine>(*node->store_, clock, config.query);
+  node->importer_ = std::make_unique<Importer>(*node->intake_, clock, config.transfer);
+  node->exporter_ = std::make_unique<Exporter>(*node->store_, *node->query_, config.transfer);
   PB_RETURN_IF_ERROR(node->Listen());
   node->AddSelfMetrics();
   node->StartTickers();
@@ -105,6 +107,7 @@ absl::Status Node::Listen() {
   services.push_back(MakeUserService(*authenticator_, *accounts_));
   services.push_back(MakeIngestService(*authenticator_, *intake_, streams_));
   services.push_back(MakeQueryService(*authenticator_, *query_, streams_));
+  services.push_back(MakeTransferService(*authenticator_, *importer_, *exporter_, streams_));
   services.push_back(MakeLiveService(*authenticator_, *hub_, streams_));
   services.push_back(MakeStorageService(*authenticator_, *tenants_, *store_, streams_));
   services.push_back(MakeHealthService(*serving_, streams_));
@@ -155,6 +158,7 @@ void Node::Close(std::chrono::milliseconds limit) {
     streams_.WaitUntilEmpty(limit);
     server_->Shutdown(std::min(limit, kShortCalls));
   }
+  if (importer_ != nullptr) importer_->Stop();
   if (query_ != nullptr) query_->Stop();
   if (hub_ != nullptr) hub_->Close();
   CloseStore();

@@ -15,6 +15,8 @@
 #include "server/rpc/authenticator.h"
 #include "server/rpc/serving_state.h"
 #include "server/rpc/stream_registry.h"
+#include "server/transfer/export_cursor.h"
+#include "server/transfer/importer.h"
 
 namespace pulseboard {
 
@@ -66,6 +68,8 @@ class Node {
   std::unique_ptr<Accounts> accounts_;
   std::unique_ptr<Intake> intake_;
   std::unique_ptr<QueryEngine> query_;
+  std::unique_ptr<Importer> importer_;
+  std::unique_ptr<Exporter> exporter_;
   std::unique_ptr<Authenticator> authenticator_;
   StreamRegistry streams_;
   std::unique_ptr<ServingState> serving_;

@@ -127,6 +127,10 @@ class Intake {
 
   // A long-lived stream of column batches of one producer.
   std::unique_ptr<IntakeStream> OpenStream(TenantId tenant);
+  // Highest committed sequence of a producer; 0 when unknown.
+  int64_t ProducerPosition(TenantId tenant, std::string_view producer_id) const {
+    return store_.ProducerPosition(tenant, producer_id);
+  }
 
   const IntakeOptions& options() const { return options_; }
   IntakeStats Stats() const;
@@ -181,6 +185,8 @@ class IntakeStream {
   // Judges and queues the samples of the batch Begin took. INGEST_BACKLOG_FULL: nothing happened, call again later with
   // the same batch; other errors end the stream. With an error `done` will not run.
   absl::Status Submit(const StreamBatch& batch, PushDone done);
+  // Refused samples described per batch from now on; kMaxDetailedRefusals by default.
+  void SetMaxDetailedRefusals(size_t most) { max_detailed_refusals_ = most; }
   // Highest committed sequence of the producer. REQUIRES: Begin succeeded once.
   int64_t ProducerPosition() const;
 
@@ -211,6 +217,7 @@ class IntakeStream {
   std::string producer_id_;
   std::optional<AckMode> ack_mode_;  // of the first batch
   int64_t last_sequence_ = 0;
+  size_t max_detailed_refusals_ = kMaxDetailedRefusals;
   std::vector<SeriesId> dense_;                    // by ref, for small refs
   std::unordered_map<uint32_t, SeriesId> sparse_;  // for large ones
   std::unordered_map<uint32_t, Unresolved> unresolved_;

@@ -184,7 +184,7 @@ absl::Status IntakeStream::Submit(const StreamBatch& batch, PushDone done) {
   append.series.reserve(batch.refs.size());
   append.times.reserve(batch.refs.size());
   append.values.reserve(batch.refs.size());
-  Refusals refusals;
+  Refusals refusals(max_detailed_refusals_);
   for (size_t i = 0; i < batch.refs.size(); ++i) {
     const auto index = static_cast<int64_t>(i);
     int64_t time = 0;

@@ -34,12 +34,16 @@ struct SampleRefusal {
 // A value. Not thread-safe.
 class Refusals {
  public:
+  Refusals() = default;
+  // `max_detailed`: how many are described.
+  explicit Refusals(size_t max_detailed) : max_detailed_(max_detailed) {}
+
   // `make_message` is only called while detail is still kept: refusing a million samples costs no million strings.
   template <typename MakeMessage>
   void Add(int64_t sample_index, RefusalReason reason, MakeMessage&& make_message) {
     ++counts_[static_cast<size_t>(reason)];
     ++total_;
-    if (detailed_.size() < kMaxDetailedRefusals) detailed_.push_back({sample_index, reason, make_message()});
+    if (detailed_.size() < max_detailed_) detailed_.push_back({sample_index, reason, make_message()});
   }
 
   const std::vector<SampleRefusal>& detailed() const { return detailed_; }
@@ -50,6 +54,7 @@ class Refusals {
   std::vector<SampleRefusal> detailed_;
   std::array<int64_t, kRefusalReasonCount> counts_{};
   int64_t total_ = 0;
+  size_t max_detailed_ = kMaxDetailedRefusals;
 };
 
 }  // namespace pulseboard

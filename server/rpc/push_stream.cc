@@ -11,13 +11,6 @@
 #include "server/rpc/data_wire.h"
 
 namespace pulseboard {
-namespace {
-
-constexpr int64_t kFirstRetryMs = 5;
-constexpr int32_t kMaxRetryDoublings = 5;  // up to 160 ms
-
-}  // namespace
-
 PushStreamReactor* PushStreamReactor::Start(grpc::CallbackServerContext* context, const Authenticator& authenticator,
                                             Intake& intake, StreamRegistry& streams, StreamTicker& ticker) {
   auto self =
@@ -78,7 +71,7 @@ void PushStreamReactor::TakeBatch() {
     if (!greeted_) GreetLocked();
     ++unacked_;
   }
-  retries_ = 0;
+  retry_.Reset();
   SubmitBatch();
 }
 
@@ -108,13 +101,9 @@ void PushStreamReactor::SubmitBatch() {
 }
 
 void PushStreamReactor::RetryLater() {
-  const int64_t wait_ms = kFirstRetryMs << std::min(retries_++, kMaxRetryDoublings);
-  // A new one each time: this may run inside the last one's function. Weak: the alarm is ours and must not keep us.
-  retry_alarm_ = std::make_unique<grpc::Alarm>();
-  retry_alarm_->Set(std::chrono::system_clock::now() + std::chrono::milliseconds(wait_ms),
-                    [weak = weak_from_this()](bool /*fired*/) {
-                      if (const auto self = weak.lock()) self->SubmitBatch();
-                    });
+  retry_.Set([weak = weak_from_this()] {
+    if (const auto self = weak.lock()) self->SubmitBatch();
+  });
 }
 
 void PushStreamReactor::OnReceipt(const absl::StatusOr<PushReceipt>& receipt) {

@@ -1,7 +1,6 @@
 // PushStreamReactor: one IngestService.PushStream call.
 #pragma once
 
-#include <grpcpp/alarm.h>
 #include <grpcpp/grpcpp.h>
 
 #include <array>
@@ -12,6 +11,7 @@
 #include "common/base/mutex.h"
 #include "pulseboard/v1/ingest.pb.h"
 #include "server/ingest/intake.h"
+#include "server/rpc/retry_alarm.h"
 #include "server/rpc/stream_guard.h"
 #include "server/rpc/stream_registry.h"
 
@@ -76,8 +76,7 @@ class PushStreamReactor final : public grpc::ServerBidiReactor<grpc::ByteBuffer,
   grpc::ByteBuffer received_;
   v1::PushStreamRequest request_;  // parsed into again and again: its columns keep their memory
   StreamBatch batch_;              // views of it
-  int32_t retries_ = 0;
-  std::unique_ptr<grpc::Alarm> retry_alarm_;
+  RetryAlarm retry_;
 
   Mutex mu_;
   bool reading_ PB_GUARDED_BY(mu_) = false;

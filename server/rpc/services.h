@@ -12,7 +12,9 @@ namespace pulseboard {
 
 class Accounts;
 class Authenticator;
+class Exporter;
 class Hub;
+class Importer;
 class Intake;
 class QueryEngine;
 class Store;
@@ -27,6 +29,8 @@ std::unique_ptr<grpc::Service> MakeQueryService(const Authenticator& authenticat
                                                 StreamRegistry& streams);
 std::unique_ptr<grpc::Service> MakeStorageService(const Authenticator& authenticator, const TenantRegistry& tenants,
                                                   Store& store, StreamRegistry& streams);
+std::unique_ptr<grpc::Service> MakeTransferService(const Authenticator& authenticator, Importer& importer,
+                                                   const Exporter& exporter, StreamRegistry& streams);
 std::unique_ptr<grpc::Service> MakeLiveService(const Authenticator& authenticator, Hub& hub, StreamRegistry& streams);
 
 }  // namespace pulseboard

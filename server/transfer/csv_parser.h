@@ -53,6 +53,7 @@ class CsvParser final : public TextParser {
   void Parse(const TextRecord& record, ImportBatch* batch) override;
   void Skip(const TextRecord& record) override;
   void End(int64_t line, ImportBatch* batch) override;
+  bool ready() const override { return has_header_; }
   const absl::Status& status() const override { return status_; }
   void SetDefaultTime(int64_t /*time_unix_nanos*/) override {}  // records carry theirs
   char separator() const override { return separator_; }

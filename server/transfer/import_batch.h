@@ -114,6 +114,7 @@ struct ImportBatch {
   int64_t begin_offset = 0;
   int64_t end_offset = 0;  // after its last record; the batch's sequence
   std::string text;        // from begin_offset to end_offset
+  bool begun = false;      // its series are bound: see IntakeStream::Begin
 
   size_t size() const { return refs.size(); }
   void Add(uint32_t ref, int64_t time, double value) {
@@ -144,6 +145,7 @@ struct ImportBatch {
     refusals.Clear();
     dropped_exemplars = 0;
     text.clear();
+    begun = false;
   }
 };
 
@@ -157,6 +159,8 @@ class TextParser {
   virtual void Skip(const TextRecord& record) = 0;
   // The text is over. `line`: the number of its last line.
   virtual void End(int64_t line, ImportBatch* batch) = 0;
+  // Whether records can be understood: false as long as a header is to come.
+  virtual bool ready() const = 0;
   // Not OK once the text has turned out to be of no use at all: INVALID_ARGUMENT/BAD_FIELD.
   virtual const absl::Status& status() const = 0;
   // The time of samples that carry none.

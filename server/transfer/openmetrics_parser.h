@@ -24,6 +24,7 @@ class OpenMetricsParser final : public TextParser {
   void Parse(const TextRecord& record, ImportBatch* batch) override;
   void Skip(const TextRecord& record) override;
   void End(int64_t line, ImportBatch* batch) override;
+  bool ready() const override { return true; }
   const absl::Status& status() const override { return status_; }
   void SetDefaultTime(int64_t time_unix_nanos) override { default_time_ = time_unix_nanos; }
   char separator() const override { return 0; }

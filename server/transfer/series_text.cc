@@ -201,8 +201,10 @@ void AppendEscaped(std::string_view text, std::string* out) {
   }
 }
 
-void AppendSeriesText(const SeriesKey& key, std::string* out) {
-  const bool plain = IsOpenMetricsName(key.metric);
+void AppendOpenMetricsName(std::string_view name, std::string* out) { AppendName(name, IsOpenMetricsName(name), out); }
+
+void AppendSeriesText(const SeriesKey& key, bool quote_names, std::string* out) {
+  const bool plain = !quote_names || IsOpenMetricsName(key.metric);
   if (plain) out->append(key.metric);
   if (plain && key.labels.empty()) return;
   out->push_back('{');
@@ -210,7 +212,7 @@ void AppendSeriesText(const SeriesKey& key, std::string* out) {
   bool first = plain;
   for (const Label& label : key.labels) {
     if (!std::exchange(first, false)) out->push_back(',');
-    AppendName(label.name, IsPlainName(label.name, /*colon=*/false), out);
+    AppendName(label.name, !quote_names || IsPlainName(label.name, /*colon=*/false), out);
     out->append("=\"");
     AppendEscaped(label.value, out);
     out->push_back('"');

@@ -43,8 +43,10 @@ bool CheckSpelling(const SeriesSpelling& spelling, int32_t max_labels, size_t co
 
 // True when the name may stand unquoted in OpenMetrics.
 bool IsOpenMetricsName(std::string_view name);
-// As ParseSeriesText reads it back; names that OpenMetrics does not allow are quoted.
-void AppendSeriesText(const SeriesKey& key, std::string* out);
+// As ParseSeriesText reads it back. `quote_names`: those that OpenMetrics does not allow, as it wants it.
+void AppendSeriesText(const SeriesKey& key, bool quote_names, std::string* out);
+// A name that may stand unquoted as it is, another in quotes.
+void AppendOpenMetricsName(std::string_view name, std::string* out);
 // `\`, `"` and line breaks escaped.
 void AppendEscaped(std::string_view text, std::string* out);
 

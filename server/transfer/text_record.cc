@@ -164,7 +164,7 @@ bool RecordSplitter::Next(TextRecord* record) {
       return true;
     }
   }
-  if (buffer_.size() - at_ <= options_.max_bytes) return false;
+  if (buffer_.size() - at_ <= std::max(options_.max_bytes, kReceiptTextBytes)) return false;
   discarding_ = true;
   discarded_from_ = offset();
   discarded_ = buffer_.substr(at_, kReceiptTextBytes);

@@ -1,0 +1,162 @@
+// PooledStreamReactor: a server-streamed answer that is read on the query engine's pool.
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <utility>
+
+#include "common/base/errors.h"
+#include "common/base/mutex.h"
+#include "common/wire/status.h"
+#include "server/query/query_engine.h"
+#include "server/rpc/stream_guard.h"
+#include "server/rpc/stream_registry.h"
+
+namespace pulseboard {
+
+// Reads the messages of a piece on the pool, writes them one by one, and only then reads the next piece: a slow reader
+// holds one piece. Thread-safe; owns itself until OnDone.
+template <typename Response>
+class PooledStreamReactor : public grpc::ServerWriteReactor<Response>,
+                            public Drainable,
+                            public TickingStream,
+                            public std::enable_shared_from_this<PooledStreamReactor<Response>> {
+ public:
+  void Drain(const absl::Status& status, bool hard) override {
+    if (hard) guard_.Cancel();
+    End(status);
+  }
+  void Tick() override {
+    guard_.CancelIfStuck();
+    if (const absl::Status session = guard_.CheckSession(); !session.ok()) End(session);
+    // A reader that takes nothing keeps a view and a place: its time runs out as well.
+    if (const absl::Status alive = CheckAlive(); !alive.ok()) End(alive);
+  }
+  void OnWriteDone(bool ok) override {
+    MutexLock lock(&mu_);
+    write_in_flight_ = false;
+    messages_.pop_front();
+    if (!ok) {
+      EndLocked(absl::CancelledError("the reader is gone"));
+    } else {
+      AdvanceLocked();
+    }
+  }
+  void OnCancel() override { End(absl::CancelledError("the reader cancelled")); }
+  void OnDone() override {
+    guard_.Forget();
+    if (ticket_ != nullptr) {
+      ticker_.Remove(ticker_id_);
+      streams_.Remove(registry_id_);
+      MutexLock lock(&mu_);
+      // A view that waited for a slow reader is let go of on the pool.
+      if (!reading_) reading_ = ticket_->Run([self = this->shared_from_this()] { self->ReleaseView(); });
+    }
+    const auto keep = std::move(self_);  // last line: may destroy *this
+  }
+
+ protected:
+  // The arguments outlive the call.
+  PooledStreamReactor(grpc::CallbackServerContext* context, const Authenticator& authenticator, QueryEngine& engine,
+                      StreamRegistry& streams, StreamTicker& ticker)
+      : engine_(engine), streams_(streams), ticker_(ticker), guard_(authenticator, context, Right::kRead) {}
+
+  // On the pool: the messages of the next piece; `last` when there are no more after it.
+  virtual absl::Status ReadMessages(std::deque<Response>* out, bool* last) = 0;
+  // On the pool, after the last ReadMessages.
+  virtual void ReleaseView() = 0;
+  // Not OK once the call's time is up.
+  virtual absl::Status CheckAlive() const = 0;
+
+  // To be called once, right after construction: keeps the reactor alive and begins to read, or ends the call.
+  // `admit` checks the request.
+  template <typename Admit>
+  void Begin(Admit&& admit) {
+    self_ = this->shared_from_this();
+    absl::Status status = admit();
+    if (status.ok()) status = TakeTicket();
+    if (!status.ok()) End(status);
+  }
+  std::shared_ptr<const Cancellation> cancellation() const { return cancellation_; }
+  QueryEngine& engine() const { return engine_; }
+
+ private:
+  static absl::Status ShuttingDown() {
+    return MakeError(ErrorReason::kShuttingDown, "the server is shutting down; ask again");
+  }
+  absl::Status TakeTicket() {
+    PB_ASSIGN_OR_RETURN(ticket_, engine_.Admit());
+    ticker_id_ = ticker_.Add(this->weak_from_this());
+    registry_id_ = streams_.Add(this->weak_from_this());
+    MutexLock lock(&mu_);
+    RequestPieceLocked();
+    return absl::OkStatus();
+  }
+  void RequestPieceLocked() PB_REQUIRES(mu_) {
+    if (finished_ || reading_) return;
+    reading_ = ticket_->Run([self = this->shared_from_this()] { self->ReadPiece(); });
+    if (!reading_) EndLocked(ShuttingDown());
+  }
+  void ReadPiece() {
+    std::deque<Response> messages;
+    bool last = false;
+    const absl::Status status = ReadMessages(&messages, &last);
+    bool over = false;
+    {
+      MutexLock lock(&mu_);
+      reading_ = false;
+      if (!status.ok()) {
+        EndLocked(status);
+      } else if (!finished_) {
+        messages_ = std::move(messages);
+        last_piece_read_ = last;
+        AdvanceLocked();
+      }
+      over = finished_ || last_piece_read_;
+    }
+    if (over) ReleaseView();  // here, not on an RPC thread
+  }
+  void AdvanceLocked() PB_REQUIRES(mu_) {
+    if (finished_ || write_in_flight_ || reading_) return;
+    if (!messages_.empty()) {
+      write_in_flight_ = true;
+      this->StartWrite(&messages_.front());
+    } else if (last_piece_read_) {
+      EndLocked(absl::OkStatus());
+    } else {
+      RequestPieceLocked();
+    }
+  }
+  void End(const absl::Status& status) {
+    MutexLock lock(&mu_);
+    EndLocked(status);
+  }
+  void EndLocked(const absl::Status& status) PB_REQUIRES(mu_) {
+    if (std::exchange(finished_, true)) return;
+    cancellation_->Cancel();
+    guard_.NoteFinished();
+    this->Finish(ToGrpcStatus(status));
+  }
+
+  QueryEngine& engine_;
+  StreamRegistry& streams_;
+  StreamTicker& ticker_;
+  StreamGuard guard_;
+  const std::shared_ptr<Cancellation> cancellation_ = std::make_shared<Cancellation>();
+  std::shared_ptr<QueryEngine::Ticket> ticket_;  // null when the call was refused
+  uint64_t registry_id_ = 0;
+  uint64_t ticker_id_ = 0;
+  std::shared_ptr<PooledStreamReactor> self_;
+
+  Mutex mu_;
+  bool finished_ PB_GUARDED_BY(mu_) = false;
+  bool reading_ PB_GUARDED_BY(mu_) = false;
+  bool write_in_flight_ PB_GUARDED_BY(mu_) = false;
+  bool last_piece_read_ PB_GUARDED_BY(mu_) = false;
+  std::deque<Response> messages_ PB_GUARDED_BY(mu_);  // of the current piece; the front one is in flight
+};
+
+}  // namespace pulseboard
