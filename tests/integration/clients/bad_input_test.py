@@ -66,6 +66,9 @@ class BadInputTest(h.ServerTestCase):
     def test_push_stream(self):
         self.check_all(bad_requests.push_stream_rows())
 
+    def test_transfers(self):
+        self.check_all(bad_requests.transfer_rows())
+
     def test_selectors(self):
         self.check_all(bad_requests.selector_rows())
         self.check_all(bad_requests.cardinality_rows())

@@ -172,6 +172,79 @@ def push_stream_rows():
     ]
 
 
+def transfer_rows():
+    pb = h.transfer_pb2
+    text = "time,metric,value\n"
+
+    def imported(case, field, *messages):
+        return Row("Import", case, list(messages), "INVALID_ARGUMENT", "BAD_FIELD", field)
+
+    def spec(case, field, body=text, **fields):
+        producer = fields.pop("producer_id", f"rows {case}")
+        return imported(case, field, *h.import_text(body, producer, **fields))
+
+    def csv(case, field, **fields):
+        return spec(f"csv: {case}", field, csv=pb.CsvOptions(**fields))
+
+    def chunk(offset, data=b"1,m,1\n"):
+        return pb.ImportRequest(chunk=pb.ImportChunk(offset=offset, data=data))
+
+    def exported(case, field, start=(h.now_nanos() // 10**9 - 10, 0), end=None, **fields):
+        request = pb.ExportRequest(**{"selector": "kept.value", "format": pb.TEXT_FORMAT_CSV, **fields})
+        for name, value in (("start_time", start), ("end_time", end)):
+            if value is not None:
+                getattr(request, name).seconds, getattr(request, name).nanos = value
+        return Row("Export", case, request, "INVALID_ARGUMENT", "BAD_FIELD", field)
+
+    good = h.import_text(text, "rows")
+    bad_time = h.import_text(text, "rows")
+    bad_time[0].spec.default_time.seconds = -1
+    return [
+        imported("nothing", "spec"),
+        imported("empty message", "spec", pb.ImportRequest()),
+        imported("chunk first", "spec", good[1]),
+        imported("spec twice", "spec", good[0], good[0]),
+        imported("message of no kind", "message", good[0], pb.ImportRequest()),
+        imported("chunk out of order", "chunk.offset", *good, chunk(5)),
+        imported("negative offset", "chunk.offset", good[0], chunk(-1)),
+        imported("first chunk in the middle", "chunk.offset", good[0], chunk(7)),
+        imported("empty chunk", "chunk.data", *good, chunk(len(text), b"")),
+        imported("context after a chunk", "context", *good, pb.ImportRequest(context=pb.ImportContext(data=b"x"))),
+        imported("bad default time", "default_time", *bad_time),
+        spec("no producer", "producer_id", producer_id=""),
+        spec("long producer", "producer_id", producer_id="x" * 121),
+        spec("no format", "format", format=0),
+        spec("unknown format", "format", format=99),
+        spec("negative max_refused_lines", "max_refused_lines", max_refused_lines=-1),
+        spec("no header", "csv.header", body="\n"),
+        spec("quote of the header not closed", "csv.header", body="\"time"),
+        csv("unknown layout", "csv.layout", layout=9),
+        csv("unknown time", "csv.time", time=-1),
+        csv("long separator", "csv.separator", separator=",,"),
+        csv("odd separator", "csv.separator", separator="|"),
+        csv("pattern missing", "csv.time_pattern", time=pb.CSV_TIME_PATTERN),
+        csv("pattern too many", "csv.time_pattern", time_pattern="%Y"),
+        csv("unknown zone", "csv.time_zone", time_zone="Mars/Olympus"),
+        csv("zone as path", "csv.time_zone", time_zone="../../../etc/passwd"),
+        csv("no such time column", "csv.time_column", time_column="when"),
+        csv("no such value column", "csv.value_column", value_column="reading"),
+        csv("no such column", "csv.columns", columns=[pb.CsvColumn(name="nope", ignored=True)]),
+        csv("column without meaning", "csv.columns[0].meaning", columns=[pb.CsvColumn(name="value")]),
+        csv("column twice", "csv.columns[1].name", columns=[pb.CsvColumn(name="value", ignored=True)] * 2),
+        csv("10,001 columns", "csv.columns", columns=[pb.CsvColumn(name=str(i), ignored=True) for i in range(10001)]),
+        exported("no format", "format", format=0),
+        exported("format only for import", "format", format=pb.TEXT_FORMAT_PROMETHEUS),
+        exported("unknown format", "format", format=-7),
+        exported("odd separator", "csv.separator", csv=pb.CsvOptions(separator="|")),
+        exported("time by pattern", "csv.time", csv=pb.CsvOptions(time=pb.CSV_TIME_PATTERN)),
+        exported("unknown layout", "csv.layout", csv=pb.CsvOptions(layout=7)),
+        exported("no start", "start_time", start=None),
+        exported("ends before it starts", "end_time", end=(1, 0)),
+        exported("start in year 9999", "start_time", start=(253402300799, 0)),
+        exported("negative nanos", "start_time", start=(1, -1)),
+    ]
+
+
 def refused_samples():
     """(case, sample, reason) for Push."""
     def at(seconds, nanos=0):
@@ -245,6 +318,10 @@ BAD_SELECTORS = (
 def with_selector(method, selector):
     if method == "Subscribe":
         return h.live_pb2.SubscribeRequest(queries=[h.live_pb2.LiveQuery(selector=selector)])
+    if method == "Export":
+        request = h.transfer_pb2.ExportRequest(selector=selector, format=h.transfer_pb2.TEXT_FORMAT_CSV)
+        request.start_time.FromSeconds(h.now_nanos() // 10**9 - 10)
+        return request
     request = h.METHODS[method].request(selector=selector, **({"label": "host"} if method == "ListLabelValues" else {}))
     if method == "QueryRange":
         request.start_time.FromSeconds(h.now_nanos() // 10**9 - 10)
@@ -252,12 +329,13 @@ def with_selector(method, selector):
 
 
 def selector_rows():
-    methods = ("ListMetrics", "ListSeries", "ListLabelValues", "GetCardinality", "QueryLatest", "QueryRange", "Subscribe")
+    methods = ("ListMetrics", "ListSeries", "ListLabelValues", "GetCardinality", "QueryLatest", "QueryRange", "Subscribe",
+               "Export")
     rows = [Row(method, case, with_selector(method, selector), "INVALID_ARGUMENT", "BAD_SELECTOR")
             for method in methods for case, selector in BAD_SELECTORS]
     # Where a selector is required, none is as wrong as a bad one.
     return rows + [Row(method, "empty selector", with_selector(method, ""), "INVALID_ARGUMENT", "BAD_SELECTOR")
-                   for method in ("QueryLatest", "QueryRange", "Subscribe")]
+                   for method in ("QueryLatest", "QueryRange", "Subscribe", "Export")]
 
 
 def cardinality_rows():

@@ -51,11 +51,12 @@ from grpc.reflection.v1alpha import reflection_pb2 as reflection_v1alpha  # noqa
 from grpc.reflection.v1alpha import reflection_pb2_grpc as reflection_v1alpha_grpc  # noqa: E402,F401
 from pulseboard.v1 import auth_pb2, auth_pb2_grpc, ingest_pb2, ingest_pb2_grpc, live_pb2, live_pb2_grpc  # noqa: E402,F401
 from pulseboard.v1 import query_pb2, query_pb2_grpc, types_pb2, user_pb2, user_pb2_grpc  # noqa: E402,F401
-from pulseboard.v1 import storage_pb2, storage_pb2_grpc  # noqa: E402,F401
+from pulseboard.v1 import storage_pb2, storage_pb2_grpc, transfer_pb2, transfer_pb2_grpc  # noqa: E402,F401
 
 SERVICES = {name: pb.DESCRIPTOR.services_by_name[name] for name, pb in (
     ("AuthService", auth_pb2), ("UserService", user_pb2), ("IngestService", ingest_pb2),
-    ("QueryService", query_pb2), ("LiveService", live_pb2), ("StorageService", storage_pb2))}
+    ("QueryService", query_pb2), ("LiveService", live_pb2), ("StorageService", storage_pb2),
+    ("TransferService", transfer_pb2))}
 
 
 class Method:
@@ -259,6 +260,15 @@ def sample(metric="test.value", value=1.0, seconds_ago=0.0, **labels):
     built = ingest_pb2.Sample(metric=metric, value=value, labels=labels)
     built.time.FromNanoseconds(now_nanos() - int(seconds_ago * 1e9))
     return built
+
+
+def import_text(text, producer, **spec):
+    """The messages of an import of a text."""
+    data = text if isinstance(text, bytes) else text.encode()
+    spec = {"format": transfer_pb2.TEXT_FORMAT_CSV, **spec}
+    request = transfer_pb2.ImportRequest
+    return [request(spec=transfer_pb2.ImportSpec(producer_id=producer, **spec)),
+            request(chunk=transfer_pb2.ImportChunk(offset=0, data=data))]
 
 
 def batch(sequence, values, metric="stream.value", producer="python", ref=1, base=None, labels=()):

@@ -19,6 +19,7 @@ ALLOWED = {
     "ListLabelValues": READERS, "GetCardinality": READERS, "QueryLatest": READERS, "QueryRange": READERS, "Subscribe": READERS,
     "GetStorageStatus": {ADMIN}, "CreateBackup": {ADMIN}, "ListBackups": {ADMIN}, "PruneBackups": {ADMIN},
     "VerifyBackup": {ADMIN}, "VerifyStore": {ADMIN}, "DeleteSamples": {ADMIN},
+    "Import": PUSHERS, "Export": READERS,
 }
 WITHOUT_ACCOUNT = {"Login", "RefreshSession", "RegisterUser"}
 PASSWORD = "correct horse battery"
@@ -89,6 +90,12 @@ class RolesTest(h.ServerTestCase):
             return subscribe
         if method == "QueryRange":
             return query_range
+        if method == "Import":
+            return h.import_text("time,metric,value\n", f"role-{role}")
+        if method == "Export":
+            request = h.transfer_pb2.ExportRequest(selector=selector, format=h.transfer_pb2.TEXT_FORMAT_CSV)
+            request.start_time.FromNanoseconds(h.now_nanos() - 10**9)
+            return request
         if method == "PushStream":
             return [h.batch(1, [1.0], producer=f"role-{role}")]
         return h.METHODS[method].request(**fields.get(method, dict)())
