@@ -1,4 +1,5 @@
-// pulseboardd: serve, agent, user, cardinality, backup, restore, verify, delete, storage, wal, config, version.
+// pulseboardd: serve, agent, user, cardinality, backup, restore, verify, delete, storage, import, export, wal, config,
+// version.
 #include <absl/synchronization/mutex.h>
 #include <CLI/CLI.hpp>
 
@@ -16,6 +17,7 @@
 #include "server/app/serve.h"
 #include "server/app/storage_command.h"
 #include "server/app/storage_flags.h"
+#include "server/app/transfer_command.h"
 #include "server/app/user_command.h"
 #include "server/app/wal_command.h"
 
@@ -202,6 +204,8 @@ int Run(int argc, char** argv) {
   const CLI::App* cardinality = AddCardinality(&app, &cardinality_options);
   WalFlags wal_flags;
   const CLI::App* wal = AddWal(&app, &wal_flags);
+  TransferCommandOptions transfer_options;
+  AddTransferCommands(&app, &transfer_options);
   const CLI::App* version = app.add_subcommand("version", "Prints the version");
 
   CLI11_PARSE(app, argc, argv);
@@ -215,6 +219,7 @@ int Run(int argc, char** argv) {
   if (StorageCommandGiven(app)) return RunStorageCommand(storage_options);
   if (cardinality->parsed()) return RunCardinalityCommand(cardinality_options);
   if (wal->parsed()) return RunWal(wal_flags);
+  if (TransferCommandGiven(app)) return RunTransferCommand(transfer_options);
   if (config->parsed()) return RunConfig(config_flags, sample);
   if (version->parsed()) std::printf("pulseboardd %s\n", PULSEBOARD_VERSION);
   return 0;

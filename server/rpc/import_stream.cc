@@ -99,8 +99,8 @@ absl::StatusOr<bool> ImportReactor::SubmitBatch() {
     MutexLock lock(&mu_);
     ++uncommitted_;
   }
-  const absl::Status status = session_->Submit(
-      batch_, [self = shared_from_this(), batch = batch_](const absl::StatusOr<PushReceipt>& receipt) {
+  const absl::Status status =
+      session_->Submit(batch_, [self = shared_from_this(), batch = batch_](const absl::StatusOr<PushReceipt>& receipt) {
         self->OnReceipt(receipt, batch);
       });
   if (status.ok()) {
@@ -158,7 +158,8 @@ absl::Status ImportReactor::TakeMessage(grpc::ByteBuffer* message) {
                     "a pulseboard.v1.ImportRequest, its strings in UTF-8,");
   }
   if (request_.has_spec() != (session_ == nullptr)) {
-    return BadField("spec", session_ == nullptr ? "nothing" : "a second one", "a spec as the first message, and only there,");
+    return BadField("spec", session_ == nullptr ? "nothing" : "a second one",
+                    "a spec as the first message, and only there,");
   }
   switch (request_.message_case()) {
     case v1::ImportRequest::kSpec:

@@ -37,7 +37,8 @@ std::string_view Trimmed(std::string_view name) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<CsvParser>> CsvParser::Make(CsvReadOptions options, ParserLimits limits) {
-  if (options.separator != 0 && std::find(kSeparators.begin(), kSeparators.end(), options.separator) == kSeparators.end()) {
+  if (options.separator != 0 &&
+      std::find(kSeparators.begin(), kSeparators.end(), options.separator) == kSeparators.end()) {
     return BadField("csv.separator", std::string_view(&options.separator, 1), "a comma, a semicolon or a tab");
   }
   if (options.columns.size() > kMaxCsvColumns) {
@@ -75,7 +76,8 @@ void CsvParser::ReadHeader(const TextRecord& record, ImportBatch* batch) {
   trouble.refusals.set_room(1);
   columns_.clear();
   if (record.fault != TextRecord::Fault::kNone || !SplitFields(record, &trouble)) {
-    status_ = BadField("csv.header", record.text, "a header record with its quotes closed, not longer than transfer.max_line,");
+    status_ = BadField("csv.header", record.text,
+                       "a header record with its quotes closed, not longer than transfer.max_line,");
     return;
   }
   const std::vector<Field> names = fields_;  // views into the record and into unquoted_, both left alone meanwhile
@@ -84,7 +86,8 @@ void CsvParser::ReadHeader(const TextRecord& record, ImportBatch* batch) {
 
 absl::Status CsvParser::AssignColumns(const TextRecord& record, const std::vector<Field>& names, ImportBatch* batch) {
   if (names.size() > kMaxCsvColumns) {
-    return BadField("csv.header", std::to_string(names.size()) + " columns", "at most " + std::to_string(kMaxCsvColumns));
+    return BadField("csv.header", std::to_string(names.size()) + " columns",
+                    "at most " + std::to_string(kMaxCsvColumns));
   }
   columns_.resize(names.size());
   for (size_t i = 0; i < names.size(); ++i) columns_[i].name = Trimmed(names[i].text);
@@ -112,7 +115,8 @@ absl::Status CsvParser::AssignRoles(const std::vector<Field>& names) {
   wide_ = options_.layout == CsvLayout::kWide;
   if (options_.layout == CsvLayout::kUnspecified) {
     wide_ = value_at_ == names.size() || (has_metric_ && metric_at_ == names.size());
-    const bool said_long = !options_.value_column.empty() || !options_.metric_column.empty() || !options_.metric.empty();
+    const bool said_long =
+        !options_.value_column.empty() || !options_.metric_column.empty() || !options_.metric.empty();
     if (said_long) wide_ = false;
   }
   if (!options_.time_column.empty()) {

@@ -46,7 +46,8 @@ void CsvParser::Parse(const TextRecord& record, ImportBatch* batch) {
                   [] { return std::string("the record is longer than transfer.max_line allows"); });
   } else if (record.fault == TextRecord::Fault::kUnclosedQuote) {
     batch->Refuse(record, 0, LineReason::kBadQuoting, [] {
-      return std::string("a quote is not closed before the end of the text or within transfer.max_line; its line is left out");
+      return std::string(
+          "a quote is not closed before the end of the text or within transfer.max_line; its line is left out");
     });
   } else if (record.text.empty()) {
     return;
@@ -119,8 +120,10 @@ void CsvParser::RefuseTime(const TextRecord& record, const Field& field, ImportB
 
 void CsvParser::RefuseFieldCount(const TextRecord& record, size_t count, ImportBatch* batch) const {
   batch->Refuse(record, 0, LineReason::kBadFieldCount, [&] {
-    const std::string got = count > columns_.size() ? "more than " + std::to_string(columns_.size()) : std::to_string(count);
-    return "the record has " + got + " fields; " + std::to_string(columns_.size()) + ", as the header, would be accepted";
+    const std::string got =
+        count > columns_.size() ? "more than " + std::to_string(columns_.size()) : std::to_string(count);
+    return "the record has " + got + " fields; " + std::to_string(columns_.size()) +
+           ", as the header, would be accepted";
   });
 }
 
@@ -234,8 +237,12 @@ void CsvParser::AddWideValue(const TextRecord& record, size_t column, const Fiel
   if (const std::optional<double> value = ParseValue(text)) return batch->Add(meaning.ref, time, *value);
   batch->refusals.Add(LineReason::kBadValue, [&] {
     const absl::Status bad = BadField("value", field.text, "a decimal number, NaN, +Inf, -Inf or nothing");
-    return LineRefusal{record.line, static_cast<int64_t>(field.column), LineReason::kBadValue, StatusMessage(bad),
-                       std::string(record.text.substr(0, kReceiptTextBytes)), meaning.name};
+    return LineRefusal{record.line,
+                       static_cast<int64_t>(field.column),
+                       LineReason::kBadValue,
+                       StatusMessage(bad),
+                       std::string(record.text.substr(0, kReceiptTextBytes)),
+                       meaning.name};
   });
 }
 

@@ -67,8 +67,8 @@ class CsvParser final : public TextParser {
   enum class Role { kTime, kMetric, kValue, kLabel, kSeries, kIgnored, kRefused };
   struct Column {
     Role role = Role::kIgnored;
-    std::string name;  // the header; kLabel: of the label
-    uint32_t ref = 0;  // kSeries
+    std::string name;                              // the header; kLabel: of the label
+    uint32_t ref = 0;                              // kSeries
     LineReason reason = LineReason::kUnspecified;  // kRefused
   };
 
@@ -106,12 +106,12 @@ class CsvParser final : public TextParser {
   std::vector<Column> columns_;
   size_t time_at_ = 0;
   size_t value_at_ = 0;
-  size_t metric_at_ = 0;            // with has_metric_
+  size_t metric_at_ = 0;  // with has_metric_
   bool has_metric_ = false;
-  std::vector<size_t> key_at_;      // columns that make the series
+  std::vector<size_t> key_at_;  // columns that make the series
   SeriesCache cache_;
   std::shared_ptr<const std::vector<std::string>> series_names_;  // wide
-  bool header_told_ = false;  // its series and refusals were handed out
+  bool header_told_ = false;                                      // its series and refusals were handed out
   ImportBatch header_batch_;  // of a header that was skipped or given: goes out with the first record
 
   // Of the record in work.

@@ -33,10 +33,10 @@ absl::Status CheckExportAlive(const Clock& clock, const QueryContext& context, c
   }
   if (clock.MonotonicNanos() < context.deadline_monotonic_nanos) return absl::OkStatus();
   const std::string limit = std::to_string(options.max_export_duration_ns / kNanosPerMilli);
-  return MakeError(ErrorReason::kQueryTooBroad,
-                   "the export was not done within its deadline (at most " + limit +
-                       " ms, transfer.max_export_duration)",
-                   {{"limitMs", limit}, {"setting", "transfer.max_export_duration"}});
+  return MakeError(
+      ErrorReason::kQueryTooBroad,
+      "the export was not done within its deadline (at most " + limit + " ms, transfer.max_export_duration)",
+      {{"limitMs", limit}, {"setting", "transfer.max_export_duration"}});
 }
 
 absl::Status CheckSeriesCount(std::string_view selector, size_t count, int64_t limit, std::string_view setting) {
@@ -59,8 +59,11 @@ absl::StatusOr<std::unique_ptr<ExportCursor>> ExportCursor::Open(Store& store, c
   PB_ASSIGN_OR_RETURN(const Selector selector, Selector::Parse(spec.selector));
   const std::vector<SeriesId> ids = store.SelectSeries(context.tenant, selector);
   const bool wide = spec.format == TextFormat::kCsv && spec.layout == CsvLayout::kWide;
-  PB_RETURN_IF_ERROR(CheckSeriesCount(spec.selector, ids.size(), options.max_export_series, "transfer.max_export_series"));
-  if (wide) PB_RETURN_IF_ERROR(CheckSeriesCount(spec.selector, ids.size(), options.max_wide_series, "transfer.max_wide_series"));
+  PB_RETURN_IF_ERROR(
+      CheckSeriesCount(spec.selector, ids.size(), options.max_export_series, "transfer.max_export_series"));
+  if (wide)
+    PB_RETURN_IF_ERROR(
+        CheckSeriesCount(spec.selector, ids.size(), options.max_wide_series, "transfer.max_wide_series"));
   const TimeRange readable =
       ReadableRange(spec.range, engine.clock().NowUnixNanos(), engine.options().raw_retention_ns);
   Source source{store, engine.clock(), context, spec, options, readable, {}};
@@ -120,7 +123,8 @@ void ExportCursor::AppendCsvTime(int64_t time_unix_nanos, std::string* out) cons
 }
 
 void AppendCsvField(std::string_view text, char separator, std::string* out) {
-  const bool plain = text.find(separator) == std::string_view::npos && text.find_first_of("\"\r\n") == std::string_view::npos;
+  const bool plain =
+      text.find(separator) == std::string_view::npos && text.find_first_of("\"\r\n") == std::string_view::npos;
   if (plain) {
     out->append(text);
     return;

@@ -103,8 +103,7 @@ void CsvLongExport::AppendSample(int64_t time_unix_nanos, double value, std::str
 }
 
 OpenMetricsExport::OpenMetricsExport(Source source) : SeriesBySeriesExport(std::move(source)) {
-  std::sort(source_.series.begin(), source_.series.end(),
-            [](const auto& a, const auto& b) { return a->key < b->key; });
+  std::sort(source_.series.begin(), source_.series.end(), [](const auto& a, const auto& b) { return a->key < b->key; });
 }
 
 bool OpenMetricsExport::HasMetric(std::string_view name) const {

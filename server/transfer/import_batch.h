@@ -134,8 +134,12 @@ struct ImportBatch {
   template <typename MakeMessage>
   void Refuse(const TextRecord& record, size_t column, LineReason reason, MakeMessage&& make_message) {
     refusals.Add(reason, [&] {
-      return LineRefusal{record.line, static_cast<int64_t>(column), reason, make_message(),
-                         std::string(record.text.substr(0, kReceiptTextBytes)), ""};
+      return LineRefusal{record.line,
+                         static_cast<int64_t>(column),
+                         reason,
+                         make_message(),
+                         std::string(record.text.substr(0, kReceiptTextBytes)),
+                         ""};
     });
   }
   void Clear() {
@@ -172,9 +176,9 @@ class TextParser {
 };
 
 struct ParserLimits {
-  int32_t max_labels = 64;                  // per series
-  int64_t max_series = 1'000'000;           // different spellings of series
-  int64_t max_series_bytes = 256 << 20;     // their text in memory
+  int32_t max_labels = 64;               // per series
+  int64_t max_series = 1'000'000;        // different spellings of series
+  int64_t max_series_bytes = 256 << 20;  // their text in memory
 };
 
 }  // namespace pulseboard

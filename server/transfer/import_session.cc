@@ -46,8 +46,7 @@ StreamBatch ToStreamBatch(const ImportBatch& batch, std::string_view producer_id
 absl::StatusOr<std::unique_ptr<ImportSession>> ImportSession::Make(Intake& intake, const Clock& clock, TenantId tenant,
                                                                    ImportSpec spec, const TransferOptions& options,
                                                                    std::shared_ptr<void> lease) {
-  std::unique_ptr<ImportSession> session(
-      new ImportSession(intake, clock, tenant, spec, options, std::move(lease)));
+  std::unique_ptr<ImportSession> session(new ImportSession(intake, clock, tenant, spec, options, std::move(lease)));
   PB_RETURN_IF_ERROR(session->MakeParser(spec, options));
   session->resume_offset_ = intake.ProducerPosition(tenant, session->producer_id_);
   return session;
@@ -96,7 +95,8 @@ absl::Status ImportSession::AddContext(std::string_view bytes) {
   context_bytes_ += static_cast<int64_t>(bytes.size());
   if (text_began_) return BadField("context", "after a chunk", "context before the first chunk");
   if (context_bytes_ > kMaxContextBytes) {
-    return BadField("context", std::to_string(context_bytes_) + " bytes", "at most " + std::to_string(kMaxContextBytes));
+    return BadField("context", std::to_string(context_bytes_) + " bytes",
+                    "at most " + std::to_string(kMaxContextBytes));
   }
   context_splitter_->Append(bytes);
   TextRecord record;
@@ -112,7 +112,8 @@ absl::Status ImportSession::BeginText(int64_t offset, int64_t line) {
   context_splitter_ = nullptr;
   PB_RETURN_IF_ERROR(parser_->status());
   if (offset != 0 && offset != resume_offset_) {
-    return BadField("chunk.offset", std::to_string(offset), "0 or " + std::to_string(resume_offset_) + " (resume_offset)");
+    return BadField("chunk.offset", std::to_string(offset),
+                    "0 or " + std::to_string(resume_offset_) + " (resume_offset)");
   }
   if (offset != 0 && !parser_->ready()) {
     return BadField("context", "", "the header record as context of a text that does not begin at 0");

@@ -41,9 +41,10 @@ void ImportTally::Add(const PushReceipt& receipt, ImportBatch* batch) {
 void ImportTally::AddIntakeRefusals(const PushReceipt& receipt, const ImportBatch& batch) {
   for (const SampleRefusal& refusal : receipt.refusals.detailed()) {
     if (room_ <= 0) return;
-    const auto after = std::upper_bound(
-        batch.records.begin(), batch.records.end(), refusal.sample_index,
-        [](int64_t index, const ImportBatch::Record& record) { return index < static_cast<int64_t>(record.first_sample); });
+    const auto after = std::upper_bound(batch.records.begin(), batch.records.end(), refusal.sample_index,
+                                        [](int64_t index, const ImportBatch::Record& record) {
+                                          return index < static_cast<int64_t>(record.first_sample);
+                                        });
     if (after == batch.records.begin()) continue;
     const ImportBatch::Record& record = *(after - 1);
     LineRefusal line;

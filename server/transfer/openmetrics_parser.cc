@@ -154,7 +154,8 @@ void OpenMetricsParser::TakeMetadata(const TextRecord& record, std::string_view 
   const size_t name_at = at;
   if (quoted) {
     const size_t close = record.text.find('"', at + 1);
-    if (close == std::string_view::npos) return refuse({at + 1, LineReason::kBadSyntax, "the name's quote is not closed"});
+    if (close == std::string_view::npos)
+      return refuse({at + 1, LineReason::kBadSyntax, "the name's quote is not closed"});
     name.metric = record.text.substr(at + 1, close - at - 1);
     at = close + 1;
   } else if (!ParseSeriesText(record.text, {}, &at, &name, &error) || !name.labels.empty()) {
@@ -209,8 +210,8 @@ bool OpenMetricsParser::SetMetadata(std::string_view keyword, std::string_view t
   return true;
 }
 
-const SeriesCache::Entry* OpenMetricsParser::FindSeries(std::string_view text, size_t column,
-                                                        const TextRecord& record, ImportBatch* batch) {
+const SeriesCache::Entry* OpenMetricsParser::FindSeries(std::string_view text, size_t column, const TextRecord& record,
+                                                        ImportBatch* batch) {
   const auto ends = [this](std::string_view rest) {
     if (rest.empty() || !(rest.front() == ' ' || (prometheus_ && rest.front() == '\t'))) return false;
     if (!prometheus_) return true;
@@ -229,7 +230,8 @@ const SeriesCache::Entry* OpenMetricsParser::Define(std::string_view text, std::
   TextError error;
   size_t at = 0;
   FamilyMember member;
-  bool good = ParseSeriesText(text, rules_, &at, &series, &error) && CheckSpelling(series, limits_.max_labels, 1, &error);
+  bool good =
+      ParseSeriesText(text, rules_, &at, &series, &error) && CheckSpelling(series, limits_.max_labels, 1, &error);
   if (good) {
     std::optional<FamilyMember> found = FindMember(family_, series, prometheus_, &error);
     if (!found) {  // a family without metadata
@@ -252,8 +254,8 @@ const SeriesCache::Entry* OpenMetricsParser::Define(std::string_view text, std::
     });
     return nullptr;
   }
-  batch->series.push_back({entry->ref, std::move(series.metric), std::move(series.labels), member.kind, family_.unit,
-                           family_.help});
+  batch->series.push_back(
+      {entry->ref, std::move(series.metric), std::move(series.labels), member.kind, family_.unit, family_.help});
   return entry;
 }
 
@@ -269,14 +271,15 @@ void OpenMetricsParser::ParseSample(const TextRecord& record, ImportBatch* batch
   double value = 0;
   int64_t time = default_time_;
   bool exemplar = false;
-  const bool spaced = line.Space() || line.Fail(LineReason::kBadSyntax, line.at, text.substr(line.at, 1), "a space", &error);
+  const bool spaced =
+      line.Space() || line.Fail(LineReason::kBadSyntax, line.at, text.substr(line.at, 1), "a space", &error);
   const char* at = text.data() + line.at;
   const char* const end = text.data() + text.size();
   bool good = spaced;
   if (good) {
     good = ParseValueAt(&at, end, &value) && (at == end || *at == ' ' || (prometheus_ && *at == '\t'));
-    const bool fits = (series->flags & kOne) != 0 ? value == 1
-                      : (series->flags & kZeroOrOne) == 0 || value == 0 || value == 1;
+    const bool fits =
+        (series->flags & kOne) != 0 ? value == 1 : (series->flags & kZeroOrOne) == 0 || value == 0 || value == 1;
     if (!good) {
       const size_t start = line.at;
       line.Fail(LineReason::kBadValue, start, line.Token(), "a decimal number, NaN, +Inf or -Inf", &error);
@@ -319,7 +322,8 @@ bool OpenMetricsParser::ReadTime(Reading* line, int64_t* time, TextError* error)
       prometheus_ && !whole ? std::nullopt : ParseDecimalTime(token, prometheus_ ? 6 : 9);
   if (!parsed) {
     return line->Fail(LineReason::kBadTime, start, token,
-                      prometheus_ ? "whole Unix milliseconds, 1970 to 2262," : "decimal Unix seconds, 1970 to 2262,", error);
+                      prometheus_ ? "whole Unix milliseconds, 1970 to 2262," : "decimal Unix seconds, 1970 to 2262,",
+                      error);
   }
   *time = *parsed;
   return true;
@@ -330,7 +334,8 @@ bool OpenMetricsParser::ReadExemplar(Reading* line, uint32_t rules, TextError* e
   const size_t start = line->at;
   const std::string_view rest = line->text.substr(start);
   if (prometheus_ || !rest.starts_with("# ")) {
-    return line->Fail(LineReason::kBadSyntax, start, rest.substr(0, 1), "a time, an exemplar or the end of the line", error);
+    return line->Fail(LineReason::kBadSyntax, start, rest.substr(0, 1), "a time, an exemplar or the end of the line",
+                      error);
   }
   if ((rules & kMayHaveExemplar) == 0) {
     return line->Fail(LineReason::kBadMetadata, start, "#", "exemplars only for counters and buckets", error);
@@ -351,7 +356,8 @@ bool OpenMetricsParser::ReadExemplar(Reading* line, uint32_t rules, TextError* e
   line->Space();
   int64_t unused = 0;
   if (!ReadTime(line, &unused, error)) return false;
-  return line->AtEnd() || line->Fail(LineReason::kBadSyntax, line->at, line->text.substr(line->at, 1), "the end of the line", error);
+  return line->AtEnd() ||
+         line->Fail(LineReason::kBadSyntax, line->at, line->text.substr(line->at, 1), "the end of the line", error);
 }
 
 }  // namespace pulseboard

@@ -54,7 +54,7 @@ class SeriesCache {
 
   const int64_t max_series_;
   const int64_t max_bytes_;
-  std::vector<Entry> entries_;  // the first is a sentinel
+  std::vector<Entry> entries_;   // the first is a sentinel
   std::vector<uint32_t> slots_;  // by hash, open addressing; 0 empty
   std::deque<std::unique_ptr<char[]>> blocks_;
   size_t block_left_ = 0;

@@ -110,7 +110,8 @@ void AppendInteger(int64_t value, std::string* out) {
 // `value` with exactly `digits` digits.
 void AppendPadded(int64_t value, int digits, std::string* out) {
   std::array<char, 20> buffer;
-  for (int i = digits; i > 0; --i, value /= 10) buffer[static_cast<size_t>(i - 1)] = static_cast<char>('0' + value % 10);
+  for (int i = digits; i > 0; --i, value /= 10)
+    buffer[static_cast<size_t>(i - 1)] = static_cast<char>('0' + value % 10);
   out->append(buffer.data(), static_cast<size_t>(digits));
 }
 

@@ -19,10 +19,10 @@ struct TextRecord {
     kUnclosedQuote,  // `text` is the first line of it; the next record begins after that line
   };
 
-  std::string_view text;   // without its line end; valid until the next Append
-  int64_t line = 0;        // number of its (first) line
-  int64_t offset = 0;      // of its first byte in the whole text
-  int64_t end_offset = 0;  // after its line end
+  std::string_view text;    // without its line end; valid until the next Append
+  int64_t line = 0;         // number of its (first) line
+  int64_t offset = 0;       // of its first byte in the whole text
+  int64_t end_offset = 0;   // after its line end
   bool has_quotes = false;  // a field begins with a quote; only where quotes are looked at
   Fault fault = Fault::kNone;
 };
@@ -49,7 +49,7 @@ class RecordSplitter {
   // The next whole record; false when there is none yet.
   bool Next(TextRecord* record);
 
-  int64_t line() const { return line_; }      // number of the line that comes next
+  int64_t line() const { return line_; }                                // number of the line that comes next
   int64_t offset() const { return base_ + static_cast<int64_t>(at_); }  // where the next record begins
   // Bytes from `offset` (of a record whose views are valid) to the record that comes next.
   std::string_view Since(int64_t offset) const;
@@ -72,10 +72,10 @@ class RecordSplitter {
   const SplitterOptions options_;
   char separator_ = 0;
   std::string buffer_;
-  int64_t base_ = 0;   // place of buffer_[0] in the text
+  int64_t base_ = 0;  // place of buffer_[0] in the text
   int64_t line_ = 1;
-  size_t at_ = 0;      // where the next record begins
-  size_t scan_ = 0;    // up to where it was looked at
+  size_t at_ = 0;              // where the next record begins
+  size_t scan_ = 0;            // up to where it was looked at
   size_t newline_ = kNowhere;  // the first line break from `scan_` on, when known
   size_t no_newline_before_ = 0;
   bool in_quotes_ = false;
@@ -84,7 +84,7 @@ class RecordSplitter {
   bool mark_checked_ = false;
   bool discarding_ = false;  // inside a record that is too long
   int64_t discarded_from_ = 0;
-  std::string discarded_;    // its start
+  std::string discarded_;  // its start
 };
 
 }  // namespace pulseboard

@@ -12,13 +12,13 @@
 namespace pulseboard {
 
 struct TransferOptions {
-  int32_t threads = 2;                             // transfer.threads: threads that parse imports
-  int32_t max_imports = 16;                        // transfer.max_imports: at once, beyond: TRANSFER_BUSY
-  int64_t busy_retry_ms = 500;                     // transfer.busy_retry: RetryInfo with TRANSFER_BUSY
-  int64_t max_line_bytes = 1 << 20;                // transfer.max_line: longest line or record of an import
-  int64_t max_series_text_bytes = 256 << 20;       // transfer.max_series_text: spellings one import keeps in memory
-  int64_t max_export_series = 1'000'000;           // transfer.max_export_series: per export, else QUERY_TOO_BROAD
-  int64_t max_wide_series = 1'000;                 // transfer.max_wide_series: the same for the wide form
+  int32_t threads = 2;                        // transfer.threads: threads that parse imports
+  int32_t max_imports = 16;                   // transfer.max_imports: at once, beyond: TRANSFER_BUSY
+  int64_t busy_retry_ms = 500;                // transfer.busy_retry: RetryInfo with TRANSFER_BUSY
+  int64_t max_line_bytes = 1 << 20;           // transfer.max_line: longest line or record of an import
+  int64_t max_series_text_bytes = 256 << 20;  // transfer.max_series_text: spellings one import keeps in memory
+  int64_t max_export_series = 1'000'000;      // transfer.max_export_series: per export, else QUERY_TOO_BROAD
+  int64_t max_wide_series = 1'000;            // transfer.max_wide_series: the same for the wide form
   int64_t max_export_duration_ns = 3'600 * kNanosPerSecond;  // transfer.max_export_duration: longest life of an export
 };
 

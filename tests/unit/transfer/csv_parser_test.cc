@@ -9,11 +9,11 @@
 namespace pulseboard {
 namespace {
 
-using testing::ParseText;
-using testing::Parsed;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using testing::Parsed;
+using testing::ParseText;
 
 constexpr SplitterOptions kSplitting{.quotes = true, .strip_return = true, .max_bytes = 1'000};
 
@@ -43,7 +43,8 @@ TEST(CsvLong, ReadsSamplesWithTheirLabels) {
 TEST(CsvLong, ReadsDialects) {
   const std::vector<std::string> expected = {"cpu{host=\"a\"} 1 1000000000", "cpu{host=\"b\\nc\"} 2 2000000000"};
   for (const std::string_view text :
-       {"time,metric,value,host\n1,cpu,1,a\n2,cpu,2,\"b\nc\"\n", "time;metric;value;host\r\n1;cpu;1;a\r\n2;cpu;2;\"b\nc\"",
+       {"time,metric,value,host\n1,cpu,1,a\n2,cpu,2,\"b\nc\"\n",
+        "time;metric;value;host\r\n1;cpu;1;a\r\n2;cpu;2;\"b\nc\"",
         "\xef\xbb\xbftime\tmetric\tvalue\thost\n1\tcpu\t1\ta\n2\tcpu\t2\t\"b\nc\"\n",
         "\"time\",\"metric\",\"value\",\"host\"\n\"1\",\"cpu\",\"1\",\"a\"\n\"2\",\"cpu\",\"2\",\"b\nc\"\n",
         "value,host,metric,time\n1,a,cpu, 1 \n 2 ,\"b\nc\",cpu,2\n"}) {
@@ -79,11 +80,16 @@ TEST(CsvLong, RefusesWrongRecordsByReasonAndColumn) {
     LineReason reason;
     int64_t column;
   } rows[] = {
-      {"x,m,1,a", LineReason::kBadTime, 1},       {"-5,m,1,a", LineReason::kBadTime, 1},
-      {"1,m,1.5.5,a", LineReason::kBadValue, 5},  {"1,m,\"x\",a", LineReason::kBadValue, 5},
-      {"1,m,1", LineReason::kBadFieldCount, 0},   {"1,m,1,a,b", LineReason::kBadFieldCount, 0},
-      {"1,1m,1,a", LineReason::kBadMetric, 3},    {"1,,1,a", LineReason::kBadMetric, 3},
-      {"1,m,1,\xff", LineReason::kBadLabels, 3},  {"1,m,1,\"a\"b", LineReason::kBadQuoting, 10},
+      {"x,m,1,a", LineReason::kBadTime, 1},
+      {"-5,m,1,a", LineReason::kBadTime, 1},
+      {"1,m,1.5.5,a", LineReason::kBadValue, 5},
+      {"1,m,\"x\",a", LineReason::kBadValue, 5},
+      {"1,m,1", LineReason::kBadFieldCount, 0},
+      {"1,m,1,a,b", LineReason::kBadFieldCount, 0},
+      {"1,1m,1,a", LineReason::kBadMetric, 3},
+      {"1,,1,a", LineReason::kBadMetric, 3},
+      {"1,m,1,\xff", LineReason::kBadLabels, 3},
+      {"1,m,1,\"a\"b", LineReason::kBadQuoting, 10},
       {"1,m,1," + std::string(1'100, 'a'), LineReason::kLineTooLong, 0},
       {"2023-02-29T00:00:00Z,m,1,a", LineReason::kBadTime, 1},
   };
@@ -208,9 +214,9 @@ TEST(CsvTime, ReadsEveryFormatExactly) {
 
 TEST(CsvTime, RefusesWhatIsNoTime) {
   for (const std::string_view text :
-       {"2025-13-01T00:00:00Z", "2025-00-01", "2025-01-32", "2025-01-01T24:00:00Z", "2025-01-01T00:60:00Z", "2025-01-01T00:00:61Z",
-        "2025-01-01T00:00:00.Z", "2025-01-01T00:00:00X", "2025-01-01T00:00:00+25:00", "2025-01-01T", "1969-12-31T23:59:59Z",
-        "2262-04-12T00:00:00Z", "9999-01-01", "2025-1-1", "", "now"}) {
+       {"2025-13-01T00:00:00Z", "2025-00-01", "2025-01-32", "2025-01-01T24:00:00Z", "2025-01-01T00:60:00Z",
+        "2025-01-01T00:00:61Z", "2025-01-01T00:00:00.Z", "2025-01-01T00:00:00X", "2025-01-01T00:00:00+25:00",
+        "2025-01-01T", "1969-12-31T23:59:59Z", "2262-04-12T00:00:00Z", "9999-01-01", "2025-1-1", "", "now"}) {
     EXPECT_EQ(ReadTime(text), std::nullopt) << text;
   }
   EXPECT_EQ(ReadTime("infinite-future", CsvTime::kPattern, "%Y"), std::nullopt);

@@ -8,8 +8,8 @@
 namespace pulseboard {
 namespace {
 
-using testing::ParseText;
 using testing::Parsed;
+using testing::ParseText;
 using Dialect = OpenMetricsParser::Dialect;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -67,7 +67,8 @@ TEST(OpenMetrics, ReadsEveryTypeAsItsComponentSeries) {
       "# EOF\n");
   EXPECT_THAT(parsed.refused, IsEmpty());
   ASSERT_EQ(parsed.samples.size(), 17U);
-  EXPECT_EQ(parsed.samples[0], "acme_http_router_request_seconds{path=\"/api/v1\",quantile=\"0.5\"} 0.25" + std::string(kNow));
+  EXPECT_EQ(parsed.samples[0],
+            "acme_http_router_request_seconds{path=\"/api/v1\",quantile=\"0.5\"} 0.25" + std::string(kNow));
   EXPECT_EQ(parsed.samples[7], "foo_bucket{le=\"+Inf\"} 17 1520879607789000000");
   EXPECT_EQ(parsed.series.at("process_cpu_seconds_total").kind, MetricKind::kCounter);
   EXPECT_EQ(parsed.series.at("process_cpu_seconds_total").unit, "seconds");
@@ -80,7 +81,8 @@ TEST(OpenMetrics, ReadsEveryTypeAsItsComponentSeries) {
 }
 
 TEST(OpenMetrics, ReadsTheSameWhateverThePieces) {
-  const std::string text = "# TYPE a counter\na_total{x=\"1\"} 1 1\na_total{x=\"2\"} 2 1\na_total{x=\"1\"} 3 2\nbad line\n# EOF\n";
+  const std::string text =
+      "# TYPE a counter\na_total{x=\"1\"} 1 1\na_total{x=\"2\"} 2 1\na_total{x=\"1\"} 3 2\nbad line\n# EOF\n";
   const Parsed whole = ParseOpenMetrics(text);
   EXPECT_EQ(whole.refused.size(), 1U);
   for (const size_t piece : {1, 2, 3, 5, 11}) {
@@ -202,11 +204,9 @@ TEST(OpenMetrics, NoticesThatTheEndIsMissingOrNotTheEnd) {
 
 TEST(OpenMetrics, BoundsSeriesAndLabels) {
   OpenMetricsParser parser(Dialect::kOpenMetrics, {.max_labels = 2, .max_series = 2});
-  const Parsed parsed =
-      ParseText(parser, "a 1\nb 2\nc 3\na 4\na{x=\"1\",y=\"2\",z=\"3\"} 5\n# EOF\n", {});
+  const Parsed parsed = ParseText(parser, "a 1\nb 2\nc 3\na 4\na{x=\"1\",y=\"2\",z=\"3\"} 5\n# EOF\n", {});
   EXPECT_EQ(parsed.samples.size(), 3U);
-  EXPECT_EQ(parsed.counts,
-            (std::map<LineReason, int64_t>{{LineReason::kSeriesLimit, 1}, {LineReason::kBadLabels, 1}}));
+  EXPECT_EQ(parsed.counts, (std::map<LineReason, int64_t>{{LineReason::kSeriesLimit, 1}, {LineReason::kBadLabels, 1}}));
 }
 
 TEST(Prometheus, IsTakenWithItsLiberties) {
@@ -237,9 +237,8 @@ TEST(Prometheus, IsTakenWithItsLiberties) {
 
 TEST(Prometheus, RefusesSecondsAndRubbish) {
   const Parsed parsed = ParsePrometheus("a 1 1.5\na 1 2 3\na b\na\n# TYPE a b\n");
-  EXPECT_EQ(parsed.counts, (std::map<LineReason, int64_t>{{LineReason::kBadTime, 1},
-                                                         {LineReason::kBadValue, 1},
-                                                         {LineReason::kBadSyntax, 3}}));
+  EXPECT_EQ(parsed.counts, (std::map<LineReason, int64_t>{
+                               {LineReason::kBadTime, 1}, {LineReason::kBadValue, 1}, {LineReason::kBadSyntax, 3}}));
   EXPECT_THAT(parsed.samples, IsEmpty());
 }
 

@@ -51,9 +51,10 @@ std::vector<Row> SplitAnyhow(std::string_view text, SplitterOptions options) {
 constexpr SplitterOptions kCsv{.quotes = true, .strip_return = true, .max_bytes = 100};
 
 TEST(RecordSplitter, CutsLinesAndTellsWhereTheyStand) {
-  EXPECT_EQ(SplitAnyhow("a\nbc\n\nd", {}),
-            (std::vector<Row>{{"a", 1, 0, 2, Fault::kNone}, {"bc", 2, 2, 5, Fault::kNone}, {"", 3, 5, 6, Fault::kNone},
-                              {"d", 4, 6, 7, Fault::kNone}}));
+  EXPECT_EQ(SplitAnyhow("a\nbc\n\nd", {}), (std::vector<Row>{{"a", 1, 0, 2, Fault::kNone},
+                                                             {"bc", 2, 2, 5, Fault::kNone},
+                                                             {"", 3, 5, 6, Fault::kNone},
+                                                             {"d", 4, 6, 7, Fault::kNone}}));
   EXPECT_EQ(SplitAnyhow("", {}), std::vector<Row>{});
 }
 
@@ -87,9 +88,9 @@ TEST(RecordSplitter, LosesOnlyTheLineOfAQuoteThatIsNeverClosed) {
   EXPECT_EQ(rows[1], (Row{"line10", 2, 5, 12, Fault::kNone}));
   EXPECT_EQ(rows[30].line, 31);
 
-  EXPECT_EQ(SplitAnyhow("a\n\"b\nc", kCsv), (std::vector<Row>{{"a", 1, 0, 2, Fault::kNone},
-                                                              {"\"b", 2, 2, 5, Fault::kUnclosedQuote},
-                                                              {"c", 3, 5, 6, Fault::kNone}}));
+  EXPECT_EQ(SplitAnyhow("a\n\"b\nc", kCsv),
+            (std::vector<Row>{
+                {"a", 1, 0, 2, Fault::kNone}, {"\"b", 2, 2, 5, Fault::kUnclosedQuote}, {"c", 3, 5, 6, Fault::kNone}}));
   EXPECT_EQ(SplitAnyhow("\"b", kCsv), (std::vector<Row>{{"\"b", 1, 0, 2, Fault::kUnclosedQuote}}));
 }
 
