@@ -106,6 +106,7 @@ class TextImport {
         MutexLock lock(&mu_);
         answers_over_ = false;
         summary_.reset();
+        if (!resumed_at_) resumed_at_ = response.started().resume_offset();
       }
       std::thread reader([&] { ReadAnswers(stream.get()); });
       const bool sent = Send(stream.get(), response.started().resume_offset());
@@ -215,6 +216,7 @@ class TextImport {
   v1::ImportSummary Total() {
     MutexLock lock(&mu_);
     AddCounts(earlier_, summary_->mutable_totals());
+    summary_->set_skipped_byte_count(*resumed_at_);  // not what this very call got committed before a break
     return *summary_;
   }
 
@@ -231,6 +233,7 @@ class TextImport {
   int64_t answered_ PB_GUARDED_BY(mu_) = 0;
   int64_t seen_answers_ PB_GUARDED_BY(mu_) = 0;
   int64_t committed_ PB_GUARDED_BY(mu_) = 0;
+  std::optional<int64_t> resumed_at_ PB_GUARDED_BY(mu_);  // of the first connection
   v1::ImportProgress progress_ PB_GUARDED_BY(mu_);  // of this connection
   v1::ImportProgress earlier_ PB_GUARDED_BY(mu_);   // of those that broke
   std::optional<v1::ImportSummary> summary_ PB_GUARDED_BY(mu_);

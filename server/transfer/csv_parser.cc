@@ -27,6 +27,7 @@ void CsvParser::Skip(const TextRecord& record) {
 }
 
 void CsvParser::Parse(const TextRecord& record, ImportBatch* batch) {
+  if (!status_.ok()) return;
   if (!has_header_) {
     if (record.text.empty()) return;
     header_batch_.refusals.set_room(batch->refusals.room());

@@ -1,4 +1,4 @@
-// DataServer: the ingest, query and live services on a real socket, over a real store and real sessions.
+// DataServer: the ingest, query, live and transfer services on a real socket, over a real store and real sessions.
 #pragma once
 
 #include <grpcpp/grpcpp.h>
@@ -13,6 +13,7 @@
 #include "pulseboard/v1/ingest.grpc.pb.h"
 #include "pulseboard/v1/live.grpc.pb.h"
 #include "pulseboard/v1/query.grpc.pb.h"
+#include "pulseboard/v1/transfer.grpc.pb.h"
 #include "server/ingest/intake.h"
 #include "server/live/hub.h"
 #include "server/query/query_engine.h"
@@ -20,6 +21,8 @@
 #include "server/rpc/grpc_server.h"
 #include "server/rpc/services.h"
 #include "server/rpc/stream_registry.h"
+#include "server/transfer/export_cursor.h"
+#include "server/transfer/importer.h"
 #include "tests/support/grpc_test.h"
 #include "tests/support/identity_world.h"
 #include "tests/support/test_store.h"
@@ -30,6 +33,7 @@ struct DataServerOptions {
   HubOptions hub;
   IntakeOptions intake{.default_ack_mode = AckMode::kBuffered};  // the page cache is durable enough for a test
   QueryOptions query;
+  TransferOptions transfer = {};
 };
 
 class DataServer {
@@ -43,9 +47,12 @@ class DataServer {
     hub_.Attach(seen);
     intake_ = std::make_unique<Intake>(seen, SystemClock(), options.intake);
     engine_ = std::make_unique<QueryEngine>(seen, SystemClock(), options.query);
+    importer_ = std::make_unique<Importer>(*intake_, SystemClock(), options.transfer);
+    exporter_ = std::make_unique<Exporter>(seen, *engine_, options.transfer);
     std::vector<std::unique_ptr<grpc::Service>> services;
     services.push_back(MakeIngestService(authenticator_, *intake_, streams_));
     services.push_back(MakeQueryService(authenticator_, *engine_, streams_));
+    services.push_back(MakeTransferService(authenticator_, *importer_, *exporter_, streams_));
     services.push_back(MakeLiveService(authenticator_, hub_, streams_));
     GrpcServerOptions server_options;
     server_options.listen = "127.0.0.1:0";
@@ -60,6 +67,7 @@ class DataServer {
     streams_.DrainAll(/*hard=*/limit.count() == 0);
     server_->Shutdown(limit);
     hub_.Close();
+    importer_->Stop();
     engine_->Stop();
   }
 
@@ -92,11 +100,14 @@ class DataServer {
   std::unique_ptr<v1::QueryService::Stub> query() const { return v1::QueryService::NewStub(channel_); }
   std::unique_ptr<v1::LiveService::Stub> live() const { return v1::LiveService::NewStub(channel_); }
 
+  std::unique_ptr<v1::TransferService::Stub> transfer() const { return v1::TransferService::NewStub(channel_); }
+
   TestStore& store() { return store_; }
   Store* front() { return front_.get(); }
   Hub& hub() { return hub_; }
   Intake& intake() { return *intake_; }
   QueryEngine& engine() { return *engine_; }
+  Importer& importer() { return *importer_; }
   StreamRegistry& streams() { return streams_; }
   IdentityWorld& identity() { return identity_; }
 
@@ -109,6 +120,8 @@ class DataServer {
   std::unique_ptr<Store> front_;
   std::unique_ptr<Intake> intake_;
   std::unique_ptr<QueryEngine> engine_;
+  std::unique_ptr<Importer> importer_;
+  std::unique_ptr<Exporter> exporter_;
   std::unique_ptr<GrpcServer> server_;
   std::string admin_;
   UserPtr user_;

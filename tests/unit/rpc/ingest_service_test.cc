@@ -7,8 +7,8 @@
 
 #include "common/base/errors.h"
 #include "tests/support/eventually.h"
-#include "tests/support/forwarding_store.h"
 #include "tests/unit/rpc/data_server.h"
+#include "tests/unit/rpc/holding_store.h"
 
 namespace pulseboard {
 namespace {
@@ -16,7 +16,7 @@ namespace {
 using testing::DataServer;
 using testing::DataServerOptions;
 using testing::Eventually;
-using testing::ForwardingStore;
+using testing::HoldingStore;
 using testing::ReasonOf;
 
 using PushCall = grpc::ClientReaderWriter<v1::PushStreamRequest, v1::PushStreamResponse>;
@@ -298,59 +298,6 @@ TEST(PushStream, RefusesStrangersBeforeReading) {
   EXPECT_EQ(ReasonOf(ingest->PushStream(&bare)->Finish()), ErrorReason::kTokenInvalid);
   EXPECT_EQ(server.intake().Stats().open_streams, 0);
 }
-
-// Keeps what is appended until told to let it go.
-class HoldingStore final : public ForwardingStore {
- public:
-  using ForwardingStore::ForwardingStore;
-  absl::Status Append(AppendBatch batch, AppendDone done) override {
-    MutexLock lock(&mu_);
-    if (refuse_ > 0) {
-      --refuse_;
-      return MakeError(ErrorReason::kIngestBacklogFull, "full");
-    }
-    if (!holding_) return ForwardingStore::Append(std::move(batch), std::move(done));
-    held_.emplace_back(std::move(batch), std::move(done));
-    return absl::OkStatus();
-  }
-  void Hold() {
-    MutexLock lock(&mu_);
-    holding_ = true;
-  }
-  void RefuseNext(int count) {
-    MutexLock lock(&mu_);
-    refuse_ = count;
-  }
-  int refusals_left() const {
-    MutexLock lock(&mu_);
-    return refuse_;
-  }
-  size_t held() const {
-    MutexLock lock(&mu_);
-    return held_.size();
-  }
-  void Release() {
-    MutexLock lock(&mu_);
-    holding_ = false;
-    for (auto& [batch, done] : std::exchange(held_, {})) {
-      EXPECT_TRUE(ForwardingStore::Append(std::move(batch), std::move(done)).ok());
-    }
-  }
-  void Fail(const absl::Status& status) {
-    std::vector<std::pair<AppendBatch, AppendDone>> failed;
-    {
-      MutexLock lock(&mu_);
-      failed = std::exchange(held_, {});
-    }
-    for (auto& [batch, done] : failed) done(status);
-  }
-
- private:
-  mutable Mutex mu_;
-  bool holding_ PB_GUARDED_BY(mu_) = false;
-  int refuse_ PB_GUARDED_BY(mu_) = 0;
-  std::vector<std::pair<AppendBatch, AppendDone>> held_ PB_GUARDED_BY(mu_);
-};
 
 class HeldPushStream : public ::testing::Test {
  protected:
