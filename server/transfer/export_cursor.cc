@@ -64,8 +64,10 @@ absl::StatusOr<std::unique_ptr<ExportCursor>> ExportCursor::Open(Store& store, c
   if (wide)
     PB_RETURN_IF_ERROR(
         CheckSeriesCount(spec.selector, ids.size(), options.max_wide_series, "transfer.max_wide_series"));
-  const TimeRange readable =
-      ReadableRange(spec.range, engine.clock().NowUnixNanos(), engine.options().raw_retention_ns);
+  TimeRange readable = spec.range;
+  const int64_t oldest = engine.clock().NowUnixNanos() - engine.options().raw_retention_ns - kExportSlackNanos;
+  readable.start = std::max(readable.start, oldest);
+  readable.end = std::max(readable.start, readable.end);
   Source source{store, engine.clock(), context, spec, options, readable, {}};
   source.series.reserve(ids.size());
   for (const SeriesId id : ids) {

@@ -17,6 +17,10 @@ namespace pulseboard {
 // Bytes of one piece, about.
 inline constexpr size_t kExportPieceBytes = 256 << 10;
 
+// Samples can lie this far outside of what the clock and the retention say: clocks step, whole windows go late. Further
+// ahead of the clock next to nothing is expected.
+inline constexpr int64_t kExportSlackNanos = 2 * kNanosPerDay;
+
 // Thread-compatible. Holds a ReadView: do not keep longer than the call; store and clock must outlive it. Memory is
 // bounded by a day of one series, in the wide form by kWideSliceSamples, and by the list of the series.
 class ExportCursor {

@@ -7,7 +7,6 @@
 #include <string_view>
 #include <vector>
 
-#include "server/query/series_reader.h"
 #include "server/transfer/export_cursor.h"
 
 namespace pulseboard {
@@ -27,12 +26,15 @@ class SeriesBySeriesExport : public ExportCursor {
 
  private:
   absl::Status StartSeries();
+  // The next day of the open series.
+  absl::Status ReadPiece();
 
   bool head_written_ = false;
   size_t next_series_ = 0;
   size_t view_end_ = 0;  // series the view holds end here
   std::unique_ptr<ReadView> view_;
-  std::unique_ptr<SeriesReader> reader_;  // of the open series
+  bool series_open_ = false;
+  int64_t read_up_to_ = 0;  // of the open series
   bool series_begun_ = false;
   SampleColumns ready_;  // of the open series
   size_t ready_at_ = 0;

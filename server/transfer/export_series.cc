@@ -23,10 +23,21 @@ absl::Status SeriesBySeriesExport::StartSeries() {
     PB_ASSIGN_OR_RETURN(view_, OpenView(next_series_, count));
     view_end_ = next_series_ + count;
   }
-  reader_ = std::make_unique<SeriesReader>(*view_, source_.series[next_series_]->id, source_.readable, source_.readable,
-                                           /*max_points=*/0, source_.clock.NowUnixNanos() + kReadSlackNanos);
+  series_open_ = true;
+  read_up_to_ = source_.readable.start;
   series_begun_ = false;
   ready_.clear();
+  ready_at_ = 0;
+  return absl::OkStatus();
+}
+
+absl::Status SeriesBySeriesExport::ReadPiece() {
+  PB_RETURN_IF_ERROR(CheckAlive());
+  TimeRange piece{read_up_to_, source_.readable.end};
+  const bool sparse = piece.start > source_.clock.NowUnixNanos() + kExportSlackNanos;
+  if (!sparse && piece.end - piece.start > kNanosPerDay) piece.end = piece.start + kNanosPerDay;
+  PB_ASSIGN_OR_RETURN(ready_, view_->Read(source_.series[next_series_]->id, piece));
+  read_up_to_ = piece.end;
   ready_at_ = 0;
   return absl::OkStatus();
 }
@@ -37,7 +48,7 @@ absl::StatusOr<bool> SeriesBySeriesExport::Next(std::string* out) {
   const auto piece_done = [&] { summary_.byte_count += static_cast<int64_t>(out->size() - start); };
   if (!std::exchange(head_written_, true)) AppendHead(out);
   while (next_series_ < source_.series.size()) {
-    if (reader_ == nullptr) PB_RETURN_IF_ERROR(StartSeries());
+    if (!series_open_) PB_RETURN_IF_ERROR(StartSeries());
     if (ready_at_ < ready_.size() && !std::exchange(series_begun_, true)) {
       BeginSeries(*source_.series[next_series_], out);
       ++summary_.series_count;
@@ -50,14 +61,12 @@ absl::StatusOr<bool> SeriesBySeriesExport::Next(std::string* out) {
       piece_done();
       return true;
     }
-    if (reader_->done()) {
-      reader_ = nullptr;
+    if (read_up_to_ < source_.readable.end) {
+      PB_RETURN_IF_ERROR(ReadPiece());
+    } else {
+      series_open_ = false;
       ++next_series_;
-      continue;
     }
-    PB_RETURN_IF_ERROR(CheckAlive());
-    PB_ASSIGN_OR_RETURN(ready_, reader_->Next());
-    ready_at_ = 0;
   }
   AppendTail(out);
   piece_done();

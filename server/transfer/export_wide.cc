@@ -52,7 +52,7 @@ absl::Status CsvWideExport::ReadSlice() {
   while (slice_start_ < source_.readable.end) {
     const int64_t left = source_.readable.end - slice_start_;
     // Well ahead of the clock next to nothing is expected.
-    const int64_t length = slice_start_ > now + kReadSlackNanos ? left : std::min(left, slice_length_);
+    const int64_t length = slice_start_ > now + kExportSlackNanos ? left : std::min(left, slice_length_);
     const bool shortest = length <= kShortestSliceNanos;
     PB_ASSIGN_OR_RETURN(const int64_t samples, ReadAll(slice_start_ + length, shortest));
     if (samples > kWideSliceSamples && !shortest) {
