@@ -26,17 +26,16 @@ TimeRange PieceOf(const LineStep& step, int64_t from) {
 
 // First, last, smallest and greatest, in the order of their times, those within `piece`. How many samples that are.
 int64_t AppendCorners(const Rollup& rollup, TimeRange piece, SampleColumns* out) {
-  std::array<Sample, 4> corners = {{{rollup.first_time, rollup.first},
-                                    {rollup.min_time, rollup.min},
-                                    {rollup.max_time, rollup.max},
-                                    {rollup.last_time, rollup.last}}};
-  std::sort(corners.begin(), corners.end(),
-            [](const Sample& a, const Sample& b) { return a.time_unix_nanos < b.time_unix_nanos; });
+  // The first and the last enclose the other two.
+  const Sample min = {rollup.min_time, rollup.min}, max = {rollup.max_time, rollup.max};
+  const bool min_first = min.time_unix_nanos <= max.time_unix_nanos;
+  const std::array<Sample, 4> corners = {Sample{rollup.first_time, rollup.first}, min_first ? min : max,
+                                         min_first ? max : min, Sample{rollup.last_time, rollup.last}};
   int64_t distinct = 0;
   for (size_t i = 0; i < corners.size(); ++i) {
-    if (i > 0 && corners[i].time_unix_nanos == corners[i - 1].time_unix_nanos) continue;
-    ++distinct;
     const int64_t time = corners[i].time_unix_nanos;
+    if (i > 0 && time == corners[i - 1].time_unix_nanos) continue;
+    ++distinct;
     if (time >= piece.start && time < piece.end) out->push_back(time, corners[i].value);
   }
   return distinct;

@@ -9,6 +9,8 @@
 #include "common/base/clock.h"
 #include "common/base/errors.h"
 #include "common/base/mutex.h"
+#include "common/wire/status.h"
+#include "pulseboard/v1/query.grpc.pb.h"
 #include "server/query/query_engine.h"
 #include "server/query/range_cursor.h"
 #include "server/storage/store.h"
@@ -157,15 +159,47 @@ absl::Status LoadSeconds(Store* store, int64_t start, int64_t samples) {
   return store->Checkpoint();
 }
 
+// What a client waits for: the whole call.
+absl::Status RunRangeCall(const testing::Login& login, TimeRange range) {
+  grpc::ClientContext context;
+  login.Prepare(&context);
+  v1::QueryRangeRequest request;
+  request.set_selector("bench.second");
+  request.mutable_start_time()->set_seconds(range.start / kNanosPerSecond);
+  request.mutable_end_time()->set_seconds(range.end / kNanosPerSecond);
+  request.set_max_points(1'000);
+  const auto reader = v1::QueryService::NewStub(login.channel)->QueryRange(&context, request);
+  v1::QueryRangeResponse response;
+  while (reader->Read(&response)) {
+  }
+  return FromGrpcStatus(reader->Finish());
+}
+
+absl::Status MeasureCalls(testing::ServerProcess* process, int64_t end, int64_t days, MarkdownTable* table) {
+  PB_RETURN_IF_ERROR(process->Start());
+  PB_ASSIGN_OR_RETURN(const testing::Login login, testing::LogInAsAdmin(*process));
+  double hour_millis = 0;
+  for (const int64_t hours : {int64_t{1}, 24 * days}) {
+    PB_ASSIGN_OR_RETURN(const double millis, MedianMillis(100, [&] {
+                          return RunRangeCall(login, {end - hours * kHourNanos, end});
+                        }));
+    if (hours == 1) hour_millis = millis;
+    table->Add({Text("the same as QueryRange over gRPC, %s",
+                     hours == 1 ? "1 h" : Text("%lld days", static_cast<long long>(days)).c_str()),
+                Text("%.3f ms, %.1f x the hour", millis, millis / hour_millis)});
+  }
+  return absl::OkStatus();
+}
+
 absl::Status MeasureYear(bool quick, MarkdownTable* table) {
-  const testing::TempDir dir;
   const int64_t days = quick ? 60 : 365;
+  testing::ServerProcess process({.set = {"storage.raw_retention=400d"}});
   StoreOptions options;
-  options.directory = dir.File("data");
+  options.directory = process.data_dir();
   options.seal_age_ns = 0;
   options.raw_retention_ns = 400 * kNanosPerDay;
   options.tiers = RaiseRetentions(DefaultTiers(), options.raw_retention_ns);
-  PB_ASSIGN_OR_RETURN(const std::unique_ptr<Store> store, Store::Open(options, nullptr));
+  PB_ASSIGN_OR_RETURN(std::unique_ptr<Store> store, Store::Open(options, nullptr));
   const int64_t end = SystemClock().NowUnixNanos() / kHourNanos * kHourNanos;
   PB_RETURN_IF_ERROR(LoadSeconds(store.get(), end - days * kNanosPerDay, days * 86'400));
   QueryOptions query;
@@ -189,7 +223,9 @@ absl::Status MeasureYear(bool quick, MarkdownTable* table) {
               static_cast<long long>(summary.scanned_rollup_count), static_cast<long long>(summary.sample_count))});
   }
   engine.Stop();
-  return store->Close();
+  PB_RETURN_IF_ERROR(store->Close());
+  store = nullptr;
+  return MeasureCalls(&process, end, days, table);
 }
 
 }  // namespace
