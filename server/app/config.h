@@ -35,6 +35,7 @@ struct ServerConfig {
   LifecycleOptions lifecycle;
   StoreOptions store;
   std::string storage_tiers{kDefaultTiers};  // fills store.tiers
+  std::string tenant_retention;              // fills, with the tenants' numbers, the store's policy
   IntakeOptions intake;
   std::string ack_mode = "fsynced";  // becomes intake.default_ack_mode
   HubOptions live;

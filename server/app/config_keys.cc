@@ -37,6 +37,10 @@ constexpr ConfigKey Integer(std::string_view name, std::string_view unit, int64_
 constexpr ConfigKey Bytes(std::string_view name, int64_t min, int64_t max, std::string_view doc, TargetFn target) {
   return {name, ConfigKind::kBytes, "bytes", min, max, {}, kFixed, doc, target};
 }
+constexpr ConfigKey ReloadableBytes(std::string_view name, int64_t min, int64_t max, std::string_view doc,
+                                    TargetFn target) {
+  return {name, ConfigKind::kBytes, "bytes", min, max, {}, kReloadable, doc, target};
+}
 constexpr ConfigKey Duration(std::string_view name, int64_t min, int64_t max, bool reloadable, std::string_view doc,
                              TargetFn target) {
   return {name, ConfigKind::kDuration, "duration", min, max, {}, reloadable, doc, target};
@@ -116,6 +120,14 @@ constexpr ConfigKey kKeys[] = {
          "than the finer one. A bucket divides an hour or is whole hours that divide a day; each is a multiple of the "
          "one before.",
          PB_FIELD(storage_tiers)),
+    ReloadableBytes(
+        "storage.max_size", 0, (int64_t{1} << 20) * kGiB,
+        "Most bytes that all windows of all tiers may take; beyond it the oldest windows of the finest tier go "
+        "first, never the open one. 0 is no limit.",
+        PB_FIELD(store.retention.max_bytes)),
+    Text("storage.tenant_retention", "as in `acme: raw=7d, 1m=90d, size=20GiB; other: raw=3d`", kReloadable,
+         "What is kept of single tenants, where it is less than of all: how long per tier, and how many bytes in all.",
+         PB_FIELD(tenant_retention)),
     Bytes("storage.block_cache", kMiB, 256 * kGiB, "Cache of compressed blocks read from disk.",
           PB_FIELD(store.block_cache_bytes)),
     Integer("storage.max_producers_per_tenant", "producers", 1, 100'000'000,
@@ -129,10 +141,11 @@ constexpr ConfigKey kKeys[] = {
     Bytes("storage.verify_rate", 0, 1024 * kGiB, "Most bytes per second that a verification reads; 0 is no limit.",
           PB_FIELD(store.verify_rate)),
 
-    Choice("ingest.ack_mode", "fsynced|buffered", kFixed,
-           "When a push that does not say is acknowledged: once it is on the disk, or once the operating system has it, "
-           "which loses the last acknowledged samples when the machine (not the server) stops.",
-           PB_FIELD(ack_mode)),
+    Choice(
+        "ingest.ack_mode", "fsynced|buffered", kFixed,
+        "When a push that does not say is acknowledged: once it is on the disk, or once the operating system has it, "
+        "which loses the last acknowledged samples when the machine (not the server) stops.",
+        PB_FIELD(ack_mode)),
     Bool("ingest.allow_buffered", kFixed,
          "Whether a push may ask for BUFFERED. false: everything is on the disk before it is acknowledged.",
          PB_FIELD(intake.allow_buffered)),

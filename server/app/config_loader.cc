@@ -169,6 +169,9 @@ absl::StatusOr<LoadedConfig> LoadConfig(const ConfigSources& sources) {
   absl::StatusOr<std::vector<TierOptions>> tiers = ParseTiers(values.storage_tiers, values.store.raw_retention_ns);
   if (!tiers.ok()) return WithContext(tiers.status(), config.source.at("storage.tiers") + ": storage.tiers");
   values.store.tiers = *std::move(tiers);
+  if (const auto tenants = ParseTenantRetention(values.tenant_retention); !tenants.ok()) {
+    return WithContext(tenants.status(), config.source.at("storage.tenant_retention") + ": storage.tenant_retention");
+  }
   values.query.longest_retention_ns = LongestRetention(values.store.tiers, values.store.raw_retention_ns);
   values.intake.default_ack_mode = values.ack_mode == "buffered" ? AckMode::kBuffered : AckMode::kFsynced;
   values.intake.raw_retention_ns = values.query.raw_retention_ns = values.live.raw_retention_ns =

@@ -85,6 +85,7 @@ absl::Status Node::OpenIdentity(const std::string& admin_password_file) {
   PB_ASSIGN_OR_RETURN(
       sessions_, SessionRegistry::Open(store_->GetTable("sessions"), *users_, *tenants_, clock_, config_.sessions));
   PB_RETURN_IF_ERROR(EnsureAdmin(*users_, admin_password_file));
+  ApplyRetention(config_);
   accounts_ = std::make_unique<Accounts>(*tenants_, *users_, *sessions_, clock_, config_.accounts);
   authenticator_ = std::make_unique<Authenticator>(*sessions_);
   return absl::OkStatus();
@@ -140,6 +141,21 @@ void Node::Reload(const ServerConfig& config) {
   InitLogging(config.log_level);
   accounts_->SetSelfRegistration(config.accounts.self_registration);
   sessions_->SetLives(config.sessions.access_token_life_ns, config.sessions.refresh_token_life_ns);
+  ApplyRetention(config);
+}
+
+void Node::ApplyRetention(const ServerConfig& config) {
+  RetentionPolicy policy = config.store.retention;
+  const auto tenants = ParseTenantRetention(config.tenant_retention);  // checked when the settings were loaded
+  if (!tenants.ok()) return;
+  for (const auto& [name, retention] : *tenants) {
+    if (const auto id = tenants_->Find(name)) {
+      policy.tenants.emplace(*id, retention);
+    } else {
+      PB_LOG(Warning, "app", "ignored retention of a tenant that does not exist tenant={}", Printable(name));
+    }
+  }
+  store_->SetRetention(std::move(policy));
 }
 
 void Node::Drain(bool hard) {

@@ -52,6 +52,7 @@ class Node {
   absl::Status Listen();
   void StartTickers();
   void AddSelfMetrics();
+  void ApplyRetention(const ServerConfig& config);
   void CheckHealth();
 
   const ServerConfig config_;

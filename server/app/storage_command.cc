@@ -15,6 +15,7 @@
 #include "common/base/log.h"
 #include "common/wire/status.h"
 #include "pulseboard/v1/storage.grpc.pb.h"
+#include "server/app/config_value.h"
 #include "server/rpc/storage_wire.h"
 #include "server/storage/restore.h"
 #include "server/storage/verify_directory.h"
@@ -182,6 +183,37 @@ absl::Status Delete(const StorageCommandOptions& options, StorageClient* client)
   return absl::OkStatus();
 }
 
+absl::Status TrySetting(const std::string& text, v1::PreviewRetentionRequest* request) {
+  const size_t equals = text.find('=');
+  const std::string key = text.substr(0, equals);
+  const std::string value = equals == std::string::npos ? "" : text.substr(equals + 1);
+  if (key == "storage.tenant_retention") {
+    request->set_tenant_retention(value);
+  } else if (const auto bytes = ParseBytes(value); key == "storage.max_size" && bytes) {
+    request->set_max_byte_count(*bytes);
+  } else if (const auto duration = ParseDuration(value); key == "storage.raw_retention" && duration) {
+    request->set_raw_retention_nanos(*duration);
+  } else {
+    return BadField("--set", text,
+                    "storage.max_size=SIZE, storage.tenant_retention=TEXT or storage.raw_retention=DURATION");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status PrintRetention(const StorageCommandOptions& options, StorageClient* client) {
+  v1::PreviewRetentionRequest request;
+  for (const std::string& text : options.set) PB_RETURN_IF_ERROR(TrySetting(text, &request));
+  PB_ASSIGN_OR_RETURN(const auto preview, client->Call(&v1::StorageService::Stub::PreviewRetention, request));
+  Print("{:<20} {:<20} {:<20} {:<16} {:<12} {}", "window", "from", "to", "tenant", "size", "reason");
+  for (const v1::RetentionStep& step : preview.steps()) {
+    Print("{:<20} {:<20} {:<20} {:<16} {:<12} {}", step.family(), TimeUtil::ToString(step.start_time()),
+          TimeUtil::ToString(step.end_time()), step.tenant().empty() ? "(all)" : step.tenant(), Size(step.byte_count()),
+          v1::RetentionReason_Name(step.reason()).substr(sizeof("RETENTION_REASON_") - 1));
+  }
+  Print("would drop {} of {}", Size(preview.dropped_byte_count()), Size(preview.total_byte_count()));
+  return absl::OkStatus();
+}
+
 absl::Status PrintStatus(const StorageCommandOptions& options, StorageClient* client) {
   v1::GetStorageStatusRequest request;
   request.set_count_samples(options.count);
@@ -256,6 +288,8 @@ absl::Status Run(const StorageCommandOptions& options, int* exit_code) {
       return VerifyStore(client.get(), exit_code);
     case Action::kDelete:
       return Delete(options, client.get());
+    case Action::kRetention:
+      return PrintRetention(options, client.get());
     case Action::kStatus:
       return PrintStatus(options, client.get());
     case Action::kRestore:

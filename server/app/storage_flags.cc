@@ -10,7 +10,7 @@ namespace {
 
 using Action = StorageCommandOptions::Action;
 
-constexpr std::array kCommands = {"backup", "restore", "verify", "delete", "storage"};
+constexpr std::array kCommands = {"backup", "restore", "verify", "delete", "storage", "retention"};
 
 CLI::App* AddAction(CLI::App* parent, const char* name, const char* help, Action action,
                     StorageCommandOptions* options) {
@@ -91,6 +91,13 @@ void AddStorageCommands(CLI::App* app, StorageCommandOptions* options) {
   remove->add_flag("--dry-run", options->dry_run, "Only says what would go");
   AddOnlineAction(app, "storage", "Says what the store holds, by tier, window and tenant", Action::kStatus, options)
       ->add_flag("--count", options->count, "Also counts samples, which reads every block's header");
+  CLI::App* retention =
+      AddOnlineAction(app, "retention", "Says what retention would drop now", Action::kRetention, options);
+  retention->add_flag("--dry-run", options->dry_run, "Only says it; the server does it by itself")->required();
+  retention
+      ->add_option("--set", options->set,
+                   "Tries storage.max_size, storage.tenant_retention or storage.raw_retention; may be given again")
+      ->type_name("table.key=value");
 }
 
 bool StorageCommandGiven(const CLI::App& app) {

@@ -86,6 +86,7 @@ class StorageService final : public v1::StorageService::CallbackService {
                  StreamRegistry& streams)
       : authenticator_(authenticator),
         tenants_(tenants),
+        store_(store),
         operations_(store.operations()),
         streams_(streams),
         pool_(kWorkers, kMaxQueuedCalls) {}
@@ -98,6 +99,17 @@ class StorageService final : public v1::StorageService::CallbackService {
       audit.End(status.status(), "");
       return status.status();
     });
+  }
+
+  ServerUnaryReactor* PreviewRetention(CallbackServerContext* context, const v1::PreviewRetentionRequest* request,
+                                       v1::PreviewRetentionResponse* response) override {
+    return Run(context, "preview of retention",
+               [this, request, response](const Audit& audit, const Principal&) -> absl::Status {
+                 const auto policy = Apply(*request, tenants_, store_.Retention());
+                 if (policy.ok()) ToProto(store_.PreviewRetention(*policy), tenants_, response);
+                 audit.End(policy.status(), "");
+                 return policy.status();
+               });
   }
 
   grpc::ServerWriteReactor<v1::CreateBackupResponse>* CreateBackup(CallbackServerContext* context,
@@ -219,6 +231,7 @@ class StorageService final : public v1::StorageService::CallbackService {
 
   const Authenticator& authenticator_;
   const TenantRegistry& tenants_;
+  Store& store_;
   StoreOperations& operations_;
   StreamRegistry& streams_;
   StreamTicker ticker_;

@@ -129,4 +129,48 @@ absl::StatusOr<DeleteRequest> FromProto(const v1::DeleteSamplesRequest& request,
   return out;
 }
 
+void ToProto(const RetentionPreview& preview, const TenantRegistry& tenants, v1::PreviewRetentionResponse* out) {
+  int64_t dropped = 0;
+  for (const RetentionStep& step : preview.steps) {
+    v1::RetentionStep* to = out->add_steps();
+    to->set_family(FamilyName(step.window));
+    *to->mutable_start_time() = TimeUtil::NanosecondsToTimestamp(step.window.start());
+    *to->mutable_end_time() = TimeUtil::NanosecondsToTimestamp(step.window.end());
+    if (step.tenant) {
+      const std::string_view name = tenants.Name(*step.tenant);
+      to->set_tenant(name.empty() ? std::to_string(*step.tenant) : std::string(name));
+    }
+    to->set_reason(static_cast<v1::RetentionReason>(static_cast<int>(step.reason) + 1));
+    to->set_byte_count(step.bytes);
+    dropped += step.bytes;
+  }
+  out->set_total_byte_count(preview.total_bytes);
+  out->set_dropped_byte_count(dropped);
+}
+
+absl::StatusOr<RetentionPolicy> Apply(const v1::PreviewRetentionRequest& request, const TenantRegistry& tenants,
+                                      RetentionPolicy policy) {
+  if (request.has_max_byte_count()) {
+    if (request.max_byte_count() < 0) {
+      return BadField("max_byte_count", std::to_string(request.max_byte_count()), "0 or more");
+    }
+    policy.max_bytes = request.max_byte_count();
+  }
+  if (request.has_raw_retention_nanos()) {
+    if (request.raw_retention_nanos() < kNanosPerSecond) {
+      return BadField("raw_retention_nanos", std::to_string(request.raw_retention_nanos()), "a second or more");
+    }
+    policy.retention_ns[kRawBucket] = request.raw_retention_nanos();
+  }
+  if (!request.has_tenant_retention()) return policy;
+  PB_ASSIGN_OR_RETURN(const auto by_name, ParseTenantRetention(request.tenant_retention()));
+  policy.tenants.clear();
+  for (const auto& [name, retention] : by_name) {
+    const std::optional<TenantId> id = tenants.Find(name);
+    if (!id) return BadField("tenant_retention", name, "the name of a tenant");
+    policy.tenants.emplace(*id, retention);
+  }
+  return policy;
+}
+
 }  // namespace pulseboard

@@ -5,6 +5,7 @@
 #include "pulseboard/v1/storage.pb.h"
 #include "server/identity/tenant_registry.h"
 #include "server/storage/operations.h"
+#include "server/storage/store.h"
 
 namespace pulseboard {
 
@@ -14,6 +15,10 @@ void ToProto(const BackupProgress& progress, v1::BackupProgress* out);
 void ToProto(const VerifyProgress& progress, v1::VerifyProgress* out);
 void ToProto(const VerifyFinding& finding, v1::VerifyFinding* out);
 void ToProto(const VerifySummary& summary, v1::VerifySummary* out);
+void ToProto(const RetentionPreview& preview, const TenantRegistry& tenants, v1::PreviewRetentionResponse* out);
+// `policy` with what the request changes. BAD_FIELD.
+absl::StatusOr<RetentionPolicy> Apply(const v1::PreviewRetentionRequest& request, const TenantRegistry& tenants,
+                                      RetentionPolicy policy);
 // BAD_FIELD, BAD_SELECTOR.
 absl::StatusOr<DeleteRequest> FromProto(const v1::DeleteSamplesRequest& request, TenantId tenant);
 

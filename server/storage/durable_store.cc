@@ -91,6 +91,9 @@ absl::StatusOr<std::unique_ptr<ReadView>> DurableStore::OpenView(std::span<const
       continue;
     }
     cut.series[id].tenant = brief->tenant;
+    const ReadFloors floors = FloorsOf(brief->tenant);
+    cut.series[id].raw_floor = floors.raw;
+    cut.series[id].rollup_floor = floors.rollups;
     cut.series[id].is_counter = brief->kind == MetricKind::kCounter;
   }
   // Buckets that begin before the range are of the view, too; none crosses midnight.
@@ -135,7 +138,11 @@ absl::StatusOr<std::optional<Sample>> DurableStore::Latest(SeriesId series) {
   // Its window may have been dropped since.
   if (latest) {
     const Window window = blocks_->WindowFor(kRawBucket, latest->time_unix_nanos, tiers_.front().window_days);
-    if (window.end() <= OldestTime(tiers_.front())) return LatestFromRollups(series);
+    const ReadFloors floors = FloorsOf(index_->TenantOf(series).value_or(0));
+    if (window.end() <= OldestTime(tiers_.front()) || latest->time_unix_nanos < floors.raw) {
+      PB_ASSIGN_OR_RETURN(latest, LatestFromRollups(series));
+      if (latest && latest->time_unix_nanos < floors.rollups) latest.reset();
+    }
   }
   return latest;
 }

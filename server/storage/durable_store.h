@@ -24,6 +24,7 @@
 #include "server/storage/newest_times.h"
 #include "server/storage/operations.h"
 #include "server/storage/producer_table.h"
+#include "server/storage/range_compactor.h"
 #include "server/storage/read_view.h"
 #include "server/storage/rocks.h"
 #include "server/storage/rollup_keeper.h"
@@ -83,6 +84,9 @@ class DurableStore final : public Store {
   uint64_t epoch() const override { return epochs_.back().id; }
   absl::Status CheckPosition(uint64_t epoch, int64_t commit_sequence) const override;
   Table& GetTable(std::string_view name) override;
+  void SetRetention(RetentionPolicy policy) override;
+  RetentionPolicy Retention() const override;
+  RetentionPreview PreviewRetention(const RetentionPolicy& policy) const override;
   absl::Status Checkpoint() override;
   absl::Status Health() const override { return health_.Check(); }
   StoreStats Stats() const override;
@@ -126,6 +130,7 @@ class DurableStore final : public Store {
   absl::Status LoadIdentity();
   absl::Status LoadSeries();
   absl::Status LoadSeriesAges();
+  absl::Status LoadRetention();
   absl::Status LoadProducers();
   absl::Status ReplayLog();
   // `left`: what later deletions have left of its samples.
@@ -160,6 +165,18 @@ class DurableStore final : public Store {
   void TendOver(const Tier& tier, const PartitionPtr& over) PB_REQUIRES(maintenance_mu_);
   // One slice of filling rollups, and what waited for it.
   absl::Status WorkOnRollups(int64_t budget_ns) PB_REQUIRES(maintenance_mu_);
+  absl::Status EnforceRetention() PB_REQUIRES(maintenance_mu_);
+  absl::Status DropTenant(const PartitionPtr& partition, TenantId tenant) PB_REQUIRES(maintenance_mu_);
+  absl::Status RaiseFloor(std::optional<TenantId> tenant, int64_t unix_nanos);
+  std::vector<WindowUsage> CollectUsage() const;
+  // Samples before this are not taken into blocks.
+  int64_t RawFloor(TenantId tenant) const;
+  // A tenant with a retention of its own is shown nothing older than these.
+  struct ReadFloors {
+    int64_t raw = std::numeric_limits<int64_t>::min();
+    int64_t rollups = std::numeric_limits<int64_t>::min();
+  };
+  ReadFloors FloorsOf(TenantId tenant) const;
   absl::Status ForgetSeries() PB_REQUIRES(maintenance_mu_);
   void RetireSeries(std::span<const SeriesId> candidates) PB_REQUIRES(maintenance_mu_) PB_EXCLUDES(group_mu_);
   void PurgeSeries();
@@ -203,6 +220,10 @@ class DurableStore final : public Store {
   std::unique_ptr<BlockStore> blocks_;
   std::unique_ptr<WindowCloser> closer_;
   std::unique_ptr<SeriesIndex> index_;
+  mutable Mutex retention_mu_;  // a leaf
+  RetentionPolicy policy_ PB_GUARDED_BY(retention_mu_);
+  RetentionFloors floors_ PB_GUARDED_BY(retention_mu_);
+  std::unique_ptr<RangeCompactor> compactor_;
   mutable Mutex ages_mu_;  // a leaf
   SeriesAges series_ages_ PB_GUARDED_BY(ages_mu_);
   std::unique_ptr<Wal> wal_;
@@ -224,8 +245,8 @@ class DurableStore final : public Store {
   // Retired ones whose row is to go, and the newest commit when they were retired.
   std::map<SeriesId, int64_t> forgotten_ PB_GUARDED_BY(commit_mu_);
   StoreStats counters_ PB_GUARDED_BY(commit_mu_);
-  DeleteRecordsPtr deletes_ PB_GUARDED_BY(commit_mu_);  // null: none
-  int64_t erasures_ PB_GUARDED_BY(commit_mu_) = 0;      // counts deletions: what was read from blocks before is old
+  DeleteRecordsPtr deletes_ PB_GUARDED_BY(commit_mu_);     // null: none
+  int64_t erasures_ PB_GUARDED_BY(commit_mu_) = 0;         // counts deletions: what was read from blocks before is old
   absl::Status sealing_status_ PB_GUARDED_BY(commit_mu_);  // of the maintainer's last round
 
   mutable Mutex queue_mu_;
@@ -244,7 +265,7 @@ class DurableStore final : public Store {
   std::unique_ptr<Sealer> sealer_ PB_GUARDED_BY(maintenance_mu_);
   int64_t saved_checkpoint_ PB_GUARDED_BY(maintenance_mu_) = 0;
   int64_t filled_punched_at_ PB_GUARDED_BY(maintenance_mu_) = 0;  // monotonic
-  bool forget_due_ PB_GUARDED_BY(maintenance_mu_) = true;  // some series may have lost their last block
+  bool forget_due_ PB_GUARDED_BY(maintenance_mu_) = true;         // some series may have lost their last block
 
   Mutex wake_mu_;
   CondVar wake_changed_;

@@ -26,8 +26,6 @@ constexpr int64_t kFillPunchedEveryNanos = 60 * kNanosPerSecond;
 
 }  // namespace
 
-int64_t DurableStore::OldestTime(const Tier& tier) const { return options_.clock->NowUnixNanos() - tier.retention_ns; }
-
 void DurableStore::WakeMaintainer() {
   MutexLock lock(&wake_mu_);
   wake_ = true;
@@ -104,7 +102,8 @@ absl::Status DurableStore::SealOldest(size_t left) {
       chunks = head_.Sealing(std::min(left, kChunksPerBatch));
     }
     SealStats stats;
-    PB_RETURN_IF_ERROR(sealer_->Seal(chunks, OldestTime(tiers_.front()), &stats));
+    PB_RETURN_IF_ERROR(sealer_->Seal(
+        chunks, [this](TenantId tenant) { return RawFloor(tenant); }, &stats));
     // Only now do the samples leave the head: a view sees them there, here or in both, and never nowhere.
     MutexLock lock(&commit_mu_);
     head_.RemoveSealed(chunks);
@@ -249,7 +248,7 @@ absl::Status DurableStore::TendWindows() {
       if (over->window.end() > OldestTime(tier)) TendOver(tier, over);
     }
   }
-  return absl::OkStatus();
+  return EnforceRetention();
 }
 
 // A window beyond the retention goes, once all that is coarser has been filled over it.

@@ -55,6 +55,7 @@ absl::StatusOr<std::unique_ptr<Store>> DurableStore::Open(StoreOptions options, 
   PB_RETURN_IF_ERROR(store->LoadIdentity());
   PB_RETURN_IF_ERROR(store->LoadSeries());
   PB_RETURN_IF_ERROR(store->LoadSeriesAges());
+  PB_RETURN_IF_ERROR(store->LoadRetention());
   PB_RETURN_IF_ERROR(store->LoadProducers());
   PB_RETURN_IF_ERROR(store->ReplayLog());
   PB_RETURN_IF_ERROR(store->BeginEpoch());
@@ -88,6 +89,7 @@ absl::Status DurableStore::OpenRocks() {
   }
   blocks_ = std::make_unique<BlockStore>(rocks_.get());
   PB_RETURN_IF_ERROR(blocks_->Load());
+  compactor_ = std::make_unique<RangeCompactor>(rocks_->db());
   std::vector<int64_t> on_disk = blocks_->Partitions()->Buckets();
   std::erase(on_disk, kRawBucket);
   tiers_ = LayOutTiers(options_.raw_retention_ns, options_.tiers, on_disk);
@@ -315,6 +317,7 @@ DurableStore::~DurableStore() {
   }
   wal_.reset();     // stops its thread, which may report to health_
   closer_.reset();  // gives up what it is compacting
+  compactor_.reset();
   tables_.clear();
   blocks_.reset();
   rocks_.reset();

@@ -15,6 +15,7 @@ inline constexpr char kNextSeriesIdKey[] = "store/next_series_id";
 inline constexpr char kSeriesAgesKey[] = "store/series_ages";
 inline constexpr char kNewestTimeKey[] = "store/newest_time";
 inline constexpr char kEpochsKey[] = "store/epochs";
+inline constexpr char kRetentionFloorsKey[] = "store/retention_floors";
 inline constexpr char kPresencePrefix[] = "store/presence/";  // and a window's family
 
 // Then the family name of a window that was flushed and compacted as a whole; no value.

@@ -145,6 +145,12 @@ std::optional<SeriesSet> Presence::Of(const Window& window) const {
   return it->second.series;
 }
 
+bool Presence::MayHaveAny(const Window& window, const SeriesSet& series) const {
+  MutexLock lock(&mu_);
+  const auto it = entries_.find(FamilyName(window));
+  return it == entries_.end() || !it->second.known || it->second.series.CountCommon(series) > 0;
+}
+
 bool Presence::MayHave(const Window& window, SeriesId series) const {
   MutexLock lock(&mu_);
   const auto it = entries_.find(FamilyName(window));

@@ -51,6 +51,8 @@ class Presence {
   SeriesSet All() const;
   // The series of one window; nothing when not known.
   std::optional<SeriesSet> Of(const Window& window) const;
+  // False when the window certainly has no block of any of these.
+  bool MayHaveAny(const Window& window, const SeriesSet& series) const;
   // False when the window certainly has no block of the series.
   bool MayHave(const Window& window, SeriesId series) const;
 

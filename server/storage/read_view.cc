@@ -21,7 +21,7 @@ absl::StatusOr<const SeriesCut*> StoreReadView::Find(SeriesId series) const {
 
 absl::StatusOr<SampleColumns> StoreReadView::Read(SeriesId series, TimeRange range) {
   PB_ASSIGN_OR_RETURN(const SeriesCut* const cut, Find(series));
-  range = {std::max(range.start, cut_.range.start), std::min(range.end, cut_.range.end)};
+  range = {std::max({range.start, cut_.range.start, cut->raw_floor}), std::min(range.end, cut_.range.end)};
   SampleColumns out;
   PB_RETURN_IF_ERROR(
       reader_.ReadSamples({series, cut->tenant, cut->is_counter, cut->has_blocks}, cut->runs, range, &out));
@@ -36,7 +36,7 @@ absl::StatusOr<RollupColumns> StoreReadView::ReadRollups(SeriesId series, int64_
   if (tier == cut_.tiers->end() || bucket_ns == kRawBucket) {
     return MakeError(ErrorReason::kInternal, "BUG: no tier of " + std::to_string(bucket_ns) + " ns");
   }
-  range = {std::max({range.start, cut_.range.start, kBucketTimes.start}),
+  range = {std::max({range.start, cut_.range.start, kBucketTimes.start, cut->rollup_floor}),
            std::min({range.end, cut_.range.end, kBucketTimes.end})};
   RollupColumns out;
   if (range.empty()) return out;

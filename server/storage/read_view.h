@@ -19,6 +19,8 @@ struct SeriesCut {
   bool has_blocks = true;      // false: the head alone has everything in the view's range
   bool has_day_blocks = true;  // the same for the range from the midnight before it: buckets begin there
   std::vector<SampleRun> runs;
+  int64_t raw_floor = std::numeric_limits<int64_t>::min();     // nothing older is shown of samples
+  int64_t rollup_floor = std::numeric_limits<int64_t>::min();  // and of rollups
 };
 
 class StoreReadView final : public ReadView {
@@ -31,7 +33,7 @@ class StoreReadView final : public ReadView {
     std::unique_ptr<Snapshot> snapshot;
     std::shared_ptr<rocksdb::DB> db;
     const std::vector<Tier>* tiers = nullptr;  // the store's
-    std::shared_ptr<const void> visit;  // its series are not purged meanwhile
+    std::shared_ptr<const void> visit;         // its series are not purged meanwhile
   };
 
   explicit StoreReadView(Cut cut);

@@ -12,14 +12,15 @@
 
 namespace pulseboard {
 
-absl::Status Sealer::Seal(std::span<const SealingChunkPtr> chunks, int64_t oldest_time, SealStats* stats) {
+absl::Status Sealer::Seal(std::span<const SealingChunkPtr> chunks, const OldestTime& oldest_time, SealStats* stats) {
   const absl::Status status = WriteChunks(chunks, oldest_time, stats);
   // What is remembered about last blocks is right only if the batch was written.
   if (!status.ok()) tails_.clear();
   return status;
 }
 
-absl::Status Sealer::WriteChunks(std::span<const SealingChunkPtr> chunks, int64_t oldest_time, SealStats* stats) {
+absl::Status Sealer::WriteChunks(std::span<const SealingChunkPtr> chunks, const OldestTime& oldest_time,
+                                 SealStats* stats) {
   std::map<SeriesId, SampleColumns> by_series;
   for (const SealingChunkPtr& chunk : chunks) {
     MergeRun(chunk->run.times(), chunk->run.values(), &by_series[chunk->series]);
@@ -29,7 +30,7 @@ absl::Status Sealer::WriteChunks(std::span<const SealingChunkPtr> chunks, int64_
     const std::optional<SeriesBrief> brief = index_->Brief(id);
     if (!brief) return MakeError(ErrorReason::kInternal, "BUG: samples of unknown series " + std::to_string(id));
     const StoredSeries series = {id, brief->tenant, brief->kind == MetricKind::kCounter};
-    PB_RETURN_IF_ERROR(SealSeries(series, samples, oldest_time, &batch, stats));
+    PB_RETURN_IF_ERROR(SealSeries(series, samples, oldest_time(series.tenant), &batch, stats));
   }
   return blocks_->Write(&batch);
 }

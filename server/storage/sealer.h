@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <span>
 #include <string_view>
 #include <utility>
@@ -38,9 +39,12 @@ class Sealer {
         rollups_(rollups),
         block_samples_(static_cast<size_t>(block_samples)) {}
 
+  // What is kept of a tenant, in unix nanoseconds.
+  using OldestTime = std::function<int64_t(TenantId)>;
+
   // Writes the chunks in one batch, not yet synced. Samples whose window ends at or before `oldest_time`
   // are left out. Chunks of one series must be in the order in which they were filled.
-  absl::Status Seal(std::span<const SealingChunkPtr> chunks, int64_t oldest_time, SealStats* stats);
+  absl::Status Seal(std::span<const SealingChunkPtr> chunks, const OldestTime& oldest_time, SealStats* stats);
   // To be called when somebody else changes blocks of the series.
   void ForgetTail(SeriesId series) {
     if (series < tails_.size()) tails_[static_cast<size_t>(series)] = Tail();
@@ -66,7 +70,7 @@ class Sealer {
     std::span<const double> values;
   };
 
-  absl::Status WriteChunks(std::span<const SealingChunkPtr> chunks, int64_t oldest_time, SealStats* stats);
+  absl::Status WriteChunks(std::span<const SealingChunkPtr> chunks, const OldestTime& oldest_time, SealStats* stats);
   absl::Status SealSeries(const StoredSeries& series, const SampleColumns& samples, int64_t oldest_time,
                           rocksdb::WriteBatch* batch, SealStats* stats);
   absl::Status SealWindow(const Target& target, Columns samples);

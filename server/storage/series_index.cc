@@ -265,6 +265,13 @@ SeriesSet SeriesIndex::AllIds() const {
   return all;
 }
 
+std::vector<TenantId> SeriesIndex::Tenants() const {
+  std::vector<TenantId> out;
+  ReaderLock lock(&mu_);
+  for (const auto& [id, tenant] : tenants_) out.push_back(id);
+  return out;
+}
+
 SeriesSet SeriesIndex::TenantIds(TenantId tenant) const {
   ReaderLock lock(&mu_);
   const TenantSeries* t = FindTenant(tenant);

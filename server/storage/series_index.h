@@ -88,6 +88,7 @@ class SeriesIndex {
   // Live series of all tenants, or of one.
   SeriesSet AllIds() const;
   SeriesSet TenantIds(TenantId tenant) const;
+  std::vector<TenantId> Tenants() const;
   int64_t retired_count() const;
 
  private:

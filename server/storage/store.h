@@ -25,6 +25,7 @@
 #include "common/model/samples.h"
 #include "common/model/selector.h"
 #include "server/storage/cardinality.h"
+#include "server/storage/retention.h"
 #include "server/storage/tiers.h"
 
 namespace pulseboard {
@@ -36,9 +37,9 @@ struct StoreOptions {
   std::string directory;  // created when missing; one process at a time (locked)
   const Clock* clock = &SystemClock();
   int64_t buffered_sync_interval_ns = 100 * kNanosPerMilli;  // a BUFFERED commit waits at most so long for a sync
-  int64_t append_queue_bytes = 64 << 20;  // more queued than this: INGEST_BACKLOG_FULL
-  int64_t wal_segment_bytes = 64 << 20;   // preallocated size of one segment file
-  int64_t wal_retain_bytes = 256 << 20;   // replayable tail kept for resuming subscribers, beyond what recovery needs
+  int64_t append_queue_bytes = 64 << 20;                     // more queued than this: INGEST_BACKLOG_FULL
+  int64_t wal_segment_bytes = 64 << 20;                      // preallocated size of one segment file
+  int64_t wal_retain_bytes = 256 << 20;  // replayable tail kept for resuming subscribers, beyond what recovery needs
   int64_t wal_recovery_bytes = int64_t{1}
                                << 30;     // more log than this to replay after a crash: open samples are sealed early
   int64_t head_bytes = int64_t{1} << 30;  // memory for unsealed samples; at the limit appends wait for sealing
@@ -48,6 +49,7 @@ struct StoreOptions {
   int64_t raw_retention_ns = 30 * kNanosPerDay;     // whole windows of samples older than this are dropped
   std::vector<TierOptions> tiers = DefaultTiers();  // rollups kept beside the samples, ascending; see CheckTiers.
                                                     // None is kept for less time than the finer one.
+  RetentionPolicy retention = {};                   // beyond raw_retention_ns and tiers; see Store::SetRetention
   int64_t block_cache_bytes = 64 << 20;
   int64_t max_producers_per_tenant = 10'000;  // oldest are forgotten first
   std::string backup_directory;               // empty: no backups; see operations.h
@@ -140,7 +142,7 @@ struct StoreStats {
   int64_t committed_batches = 0;
   int64_t committed_samples = 0;
   int64_t duplicate_batches = 0;
-  int64_t late_samples = 0;     // see CommittedBatch::late
+  int64_t late_samples = 0;      // see CommittedBatch::late
   int64_t buffered_batches = 0;  // acknowledged before they were on the disk
   int64_t wal_syncs = 0;
   int64_t wal_bytes = 0;  // on disk
@@ -157,6 +159,12 @@ struct StoreStats {
   int64_t fsync_p99_ns = 0;
   int64_t recovered_samples = 0;    // replayed at start
   int64_t truncated_wal_bytes = 0;  // torn tail cut at start
+};
+
+// What a policy would drop now.
+struct RetentionPreview {
+  std::vector<RetentionStep> steps;  // in the order in which they would be done
+  int64_t total_bytes = 0;           // of all windows, before
 };
 
 class Store {
@@ -233,6 +241,12 @@ class Store {
 
   // Status, backups, verification, deleting; see operations.h. Owned by the store.
   virtual StoreOperations& operations() = 0;
+  // Takes over a policy, which the next maintenance carries out. It is not persisted.
+  virtual void SetRetention(RetentionPolicy policy) = 0;
+  virtual RetentionPolicy Retention() const = 0;
+  // A dry run. Sizes are RocksDB's estimates.
+  virtual RetentionPreview PreviewRetention(const RetentionPolicy& policy) const = 0;
+
   // Seals and frees what checkpoint_interval_ns would, now. For tests and operators.
   virtual absl::Status Checkpoint() = 0;
   // OK, or why writes are refused (background error, disk full).

@@ -69,6 +69,11 @@ class ForwardingStore : public Store {
   }
   Table& GetTable(std::string_view name) override { return real_.GetTable(name); }
   StoreOperations& operations() override { return real_.operations(); }
+  void SetRetention(RetentionPolicy policy) override { real_.SetRetention(std::move(policy)); }
+  RetentionPolicy Retention() const override { return real_.Retention(); }
+  RetentionPreview PreviewRetention(const RetentionPolicy& policy) const override {
+    return real_.PreviewRetention(policy);
+  }
   absl::Status Checkpoint() override { return real_.Checkpoint(); }
   absl::Status Health() const override { return real_.Health(); }
   StoreStats Stats() const override { return real_.Stats(); }

@@ -437,6 +437,10 @@ def storage_rows():
             bad_field("DeleteSamples", "time after 2262", "end_time", selector="kept.value", end_time=time(FAR >> 20)),
             bad_field("DeleteSamples", "nanos out of range", "end_time", selector="kept.value", end_time=time(1, -1)),
             bad_field("DeleteSamples", "end at start", "end_time", selector="kept.value", start_time=time(5), end_time=time(5)),
+            bad_field("PreviewRetention", "negative size", "max_byte_count", max_byte_count=-1),
+            bad_field("PreviewRetention", "no time at all", "raw_retention_nanos", raw_retention_nanos=0),
+            bad_field("PreviewRetention", "not a retention", "tenant_retention", tenant_retention="default: raw=7"),
+            bad_field("PreviewRetention", "not a tenant", "tenant_retention", tenant_retention="nobody: raw=7d"),
             bad_field("PruneBackups", "keep none", "keep"),
             bad_field("PruneBackups", "keep less than none", "keep", keep=-1),
             bad_field("PruneBackups", "keep too many", "keep", keep=100_001)]

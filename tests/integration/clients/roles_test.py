@@ -18,7 +18,7 @@ ALLOWED = {
     "UpdatePreferences": EVERYONE, "Push": PUSHERS, "PushStream": PUSHERS, "ListMetrics": READERS, "ListSeries": READERS,
     "ListLabelValues": READERS, "GetCardinality": READERS, "QueryLatest": READERS, "QueryRange": READERS, "Subscribe": READERS,
     "GetStorageStatus": {ADMIN}, "CreateBackup": {ADMIN}, "ListBackups": {ADMIN}, "PruneBackups": {ADMIN},
-    "VerifyBackup": {ADMIN}, "VerifyStore": {ADMIN}, "DeleteSamples": {ADMIN},
+    "VerifyBackup": {ADMIN}, "VerifyStore": {ADMIN}, "DeleteSamples": {ADMIN}, "PreviewRetention": {ADMIN},
     "Import": PUSHERS, "Export": READERS,
 }
 WITHOUT_ACCOUNT = {"Login", "RefreshSession", "RegisterUser"}
