@@ -72,8 +72,13 @@ CommittedBatch DeletedFilter::Apply(const CommittedBatch& batch) {
   series_.clear();
   times_.clear();
   values_.clear();
+  late_.clear();
+  auto late = batch.late.begin();
   for (size_t i = 0; i < batch.series.size(); ++i) {
+    const bool is_late = late != batch.late.end() && *late == i;
+    if (is_late) ++late;
     if (IsDeleted(batch, i)) continue;
+    if (is_late) late_.push_back(static_cast<uint32_t>(series_.size()));
     series_.push_back(batch.series[i]);
     times_.push_back(batch.times[i]);
     values_.push_back(batch.values[i]);
@@ -82,6 +87,7 @@ CommittedBatch DeletedFilter::Apply(const CommittedBatch& batch) {
   left.series = series_;
   left.times = times_;
   left.values = values_;
+  left.late = late_;
   return left;
 }
 

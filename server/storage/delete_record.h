@@ -46,6 +46,7 @@ class DeletedFilter {
   std::vector<SeriesId> series_;
   std::vector<int64_t> times_;
   std::vector<double> values_;
+  std::vector<uint32_t> late_;
 };
 
 }  // namespace pulseboard

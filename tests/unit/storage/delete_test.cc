@@ -207,6 +207,32 @@ TEST_F(DeleteTest, RollupsAreThoseOfWhatIsLeft) {
   expect_exact("opened again");
 }
 
+TEST_F(DeleteTest, WhatIsLateStaysLateAmongWhatIsLeft) {
+  DeleteRecord record;
+  record.commit_sequence = 9;
+  record.tenant = kDefaultTenant;
+  record.range = {10, 20};
+  record.series = {1};
+  DeletedFilter deleted(std::make_shared<DeleteRecords>(DeleteRecords{record}));
+  const std::vector<SeriesId> series = {1, 2, 1, 2, 1};
+  const std::vector<int64_t> times = {10, 11, 19, 12, 20};
+  const std::vector<double> values = {1, 2, 3, 4, 5};
+  const std::vector<uint32_t> late = {0, 3, 4};
+  CommittedBatch batch;
+  batch.commit_sequence = 9;
+  batch.tenant = kDefaultTenant;
+  batch.series = series;
+  batch.times = times;
+  batch.values = values;
+  batch.late = late;
+  const CommittedBatch left = deleted.Apply(batch);
+  EXPECT_THAT(left.times, ::testing::ElementsAre(11, 12, 20));
+  EXPECT_THAT(left.values, ::testing::ElementsAre(2, 4, 5));
+  EXPECT_THAT(left.late, ::testing::ElementsAre(1, 2));
+  batch.commit_sequence = 10;
+  EXPECT_EQ(deleted.Apply(batch).times.size(), 5u);
+}
+
 // The store on a simulated disk.
 class DeletePowerCutTest : public DeleteTest {
  protected:
