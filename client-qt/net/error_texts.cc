@@ -60,6 +60,7 @@ constexpr std::array kTexts = {
     ErrorText{"RESUME_TOKEN_EXPIRED", "Live view starts again",
               "The pause was too long to go on seamlessly; data is loaded anew."},
     ErrorText{"STORE_READ_ONLY", "The store takes no new data", "Old data can be seen. Tell the administrator of %1."},
+    ErrorText{"WRITE_STALLED", "The server's disk cannot keep up", "New samples wait. Pulseboard goes on by itself."},
     ErrorText{"DISK_FULL", "The server's disk is full", "New samples wait. Tell the administrator of %1."},
     ErrorText{"BLOCK_CORRUPT", "Stored data is damaged",
               "A part of the history cannot be read. Tell the administrator of %1."},

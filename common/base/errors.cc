@@ -57,6 +57,8 @@ constexpr std::array kReasons = {
                     "tell the operator: the store met an error and takes no writes"},
     ErrorReasonInfo{ErrorReason::kDiskFull, "DISK_FULL", StatusCode::kResourceExhausted,
                     "tell the operator; wait as RetryInfo says"},
+    ErrorReasonInfo{ErrorReason::kWriteStalled, "WRITE_STALLED", StatusCode::kResourceExhausted,
+                    "wait as RetryInfo says, send again"},
     ErrorReasonInfo{ErrorReason::kBlockCorrupt, "BLOCK_CORRUPT", StatusCode::kDataLoss,
                     "tell the operator; do not retry"},
     ErrorReasonInfo{ErrorReason::kStorageBusy, "STORAGE_BUSY", StatusCode::kResourceExhausted,

@@ -44,6 +44,7 @@ enum class ErrorReason {
   kResumeTokenExpired,
   kStoreReadOnly,
   kDiskFull,
+  kWriteStalled,
   kBlockCorrupt,
   kStorageBusy,
   kBackupsOff,

@@ -103,9 +103,15 @@ constexpr ConfigKey kKeys[] = {
     Bytes("storage.wal_recovery", 16 * kMiB, 1024 * kGiB,
           "With more log than this to replay after a crash, open samples are sealed early.",
           PB_FIELD(store.wal_recovery_bytes)),
-    Bytes("storage.head_memory", 16 * kMiB, 1024 * kGiB,
-          "Memory for samples that are not sealed yet; at the limit pushes wait for sealing.",
-          PB_FIELD(store.head_bytes)),
+    Bytes("storage.memory", 0, 1024 * kGiB,
+          "Memory for samples that are not sealed yet (half of it), write buffers (an eighth) and cached blocks; at least "
+          "32MiB. When the first half is full, pushes wait for sealing. Not in it: series, some hundred bytes each. 0: a "
+          "quarter of the machine's memory, at most 1GiB.",
+          PB_FIELD(store.memory_bytes)),
+    Bytes("storage.min_free_bytes", 0, 1024 * kGiB,
+          "With less free space on the disk pushes are refused as DISK_FULL, so that checkpoints and compaction can still "
+          "work. 0 keeps no reserve.",
+          PB_FIELD(store.min_free_bytes)),
     Integer("storage.block_samples", "samples", 16, 65'536, "Samples per sealed block, at most.",
             PB_FIELD(store.block_samples)),
     Duration("storage.seal_age", 10 * kSecond, 24 * 60 * kMinute, kFixed,
@@ -128,8 +134,6 @@ constexpr ConfigKey kKeys[] = {
     Text("storage.tenant_retention", "as in `acme: raw=7d, 1m=90d, size=20GiB; other: raw=3d`", kReloadable,
          "What is kept of single tenants, where it is less than of all: how long per tier, and how many bytes in all.",
          PB_FIELD(tenant_retention)),
-    Bytes("storage.block_cache", kMiB, 256 * kGiB, "Cache of compressed blocks read from disk.",
-          PB_FIELD(store.block_cache_bytes)),
     Integer("storage.max_producers_per_tenant", "producers", 1, 100'000'000,
             "Producers whose sequence is remembered; the oldest are forgotten first.",
             PB_FIELD(store.max_producers_per_tenant)),

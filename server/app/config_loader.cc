@@ -22,6 +22,8 @@ struct RetiredKey {
 };
 constexpr RetiredKey kRetiredKeys[] = {
     {"storage.fsync", "set ingest.ack_mode = \"buffered\" for what fsync = false was, leave it out for fsync = true"},
+    {"storage.head_memory", "storage.memory is for head, write buffers and cache together; the head gets half of it"},
+    {"storage.block_cache", "storage.memory is for head, write buffers and cache together; the cache gets what is left"},
 };
 
 absl::Status UnknownKey(const std::string& name) {

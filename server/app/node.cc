@@ -131,9 +131,11 @@ void Node::StartTickers() {
 }
 
 void Node::CheckHealth() {
-  const absl::Status health = store_->Health();
+  // A store that takes no writes can be read and watched all the same: only ingest is out of service then.
+  const bool takes_writes = store_->Health().ok();
   // Draining first and asked again after: a drain that begins in between has the last word.
-  if (!draining_) serving_->SetServing(health.ok());
+  if (!draining_ && takes_writes) serving_->SetServing(true);
+  if (!draining_ && !takes_writes) serving_->SetServingBut("pulseboard.v1.IngestService");
   if (draining_) serving_->SetServing(false);
 }
 

@@ -34,6 +34,13 @@ void StoreMetrics(const StoreStats& s, Figures f) {
   f.Counter("store.wal_syncs", "1", "Syncs of the write-ahead log.", s.wal_syncs);
   f.Gauge("store.wal_size", "By", "Write-ahead log on disk.", s.wal_bytes);
   f.Gauge("store.append_queue", "By", "Samples waiting to be committed.", s.append_queue_bytes);
+  f.Gauge("store.memory_limit", "By", "Most memory for the next three; see storage.memory.", s.memory_limit_bytes);
+  f.Gauge("store.memory_head", "By", "Memory of samples not yet sealed.", s.head_bytes);
+  f.Gauge("store.memory_write_buffers", "By", "Memory of RocksDB's write buffers.", s.write_buffer_bytes);
+  f.Gauge("store.memory_cache", "By", "Memory of cached blocks.", s.block_cache_bytes);
+  f.Gauge("store.disk_free", "By", "Free space on the disk; see storage.min_free_bytes.", s.free_bytes);
+  f.Counter("store.background_errors", "1", "Errors of RocksDB in the background.", s.background_errors);
+  f.Counter("store.write_stalls", "1", "Times RocksDB slowed or stopped writes.", s.write_stalls);
   f.Gauge("store.head_samples", "1", "Samples not yet sealed into blocks.", s.head_samples);
   f.Counter("store.sealed_blocks", "1", "Blocks sealed.", s.sealed_blocks);
   f.Counter("store.sealed_samples", "1", "Samples in sealed blocks.", s.sealed_samples);

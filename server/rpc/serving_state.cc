@@ -7,11 +7,17 @@ namespace pulseboard {
 
 ServingState::ServingState(const std::vector<std::string>& services) : services_(services) {}
 
-void ServingState::SetServing(bool serving) {
+void ServingState::SetServing(bool serving) { Set(serving, ""); }
+
+void ServingState::SetServingBut(const std::string& paused) { Set(true, paused); }
+
+void ServingState::Set(bool serving, const std::string& paused) {
   std::vector<std::function<void()>> watchers;
   {
     MutexLock lock(&mu_);
-    if (std::exchange(serving_, serving) == serving) return;
+    if (serving_ == serving && paused_ == paused) return;
+    serving_ = serving;
+    paused_ = paused;
     for (const auto& [id, watcher] : watchers_) watchers.push_back(watcher);
   }
   for (const auto& watcher : watchers) watcher();
@@ -22,7 +28,7 @@ std::optional<bool> ServingState::IsServing(std::string_view service) const {
     return std::nullopt;
   }
   MutexLock lock(&mu_);
-  return serving_;
+  return serving_ && (service.empty() || service != paused_);
 }
 
 std::vector<std::string> ServingState::Services() const { return services_; }

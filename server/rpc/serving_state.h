@@ -22,6 +22,9 @@ class ServingState {
 
   // All services and the server at once. Runs the watchers on the calling thread when something changed.
   void SetServing(bool serving);
+  // The same, without `paused`, which does not serve: the server as a whole does, so that nobody is kept from the other
+  // services.
+  void SetServingBut(const std::string& paused);
   // Nothing for an unknown service.
   std::optional<bool> IsServing(std::string_view service) const;
   std::vector<std::string> Services() const;
@@ -34,7 +37,10 @@ class ServingState {
  private:
   const std::vector<std::string> services_;
   mutable Mutex mu_;
+  void Set(bool serving, const std::string& paused);
+
   bool serving_ PB_GUARDED_BY(mu_) = false;
+  std::string paused_ PB_GUARDED_BY(mu_);  // empty: none
   uint64_t next_id_ PB_GUARDED_BY(mu_) = 1;
   std::map<uint64_t, std::function<void()>> watchers_ PB_GUARDED_BY(mu_);
 };

@@ -1,4 +1,5 @@
 #include "server/storage/durable_store.h"
+#include "server/storage/memory_budget.h"
 
 #include <algorithm>
 #include <cstdlib>
@@ -19,12 +20,22 @@ StoreOptions WithRaisedRetentions(StoreOptions options) {
 
 }  // namespace
 
+namespace {
+
+StoreOptions WithShares(StoreOptions options) {
+  if (options.memory_bytes == 0) options.memory_bytes = DefaultMemoryBytes();
+  if (options.head_bytes == 0) options.head_bytes = ShareMemory(options.memory_bytes).head;
+  return options;
+}
+
+}  // namespace
+
 absl::StatusOr<std::unique_ptr<Store>> Store::Open(StoreOptions options, CommitObserver* observer) {
   return DurableStore::Open(std::move(options), observer, &PosixLogFileSystem());
 }
 
 DurableStore::DurableStore(StoreOptions options, CommitObserver* observer, LogFileSystem* files, rocksdb::Env* env)
-    : options_(WithRaisedRetentions(std::move(options))),
+    : options_(WithShares(WithRaisedRetentions(std::move(options)))),
       observer_(observer),
       files_(files),
       env_(env),
@@ -33,7 +44,9 @@ DurableStore::DurableStore(StoreOptions options, CommitObserver* observer, LogFi
 
 absl::StatusOr<SeriesId> DurableStore::FindOrCreateSeries(TenantId tenant, const SeriesKey& key,
                                                           const SeriesMetadata& metadata, bool* created) {
-  return index_->FindOrCreate(tenant, key, metadata, created);
+  absl::StatusOr<SeriesId> found = index_->FindOrCreate(tenant, key, metadata, created);
+  if (!found.ok()) return StoreHealth::AsRefusal(found.status());
+  return found;
 }
 
 std::optional<SeriesId> DurableStore::FindSeries(TenantId tenant, const SeriesKey& key) const {
@@ -238,6 +251,7 @@ StoreStats DurableStore::Stats() const {
     stats = counters_;
     stats.commit_sequence = last_commit_;
     stats.head_samples = head_.sample_count();
+    stats.head_bytes = head_.bytes();
   }
   {
     MutexLock lock(&queue_mu_);
@@ -248,6 +262,13 @@ StoreStats DurableStore::Stats() const {
   stats.windows_to_close = closer_->waiting_count();
   stats.wal_syncs = wal_->sync_count();
   stats.wal_bytes = wal_->disk_bytes();
+  const RocksStats rocks = rocks_->Stats();
+  stats.memory_limit_bytes = options_.memory_bytes;
+  stats.write_buffer_bytes = rocks.write_buffer_bytes;
+  stats.block_cache_bytes = std::max<int64_t>(rocks.cache_bytes - rocks.write_buffer_bytes, 0);
+  stats.background_errors = rocks.background_errors;
+  stats.write_stalls = rocks.write_stalls;
+  stats.free_bytes = space_->free_bytes();
   const SyncTimes syncs = wal_->RecentSyncs();
   stats.fsync_p50_ns = syncs.p50_ns;
   stats.fsync_p99_ns = syncs.p99_ns;

@@ -31,6 +31,7 @@
 #include "server/storage/sealer.h"
 #include "server/storage/series_ages.h"
 #include "server/storage/series_index.h"
+#include "server/storage/space_watch.h"
 #include "server/storage/store.h"
 #include "server/storage/verify_store.h"
 #include "server/storage/wal.h"
@@ -181,8 +182,15 @@ class DurableStore final : public Store {
   void RetireSeries(std::span<const SeriesId> candidates) PB_REQUIRES(maintenance_mu_) PB_EXCLUDES(group_mu_);
   void PurgeSeries();
   bool RelievePressure() PB_REQUIRES(maintenance_mu_);
+  // Why sealing would have to wait for RocksDB; OK when it need not.
+  absl::Status StallStatus() const;
   // Windows of a tier that end at or before this are to be dropped.
   int64_t OldestTime(const Tier& tier) const;
+  // With more than this in the head, samples are sealed early …
+  int64_t PressureBytes() const { return options_.head_bytes / 2; }
+  // … and with more than this, appends wait. A group may add the last quarter.
+  int64_t FullBytes() const { return options_.head_bytes - MaxGrowth(); }
+  int64_t MaxGrowth() const { return options_.head_bytes / 4; }
 
   // Deleting (durable_store_delete.cc).
   absl::Status LoadDeletes() PB_REQUIRES(maintenance_mu_);
@@ -227,6 +235,7 @@ class DurableStore final : public Store {
   mutable Mutex ages_mu_;  // a leaf
   SeriesAges series_ages_ PB_GUARDED_BY(ages_mu_);
   std::unique_ptr<Wal> wal_;
+  std::unique_ptr<SpaceWatch> space_;
   std::vector<Tier> tiers_;  // raw first; fixed once open
 
   // Held from before a group is written to the log until it is applied, so that no series is forgotten in between.

@@ -67,9 +67,11 @@ bool DurableStore::TakeGroup(Group* group) {
   MutexLock lock(&queue_mu_);
   while (queue_.empty() && !closing_) queue_changed_.Wait(&queue_mu_);
   if (queue_.empty()) return false;
+  // At worst each sample opens a chunk in a series of its own.
+  const int64_t max_bytes = std::min(kMaxGroupBytes, MaxGrowth() / Head::kWorstGrowth);
   int64_t bytes = 0;
   size_t count = 0;
-  while (count < queue_.size() && (count == 0 || bytes + queue_[count].bytes <= kMaxGroupBytes)) {
+  while (count < queue_.size() && (count == 0 || bytes + queue_[count].bytes <= max_bytes)) {
     bytes += queue_[count++].bytes;
   }
   if (count == queue_.size()) {
@@ -86,13 +88,13 @@ void DurableStore::WaitForHeadRoom() {
   while (health_.Check().ok()) {
     {
       MutexLock lock(&commit_mu_);
-      if (head_.bytes() <= options_.head_bytes) return;
+      if (head_.bytes() <= FullBytes()) return;
       // Waiting helps only as long as sealing works: otherwise writers are told.
       if (!sealing_status_.ok()) health_.SetSealing(sealing_status_);
     }
     WakeMaintainer();
     MutexLock lock(&commit_mu_);
-    if (head_.bytes() > options_.head_bytes) head_room_.WaitFor(&commit_mu_, kHeadRoomCheck);
+    if (head_.bytes() > FullBytes()) head_room_.WaitFor(&commit_mu_, kHeadRoomCheck);
   }
 }
 
@@ -118,7 +120,7 @@ void DurableStore::CommitGroup(Group* group) {
     }
   }
   if (!status.ok()) {
-    FailGroup(group, status);
+    FailGroup(group, StoreHealth::AsRefusal(status));
     return;
   }
   newest_.Accept();
@@ -138,7 +140,7 @@ void DurableStore::CommitGroup(Group* group) {
         ++counters_.duplicate_batches;
       }
     }
-    needs_sealing = head_.sealing_count() > 0;
+    needs_sealing = head_.sealing_count() > 0 || head_.bytes() > PressureBytes();
   }
   if (needs_sealing) WakeMaintainer();
 }

@@ -19,6 +19,7 @@ constexpr size_t kSeriesPerBatch = 4096;
 constexpr int64_t kWindowsAheadNanos = 6 * 3600 * kNanosPerSecond;
 constexpr int64_t kCloseAfterNanos = kNanosPerHour;
 constexpr std::chrono::milliseconds kRetryInterval{500};
+constexpr int64_t kFlushPatienceNanos = kNanosPerSecond;
 // Sealing waits for a slice at most.
 constexpr int64_t kRollupSliceNanos = 20 * kNanosPerMilli;
 // Late samples come in crowds: what they touched is filled again this often.
@@ -77,9 +78,17 @@ void DurableStore::MaintainLoop() {
 bool DurableStore::RelievePressure() {
   const bool log_full = wal_->BytesAfter(saved_checkpoint_) > options_.wal_recovery_bytes;
   MutexLock lock(&commit_mu_);
-  if (!log_full && head_.bytes() <= options_.head_bytes) return false;
+  if (!log_full && head_.bytes() <= PressureBytes()) return false;
   head_.SealOldestHalf();
   return true;
+}
+
+absl::Status DurableStore::StallStatus() const {
+  const char* why = nullptr;
+  if (rocks_->IsWriteStopped()) why = "RocksDB takes no writes until compaction has caught up";
+  if (why == nullptr && rocks_->WriteBuffersFull(kFlushPatienceNanos)) why = "RocksDB's write buffers wait for the disk";
+  if (why == nullptr) return absl::OkStatus();
+  return MakeError(ErrorReason::kWriteStalled, std::string(why) + ", and the memory for new samples is full");
 }
 
 absl::Status DurableStore::SealPending() {
@@ -101,6 +110,7 @@ absl::Status DurableStore::SealOldest(size_t left) {
       MutexLock lock(&commit_mu_);
       chunks = head_.Sealing(std::min(left, kChunksPerBatch));
     }
+    PB_RETURN_IF_ERROR(StallStatus());
     SealStats stats;
     PB_RETURN_IF_ERROR(sealer_->Seal(
         chunks, [this](TenantId tenant) { return RawFloor(tenant); }, &stats));

@@ -8,6 +8,7 @@
 #include "common/base/errors.h"
 #include "common/base/log.h"
 #include "server/storage/durable_store.h"
+#include "server/storage/memory_budget.h"
 #include "server/storage/families.h"
 #include "server/storage/meta_keys.h"
 #include "server/storage/store_operations.h"
@@ -80,7 +81,9 @@ absl::Status DurableStore::LockDirectory() {
 absl::Status DurableStore::OpenRocks() {
   RocksOptions rocks_options;
   rocks_options.directory = options_.directory + "/db";
-  rocks_options.block_cache_bytes = options_.block_cache_bytes;
+  const MemoryShares shares = ShareMemory(options_.memory_bytes);
+  rocks_options.cache_bytes = shares.cache;
+  rocks_options.write_buffer_bytes = shares.write_buffers;
   rocks_options.env = env_;
   rocks_options.on_background_status = [this](const absl::Status& status) { health_.SetRocks(status); };
   PB_ASSIGN_OR_RETURN(rocks_, Rocks::Open(std::move(rocks_options)));
@@ -275,6 +278,8 @@ absl::Status DurableStore::BeginEpoch() {
 }
 
 void DurableStore::StartThreads() {
+  space_ = std::make_unique<SpaceWatch>(files_, options_.directory, options_.min_free_bytes,
+                                        [this](const absl::Status& status) { health_.SetSpace(status); });
   committer_ = std::thread([this] { CommitLoop(); });
   completer_ = std::thread([this] { CompletionLoop(); });
   maintainer_ = std::thread([this] { MaintainLoop(); });

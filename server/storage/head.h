@@ -47,6 +47,9 @@ using SealingChunkPtr = std::shared_ptr<const SealingChunk>;
 // Not thread-safe: every call under the store's commit lock. Runs may be read without it.
 class Head {
  public:
+  // Memory that a sample may take here at most, for each byte of it in a batch.
+  static constexpr int64_t kWorstGrowth = 20;
+
   explicit Head(int32_t block_samples) : block_samples_(static_cast<uint32_t>(block_samples)) {}
 
   // The series is new: it has no samples anywhere, so Latest and HasBlocksFrom are known from now on.
@@ -116,8 +119,10 @@ class Head {
   void Insert(Series* series, int64_t time, double value);
   void Grow(Series* series, uint32_t capacity);
   void Seal(Series* series, SeriesId id);
+  static constexpr int64_t kBufferOverheadBytes = 192;  // three allocations, and the chunk it becomes
   static int64_t BufferBytes(uint32_t capacity) {
-    return static_cast<int64_t>(capacity) * static_cast<int64_t>(sizeof(int64_t) + sizeof(double));
+    return kBufferOverheadBytes +
+           static_cast<int64_t>(capacity) * static_cast<int64_t>(sizeof(int64_t) + sizeof(double));
   }
 
   const uint32_t block_samples_;

@@ -8,15 +8,16 @@ namespace {
 
 constexpr int64_t kRetryAfterMs = 1000;
 
-// What a writer is told, whatever broke inside.
-absl::Status AsRefusal(const absl::Status& status) {
+}  // namespace
+
+absl::Status StoreHealth::AsRefusal(const absl::Status& status) {
   if (status.ok()) return status;
-  if (HasReason(status, ErrorReason::kDiskFull)) return WithRetryAfterMs(status, kRetryAfterMs);
+  if (HasReason(status, ErrorReason::kDiskFull) || HasReason(status, ErrorReason::kWriteStalled)) {
+    return WithRetryAfterMs(status, kRetryAfterMs);
+  }
   if (HasReason(status, ErrorReason::kStoreReadOnly)) return status;
   return MakeError(ErrorReason::kStoreReadOnly, StatusMessage(status), {{"cause", StatusMessage(status)}});
 }
-
-}  // namespace
 
 void StoreHealth::SetLog(const absl::Status& status) {
   MutexLock lock(&mu_);
@@ -33,6 +34,12 @@ void StoreHealth::SetRocks(const absl::Status& status) {
 void StoreHealth::SetSealing(const absl::Status& status) {
   MutexLock lock(&mu_);
   sealing_ = AsRefusal(status);
+  UpdateLocked();
+}
+
+void StoreHealth::SetSpace(const absl::Status& status) {
+  MutexLock lock(&mu_);
+  space_ = AsRefusal(status);
   UpdateLocked();
 }
 

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -126,6 +127,12 @@ class PosixFileSystem final : public LogFileSystem {
 };
 
 }  // namespace
+
+absl::StatusOr<int64_t> LogFileSystem::FreeBytes(const std::string& directory) {
+  struct statvfs info;
+  if (statvfs(directory.c_str(), &info) != 0) return FileError("statvfs " + directory, errno);
+  return static_cast<int64_t>(info.f_bavail) * static_cast<int64_t>(info.f_frsize);
+}
 
 LogFileSystem& PosixLogFileSystem() {
   static PosixFileSystem file_system;

@@ -45,6 +45,8 @@ class LogFileSystem {
   virtual absl::Status CreateDirectory(const std::string& path) = 0;
   // Makes creations, renames and removals in `directory` durable.
   virtual absl::Status SyncDirectory(const std::string& directory) = 0;
+  // What is left for us on the disk of `directory`. By default: as the machine says.
+  virtual absl::StatusOr<int64_t> FreeBytes(const std::string& directory);
   // Makes the file when missing. Null when somebody else holds it.
   virtual absl::StatusOr<std::unique_ptr<FileLock>> Lock(const std::string& path) = 0;
 };

@@ -9,8 +9,10 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstdarg>
 #include <cstdlib>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -19,22 +21,19 @@
 #include "server/storage/families.h"
 
 namespace pulseboard {
-namespace {
-
-// A rarely written family pins the log of all: bound the log and the memory of all families together.
-constexpr uint64_t kMaxTotalWalBytes = 256 << 20;
-constexpr uint64_t kWriteBufferBytes = 128 << 20;
-constexpr size_t kRawTableBlockBytes = 16 << 10;  // a few compressed blocks of ours per SST block
-
-class ErrorListener final : public rocksdb::EventListener {
+// Background errors and stalls, counted and told.
+class RocksListener final : public rocksdb::EventListener {
  public:
-  explicit ErrorListener(std::function<void(const absl::Status&)> report) : report_(std::move(report)) {}
+  explicit RocksListener(std::function<void(const absl::Status&)> report) : report_(std::move(report)) {}
 
   // No error since the last recovery.
   bool is_well() const { return is_well_.load(); }
+  int64_t background_errors() const { return background_errors_.load(); }
+  int64_t write_stalls() const { return write_stalls_.load(); }
 
   void OnBackgroundError(rocksdb::BackgroundErrorReason reason, rocksdb::Status* status) noexcept override {
     is_well_ = false;
+    ++background_errors_;
     PB_LOG(Error, "storage", "failed rocksdb work reason={} error={}", static_cast<int>(reason), status->ToString());
     if (status->severity() >= rocksdb::Status::kHardError) Report(FromRocks(*status, "rocksdb"));
   }
@@ -45,8 +44,10 @@ class ErrorListener final : public rocksdb::EventListener {
     Report(FromRocks(info.new_bg_error, "rocksdb"));
   }
   void OnStallConditionsChanged(const rocksdb::WriteStallInfo& info) noexcept override {
+    const bool worse = info.condition.cur != rocksdb::WriteStallCondition::kNormal;
+    if (worse) ++write_stalls_;
     PB_LOG(Info, "storage", "changed rocksdb stall family={} condition={}", info.cf_name,
-           static_cast<int>(info.condition.cur));
+           !worse ? "normal" : info.condition.cur == rocksdb::WriteStallCondition::kDelayed ? "delayed" : "stopped");
   }
 
  private:
@@ -55,9 +56,19 @@ class ErrorListener final : public rocksdb::EventListener {
   }
   const std::function<void(const absl::Status&)> report_;
   std::atomic<bool> is_well_{true};
+  std::atomic<int64_t> background_errors_{0};
+  std::atomic<int64_t> write_stalls_{0};
 };
 
-void CloseDatabase(rocksdb::DB* db, const ErrorListener& listener) {
+namespace {
+
+// A rarely written family pins the log of all: bound the log and the memory of all families together.
+constexpr uint64_t kMaxTotalWalBytes = 256 << 20;
+constexpr size_t kArenaBlockBytes = 64 << 10;     // of a memtable: many families have one, few of them are full
+constexpr std::chrono::milliseconds kFlushPoll{5};
+constexpr size_t kRawTableBlockBytes = 16 << 10;  // a few compressed blocks of ours per SST block
+
+void CloseDatabase(rocksdb::DB* db, const RocksListener& listener) {
   // A log file that met an error must not be touched again: RocksDB, as Debian builds it, aborts.
   const rocksdb::Status synced = listener.is_well() ? db->SyncWAL() : rocksdb::Status::OK();
   for (const rocksdb::Status& status : {synced, db->Close()}) {
@@ -132,11 +143,16 @@ void ReleaseFamily::operator()(rocksdb::ColumnFamilyHandle* handle) const noexce
 }
 
 Rocks::Rocks(const RocksOptions& options)
-    : options_(options), cache_(rocksdb::NewLRUCache(static_cast<size_t>(options.block_cache_bytes))) {}
+    : options_(options),
+      cache_(rocksdb::NewLRUCache(static_cast<size_t>(options.cache_bytes))),
+      write_buffers_(std::make_shared<rocksdb::WriteBufferManager>(static_cast<size_t>(options.write_buffer_bytes),
+                                                                   cache_)),
+      listener_(std::make_shared<RocksListener>(options.on_background_status)) {}
 
 rocksdb::ColumnFamilyOptions Rocks::FamilyOptions(FamilyKind kind) const {
   rocksdb::ColumnFamilyOptions family;
   family.compression = rocksdb::kLZ4Compression;
+  family.arena_block_size = kArenaBlockBytes;
   if (kind == FamilyKind::kRaw) {
     // These values are compressed already: another try costs time and gains nothing.
     family.compression = rocksdb::kNoCompression;
@@ -157,12 +173,12 @@ absl::StatusOr<std::unique_ptr<Rocks>> Rocks::Open(RocksOptions options) {
   db_options.create_if_missing = true;
   db_options.create_missing_column_families = true;
   db_options.max_total_wal_size = kMaxTotalWalBytes;
-  db_options.db_write_buffer_size = kWriteBufferBytes;
+  db_options.write_buffer_manager = rocks->write_buffers_;
   db_options.max_background_jobs = 2;
   db_options.keep_log_file_num = 4;
   // Many families of few files each: sixteen threads per family would be most of the time that opening takes.
   db_options.max_file_opening_threads = 1;
-  const auto listener = std::make_shared<ErrorListener>(options.on_background_status);
+  const std::shared_ptr<RocksListener> listener = rocks->listener_;
   db_options.listeners.push_back(listener);
 
   std::vector<std::string> names;
@@ -226,6 +242,32 @@ absl::StatusOr<FamilyPtr> Rocks::CreateWindowFamily(const Window& window) {
   const rocksdb::Status status = db_->CreateColumnFamily(FamilyOptions(KindOf(window)), name, &handle);
   if (!status.ok()) return FromRocks(status, "create family " + name);
   return FamilyPtr(handle, ReleaseFamily{db_});
+}
+
+RocksStats Rocks::Stats() const {
+  RocksStats stats;
+  stats.write_buffer_bytes = static_cast<int64_t>(write_buffers_->memory_usage());
+  stats.cache_bytes = static_cast<int64_t>(cache_->GetUsage());
+  stats.background_errors = listener_->background_errors();
+  stats.write_stalls = listener_->write_stalls();
+  return stats;
+}
+
+bool Rocks::IsWriteStopped() const {
+  uint64_t stopped = 0;
+  return db_->GetIntProperty(rocksdb::DB::Properties::kIsWriteStopped, &stopped) && stopped != 0;
+}
+
+bool Rocks::WriteBuffersFull(int64_t patience_ns) const {
+  const auto end = std::chrono::steady_clock::now() + std::chrono::nanoseconds(patience_ns);
+  while (write_buffers_->memory_usage() > write_buffers_->buffer_size()) {
+    // Without a flush under way nothing is to be waited for: the next write starts one.
+    uint64_t running = 0;
+    if (!db_->GetIntProperty(rocksdb::DB::Properties::kNumRunningFlushes, &running) || running == 0) return false;
+    if (std::chrono::steady_clock::now() >= end) return true;
+    std::this_thread::sleep_for(kFlushPoll);
+  }
+  return false;
 }
 
 absl::Status Rocks::Sync() { return FromRocks(db_->SyncWAL(), "sync rocksdb"); }

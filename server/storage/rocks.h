@@ -2,6 +2,7 @@
 #pragma once
 
 #include <rocksdb/db.h>
+#include <rocksdb/write_buffer_manager.h>
 
 #include <cstdint>
 #include <functional>
@@ -52,12 +53,22 @@ class Snapshot {
 
 struct RocksOptions {
   std::string directory;
-  int64_t block_cache_bytes = 64 << 20;  // shared by all families
+  int64_t cache_bytes = 192 << 20;         // blocks and write buffers of all families together
+  int64_t write_buffer_bytes = 128 << 20;  // of them, at most
   // Runs on a RocksDB thread: an error after which RocksDB takes no writes, or OK when it takes them again.
   std::function<void(const absl::Status&)> on_background_status;
   bool read_only = false;       // changes nothing, not even an info log; the database must exist
   rocksdb::Env* env = nullptr;  // for tests that make the disk fail; null: the machine's own
 };
+
+struct RocksStats {
+  int64_t write_buffer_bytes = 0;
+  int64_t cache_bytes = 0;  // write buffers included
+  int64_t background_errors = 0;
+  int64_t write_stalls = 0;  // times a family began to be slowed or stopped
+};
+
+class RocksListener;
 
 // Thread-safe.
 class Rocks {
@@ -74,6 +85,12 @@ class Rocks {
   std::vector<WindowFamily> TakeWindowFamilies() { return std::move(windows_); }
   absl::StatusOr<FamilyPtr> CreateWindowFamily(const Window& window);
 
+  RocksStats Stats() const;
+  // RocksDB takes no writes until flushes and compactions have caught up: a write now would wait for them.
+  bool IsWriteStopped() const;
+  // Whether the write buffers exceed their share while a flush is under way; waits up to `patience_ns` for it.
+  bool WriteBuffersFull(int64_t patience_ns) const;
+
   // Everything written so far is on the disk.
   absl::Status Sync();
   // Tries to leave the state after a background error.
@@ -89,6 +106,8 @@ class Rocks {
 
   const RocksOptions options_;
   std::shared_ptr<rocksdb::Cache> cache_;
+  std::shared_ptr<rocksdb::WriteBufferManager> write_buffers_;  // charged to the cache
+  std::shared_ptr<RocksListener> listener_;
   std::shared_ptr<rocksdb::DB> db_;
   std::map<std::string, FamilyPtr, std::less<>> fixed_;
   std::vector<WindowFamily> windows_;

@@ -42,7 +42,10 @@ struct StoreOptions {
   int64_t wal_retain_bytes = 256 << 20;  // replayable tail kept for resuming subscribers, beyond what recovery needs
   int64_t wal_recovery_bytes = int64_t{1}
                                << 30;     // more log than this to replay after a crash: open samples are sealed early
-  int64_t head_bytes = int64_t{1} << 30;  // memory for unsealed samples; at the limit appends wait for sealing
+  // Memory for unsealed samples, cached blocks and RocksDB's write buffers together; the shares: memory_budget.h.
+  // 0: a quarter of the machine's, at most 1 GiB.
+  int64_t memory_bytes = 0;
+  int64_t head_bytes = 0;                 // for unsealed samples; at the limit appends wait for sealing. 0: the share
   int32_t block_samples = 2'048;          // samples per sealed block, at most
   int64_t seal_age_ns = 600 * kNanosPerSecond;  // open samples older than this (by commit) are sealed: frees the log
   int64_t checkpoint_interval_ns = 10 * kNanosPerSecond;
@@ -50,7 +53,7 @@ struct StoreOptions {
   std::vector<TierOptions> tiers = DefaultTiers();  // rollups kept beside the samples, ascending; see CheckTiers.
                                                     // None is kept for less time than the finer one.
   RetentionPolicy retention = {};                   // beyond raw_retention_ns and tiers; see Store::SetRetention
-  int64_t block_cache_bytes = 64 << 20;
+  int64_t min_free_bytes = 256 << 20;  // with less space on the disk writes are refused: DISK_FULL. 0: no reserve
   int64_t max_producers_per_tenant = 10'000;  // oldest are forgotten first
   std::string backup_directory;               // empty: no backups; see operations.h
   std::vector<std::string> backup_files;      // further files of `directory` to back up when they are there
@@ -147,7 +150,14 @@ struct StoreStats {
   int64_t wal_syncs = 0;
   int64_t wal_bytes = 0;  // on disk
   int64_t append_queue_bytes = 0;
-  int64_t head_samples = 0;   // not yet sealed
+  int64_t memory_limit_bytes = 0;  // StoreOptions::memory_bytes
+  int64_t head_bytes = 0;          // of it, in use: by unsealed samples,
+  int64_t write_buffer_bytes = 0;  // by RocksDB's write buffers,
+  int64_t block_cache_bytes = 0;   // and by cached blocks
+  int64_t free_bytes = -1;         // on the disk; -1 unknown
+  int64_t background_errors = 0;   // of RocksDB, since start
+  int64_t write_stalls = 0;        // times RocksDB slowed or stopped writes
+  int64_t head_samples = 0;        // not yet sealed
   int64_t sealed_blocks = 0;  // since start
   int64_t sealed_samples = 0;
   int64_t sealed_bytes = 0;
@@ -207,7 +217,7 @@ class Store {
   virtual void ReleaseSeries(std::span<const SeriesId> series) = 0;
 
   // Queues a batch; `done` runs exactly once. Refused at once, without running `done`, with INGEST_BACKLOG_FULL,
-  // STORE_READ_ONLY, DISK_FULL or SHUTTING_DOWN.
+  // STORE_READ_ONLY, DISK_FULL, WRITE_STALLED or SHUTTING_DOWN.
   [[nodiscard]] virtual absl::Status Append(AppendBatch batch, AppendDone done) = 0;
   // Highest committed sequence of a producer; 0 when unknown.
   virtual int64_t ProducerPosition(TenantId tenant, std::string_view producer_id) const = 0;

@@ -46,13 +46,13 @@ TEST_F(ConfigLoaderTest, LetsLaterLayersWinAndSaysWhichDid) {
 
 TEST_F(ConfigLoaderTest, TakesValuesInTheirOwnTomlTypesAndAsText) {
   const auto config = Load(
-      "[ingest]\nallow_buffered = false\nack_mode = \"buffered\"\n[storage]\nwal_segment = 2097152\nblock_cache = \"3MiB\"\nseal_age = \"90s\"\n"
+      "[ingest]\nallow_buffered = false\nack_mode = \"buffered\"\n[storage]\nwal_segment = 2097152\nmemory = \"300MiB\"\nseal_age = \"90s\"\n"
       "[identity]\nself_registration = \"true\"\n");
   ASSERT_TRUE(config.ok()) << config.status();
   EXPECT_FALSE(config->values.intake.allow_buffered);
   EXPECT_EQ(config->values.intake.default_ack_mode, AckMode::kBuffered);
   EXPECT_EQ(config->values.store.wal_segment_bytes, 2 << 20);
-  EXPECT_EQ(config->values.store.block_cache_bytes, 3 << 20);
+  EXPECT_EQ(config->values.store.memory_bytes, 300 << 20);
   EXPECT_EQ(config->values.store.seal_age_ns, 90 * kNanosPerSecond);
   EXPECT_TRUE(config->values.accounts.self_registration);
 }

@@ -29,6 +29,23 @@ TEST(ServingState, CallsWatchersOnChangesOnly) {
   EXPECT_EQ(calls, 1);
 }
 
+TEST(ServingState, PausesOneServiceWhileTheOthersServe) {
+  ServingState state({"a.B", "a.C"});
+  int calls = 0;
+  state.Watch([&calls] { ++calls; });
+  state.SetServing(true);
+  state.SetServingBut("a.B");
+  state.SetServingBut("a.B");
+  EXPECT_EQ(calls, 2);
+  EXPECT_EQ(state.IsServing("a.B"), false);
+  EXPECT_EQ(state.IsServing("a.C"), true);
+  EXPECT_EQ(state.IsServing(""), true);
+  state.SetServing(true);
+  EXPECT_EQ(state.IsServing("a.B"), true);
+  state.SetServing(false);
+  EXPECT_EQ(state.IsServing("a.C"), false);
+}
+
 TEST(ServingState, LetsAWatcherUnwatchItself) {
   ServingState state({});
   uint64_t id = 0;

@@ -156,7 +156,7 @@ TEST_F(StoreTest, KeepsTheHeadWithinItsMemory) {
     }
     ASSERT_TRUE(Push(std::move(batch)).ok());
     // At most the limit and one batch that opens a chunk in every series.
-    ASSERT_LE(store_->Stats().head_samples * 16, options_.head_bytes + 100 * 16 * 16);
+    ASSERT_LE(store_->Stats().head_bytes, options_.head_bytes + 100 * (16 * 16 + 192));
   }
   EXPECT_GT(store_->Stats().sealed_blocks, 0);
   for (const SeriesId id : series) ASSERT_EQ(Read(id).size(), 200u);
@@ -388,7 +388,9 @@ TEST_F(StoreTest, OpensAStoreOfVersionOne) {
   SealAll();
   Close();
   {
-    const auto rocks = Rocks::Open({options_.directory + "/db", 1 << 20, nullptr});
+    RocksOptions rocks_options;
+    rocks_options.directory = options_.directory + "/db";
+    const auto rocks = Rocks::Open(rocks_options);
     std::string one;
     PutLittleEndian(&one, uint32_t{1});
     ASSERT_TRUE((*rocks)->db()->Put({}, (*rocks)->fixed("meta"), kFormatKey, one).ok());
