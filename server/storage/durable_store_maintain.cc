@@ -41,10 +41,11 @@ void DurableStore::MaintainLoop() {
   bool more = false;  // to be done at once, though nobody asks
   while (true) {
     {
-      const auto retry_at = status.ok() ? next_checkpoint : steady_clock::now() + kRetryInterval;
+      const bool failing = !status.ok() || HasReason(health_.rocks(), ErrorReason::kDiskFull);
+      const auto retry_at = failing ? steady_clock::now() + kRetryInterval : next_checkpoint;
       MutexLock lock(&wake_mu_);
       // After a failure nothing but time helps: further wake-ups wait for the retry.
-      while (!stop_maintainer_ && !((wake_ || more) && status.ok())) {
+      while (!stop_maintainer_ && !((wake_ || more) && !failing)) {
         const auto left = std::min(retry_at, next_checkpoint) - steady_clock::now();
         if (left <= steady_clock::duration::zero() || !wake_changed_.WaitFor(&wake_mu_, left)) break;
       }
@@ -53,9 +54,15 @@ void DurableStore::MaintainLoop() {
     }
     more = false;
     if (HasReason(health_.rocks(), ErrorReason::kDiskFull)) {
-      if (rocks_->Resume().ok()) health_.SetRocks(absl::OkStatus());
+      const absl::Status resumed = rocks_->Resume();
+      if (resumed.ok() || HasReason(resumed, ErrorReason::kStoreReadOnly)) health_.SetRocks(resumed);
     }
     MutexLock lock(&maintenance_mu_);
+    if (health_.rocks().ok()) {
+      if (const absl::Status prepared = rocks_->PrepareForErrors(); !prepared.ok()) {
+        PB_LOG(Error, "storage", "failed maintenance error={}", StatusMessage(prepared));
+      }
+    }
     status = SealPending();
     const bool pressed = status.ok() && RelievePressure();
     if (status.ok() && (pressed || steady_clock::now() >= next_checkpoint)) {

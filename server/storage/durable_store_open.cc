@@ -205,6 +205,7 @@ absl::Status DurableStore::ReplayLog() {
   PB_RETURN_IF_ERROR(LoadDeletes());
   DeletedFilter deleted(Deletes());
   WalRecovery recovery;
+  const int64_t began = options_.clock->MonotonicNanos();
   PB_ASSIGN_OR_RETURN(wal_, Wal::Open(
                                 std::move(wal_options), saved_checkpoint_,
                                 [this, &deleted](const WalRecord& record) PB_NO_THREAD_SAFETY_ANALYSIS {
@@ -219,6 +220,8 @@ absl::Status DurableStore::ReplayLog() {
     PB_LOG(Info, "storage", "opened store directory={} id={} commit={} series={} replayed_samples={} cut_bytes={}",
            options_.directory, store_id_, last_commit_, index_->Count(), recovery.replayed_samples,
            recovery.truncated_bytes);
+    PB_LOG(Info, "storage", "recovered {} samples in {:.3f} s", recovery.replayed_samples,
+           static_cast<double>(options_.clock->MonotonicNanos() - began) / kNanosPerSecond);
   }
   return TendWindows();
 }

@@ -30,10 +30,16 @@ class RocksListener final : public rocksdb::EventListener {
   bool is_well() const { return is_well_.load(); }
   int64_t background_errors() const { return background_errors_.load(); }
   int64_t write_stalls() const { return write_stalls_.load(); }
+  // A write to RocksDB's own log failed since the last recovery.
+  bool log_met_error() const { return log_met_error_.load(); }
 
   void OnBackgroundError(rocksdb::BackgroundErrorReason reason, rocksdb::Status* status) noexcept override {
     is_well_ = false;
     ++background_errors_;
+    if (reason == rocksdb::BackgroundErrorReason::kWriteCallback ||
+        reason == rocksdb::BackgroundErrorReason::kMemTable) {
+      log_met_error_ = true;
+    }
     PB_LOG(Error, "storage", "failed rocksdb work reason={} error={}", static_cast<int>(reason), status->ToString());
     if (status->severity() >= rocksdb::Status::kHardError) Report(FromRocks(*status, "rocksdb"));
   }
@@ -41,13 +47,16 @@ class RocksListener final : public rocksdb::EventListener {
     PB_LOG(Warning, "storage", "ended rocksdb recovery was={} now={}", info.old_bg_error.ToString(),
            info.new_bg_error.ToString());
     is_well_ = info.new_bg_error.ok();
+    if (info.new_bg_error.ok()) log_met_error_ = false;
     Report(FromRocks(info.new_bg_error, "rocksdb"));
   }
   void OnStallConditionsChanged(const rocksdb::WriteStallInfo& info) noexcept override {
     const bool worse = info.condition.cur != rocksdb::WriteStallCondition::kNormal;
     if (worse) ++write_stalls_;
     PB_LOG(Info, "storage", "changed rocksdb stall family={} condition={}", info.cf_name,
-           !worse ? "normal" : info.condition.cur == rocksdb::WriteStallCondition::kDelayed ? "delayed" : "stopped");
+           !worse                                                         ? "normal"
+           : info.condition.cur == rocksdb::WriteStallCondition::kDelayed ? "delayed"
+                                                                          : "stopped");
   }
 
  private:
@@ -58,13 +67,14 @@ class RocksListener final : public rocksdb::EventListener {
   std::atomic<bool> is_well_{true};
   std::atomic<int64_t> background_errors_{0};
   std::atomic<int64_t> write_stalls_{0};
+  std::atomic<bool> log_met_error_{false};
 };
 
 namespace {
 
 // A rarely written family pins the log of all: bound the log and the memory of all families together.
 constexpr uint64_t kMaxTotalWalBytes = 256 << 20;
-constexpr size_t kArenaBlockBytes = 64 << 10;     // of a memtable: many families have one, few of them are full
+constexpr size_t kArenaBlockBytes = 64 << 10;  // of a memtable: many families have one, few of them are full
 constexpr std::chrono::milliseconds kFlushPoll{5};
 constexpr size_t kRawTableBlockBytes = 16 << 10;  // a few compressed blocks of ours per SST block
 
@@ -145,8 +155,8 @@ void ReleaseFamily::operator()(rocksdb::ColumnFamilyHandle* handle) const noexce
 Rocks::Rocks(const RocksOptions& options)
     : options_(options),
       cache_(rocksdb::NewLRUCache(static_cast<size_t>(options.cache_bytes))),
-      write_buffers_(std::make_shared<rocksdb::WriteBufferManager>(static_cast<size_t>(options.write_buffer_bytes),
-                                                                   cache_)),
+      write_buffers_(
+          std::make_shared<rocksdb::WriteBufferManager>(static_cast<size_t>(options.write_buffer_bytes), cache_)),
       listener_(std::make_shared<RocksListener>(options.on_background_status)) {}
 
 rocksdb::ColumnFamilyOptions Rocks::FamilyOptions(FamilyKind kind) const {
@@ -176,6 +186,7 @@ absl::StatusOr<std::unique_ptr<Rocks>> Rocks::Open(RocksOptions options) {
   db_options.write_buffer_manager = rocks->write_buffers_;
   db_options.max_background_jobs = 2;
   db_options.keep_log_file_num = 4;
+  db_options.avoid_flush_during_shutdown = true;  // only what PrepareForErrors writes is in no log
   // Many families of few files each: sixteen threads per family would be most of the time that opening takes.
   db_options.max_file_opening_threads = 1;
   const std::shared_ptr<RocksListener> listener = rocks->listener_;
@@ -272,7 +283,23 @@ bool Rocks::WriteBuffersFull(int64_t patience_ns) const {
 
 absl::Status Rocks::Sync() { return FromRocks(db_->SyncWAL(), "sync rocksdb"); }
 
-absl::Status Rocks::Resume() { return FromRocks(db_->Resume(), "resume rocksdb"); }
+bool Rocks::HasUnflushed() const {
+  uint64_t entries = 0;
+  return db_->GetAggregatedIntProperty(rocksdb::DB::Properties::kNumEntriesActiveMemTable, &entries) && entries > 0;
+}
+
+absl::Status Rocks::PrepareForErrors() {
+  if (HasUnflushed()) return absl::OkStatus();
+  rocksdb::WriteOptions options;
+  options.disableWAL = true;  // of no interest after a restart
+  return FromRocks(db_->Put(options, rocksdb::Slice("unflushed"), rocksdb::Slice()), "prepare rocksdb for errors");
+}
+
+absl::Status Rocks::Resume() {
+  if (listener_->log_met_error() && !HasUnflushed())
+    return MakeError(ErrorReason::kStoreReadOnly, "resume rocksdb: only a restart can");
+  return FromRocks(db_->Resume(), "resume rocksdb");
+}
 
 std::unique_ptr<Table> MakeRocksTable(Rocks* rocks, std::string_view name) {
   return std::make_unique<RocksTable>(rocks, name);

@@ -93,11 +93,15 @@ class Rocks {
 
   // Everything written so far is on the disk.
   absl::Status Sync();
+  // To be called now and then while all is well: Resume works only when some family has something to flush, because only
+  // then does RocksDB leave the log file that met an error (going on with it would abort the process).
+  absl::Status PrepareForErrors();
   // Tries to leave the state after a background error.
   absl::Status Resume();
 
  private:
   explicit Rocks(const RocksOptions& options);
+  bool HasUnflushed() const;
   enum class FamilyKind { kTable, kRaw, kRollups };
   static FamilyKind KindOf(const Window& window) {
     return window.bucket_ns == kRawBucket ? FamilyKind::kRaw : FamilyKind::kRollups;

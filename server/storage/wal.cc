@@ -254,7 +254,7 @@ absl::StatusOr<Wal::Spare> Wal::TakeSpare(int64_t bytes) {
       spare_.reset();
       return spare;
     }
-    if (!spare_error_.ok()) return spare_error_;
+    // After an error, which may be over by now, this group tries for itself.
   }
   return MakeSpare(std::max(bytes, options_.segment_bytes));
 }

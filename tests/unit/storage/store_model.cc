@@ -4,6 +4,8 @@
 
 #include <array>
 #include <bit>
+#include <cstdlib>
+#include <cstring>
 #include <future>
 #include <set>
 #include <thread>
@@ -12,22 +14,25 @@
 #include "server/storage/durable_store.h"
 #include "server/storage/families.h"
 #include "tests/unit/storage/simulated_env.h"
+#include "tests/unit/storage/store_model_series.h"
 
 namespace pulseboard {
 namespace {
 
-constexpr int kNames = 8;
 constexpr std::array<std::string_view, kStepKinds> kStepNames = {
     "push",    "push_several", "push_again", "read",   "read_commits", "checkpoint", "seal_all",  "pass_time",
-    "restart", "kill",         "cut_power",  "delete", "fill_disk",    "fail_sync",  "fail_rocks"};
+    "restart", "kill",         "cut_power",  "delete", "fail_sync",    "fill_disk",  "fail_rocks"};
 // How often each kind is drawn; the last three only in runs with faults, which have to wait for the store's retries.
 constexpr std::array<int, kStepKinds> kWeights = {50, 10, 6, 14, 4, 6, 4, 4, 3, 3, 4, 5, 1, 1, 2};
 constexpr int kFaultKinds = 3;
-constexpr uint64_t kFaultSeeds = 12;  // one seed of so many has faults
-
-SeriesKey KeyOf(int name) { return {"m" + std::to_string(name), {{"host", std::to_string(name % 3)}}}; }
-
-bool SameBits(double a, double b) { return std::bit_cast<uint64_t>(a) == std::bit_cast<uint64_t>(b); }
+// Errors of RocksDB's own log end some runs in states that only RocksDB could leave better (it does not open after a power
+// cut during its recovery from a full disk): those faults by hand only.
+int FaultKindsWanted() {
+  const char* wanted = std::getenv("PULSEBOARD_MODEL_FAULTS");
+  return wanted != nullptr ? std::min(kFaultKinds, std::atoi(wanted)) : 1;
+}
+// One seed of eight has faults.
+bool HasFaults(uint64_t seed) { return seed / 4 % 8 == 0; }
 
 template <typename Condition>
 bool BecomesTrue(const Condition& condition) {
@@ -43,9 +48,10 @@ bool BecomesTrue(const Condition& condition) {
 
 std::vector<Step> DrawSteps(uint64_t seed, size_t count) {
   std::mt19937_64 random(seed);
-  const bool has_faults = seed % kFaultSeeds == 0;
+  const bool has_faults = HasFaults(seed);
   std::vector<int> wheel;
-  for (int kind = 0; kind < kStepKinds - (has_faults ? 0 : kFaultKinds); ++kind) {
+  const int left_out = has_faults ? kFaultKinds - FaultKindsWanted() : kFaultKinds;
+  for (int kind = 0; kind < kStepKinds - left_out; ++kind) {
     wheel.insert(wheel.end(), static_cast<size_t>(kWeights[static_cast<size_t>(kind)]), kind);
   }
   std::vector<Step> steps;
@@ -68,11 +74,14 @@ StoreOptions DrawModelOptions(uint64_t seed) {
   if (pick(3) == 0) options.wal_recovery_bytes = 16'000;
   options.seal_age_ns = (1 + pick(600)) * kNanosPerSecond;
   options.checkpoint_interval_ns = 3600 * kNanosPerSecond;  // runs checkpoint themselves
-  options.raw_retention_ns = (2 + pick(2) * pick(30)) * kNanosPerDay;
+  options.raw_retention_ns = (2 + pick(2) * pick(28)) * kNanosPerDay;
+  const int64_t tiers = pick(4);
+  if (tiers == 0) options.tiers.clear();
+  if (tiers == 1) options.tiers = ParseTiers("5m:40d,6h:50d", options.raw_retention_ns).value();
   return options;
 }
 
-bool DrawMixedAcks(uint64_t seed) { return seed % 4 == 1; }
+bool DrawMixedAcks(uint64_t seed) { return seed / 4 % 4 == 1; }
 
 std::string DescribeOptions(const StoreOptions& options) {
   return fmt::format(
@@ -205,6 +214,7 @@ absl::Status ModelRun::Reopen() {
 
 absl::Status ModelRun::AfterCrash(bool power_was_cut) {
   store_.reset();
+  disk_.Heal();
   while (true) {
     power_was_cut ? disk_.PowerOn(Pick(~uint64_t{0})) : disk_.PowerOnWithNothingLost();
     if (Pick(3) == 0) disk_.CutPowerBefore(disk_.changes() + static_cast<int64_t>(Pick(60)));  // also while recovering
@@ -337,7 +347,7 @@ absl::StatusOr<AppendBatch> ModelRun::ToAppend(const Batch& batch) {
   out.times = batch.times;
   out.values = batch.values;
   for (const int name : batch.names) {
-    PB_ASSIGN_OR_RETURN(const SeriesId id, store_->FindOrCreateSeries(kDefaultTenant, KeyOf(name), {}, nullptr));
+    PB_ASSIGN_OR_RETURN(const SeriesId id, store_->FindOrCreateSeries(kDefaultTenant, KeyOf(name), MetadataOf(name), nullptr));
     out.series.push_back(id);
   }
   return out;
@@ -496,103 +506,16 @@ absl::Status ModelRun::FillDisk() {
 absl::Status ModelRun::Heal() {
   disk_.Heal();
   // Full disks are left behind without help; other errors need a restart.
-  const bool healthy = BecomesTrue([this] {
-    const absl::Status health = store_->Health();
-    return health.ok() || HasReason(health, ErrorReason::kStoreReadOnly) || !disk_.has_power();
+  absl::Status pushed;
+  const bool decided = BecomesTrue([&] {
+    pushed = Push({Batch()});
+    return pushed.ok() || HasReason(pushed, ErrorReason::kStoreReadOnly) || !disk_.has_power();
   });
-  if (!healthy) return Wrong("still refuses writes with room again: " + StatusMessage(store_->Health()));
-  if (store_->Health().ok()) return CheckAll();
+  if (!decided) return Wrong("still refuses writes with room again: " + StatusMessage(pushed));
+  if (pushed.ok() && store_->Health().ok()) return CheckAll();
   Tell("read-only");
   disk_.CutPower();
   return AfterCrash(false);
-}
-
-int64_t ModelRun::OldestKept() const { return DayOf(clock_.NowUnixNanos() - options_.raw_retention_ns); }
-
-absl::Status ModelRun::Wrong(std::string what) const { return absl::InternalError(std::move(what)); }
-
-absl::StatusOr<SampleColumns> ModelRun::ReadAll(int name, TimeRange range) {
-  const std::optional<SeriesId> id = store_->FindSeries(kDefaultTenant, KeyOf(name));
-  if (!id) return SampleColumns();
-  const SeriesId ids[] = {*id};
-  PB_ASSIGN_OR_RETURN(const std::unique_ptr<ReadView> view, store_->OpenView(ids, range, nullptr));
-  return view->Read(*id, range);
-}
-
-absl::Status ModelRun::CheckSeries(int name, TimeRange range) {
-  PB_ASSIGN_OR_RETURN(const SampleColumns read, ReadAll(name, range));
-  const Samples& samples = model_[name];
-  const int64_t oldest = OldestKept();
-  auto expected = samples.lower_bound(range.start);
-  const auto end = samples.lower_bound(range.end);
-  for (size_t i = 0; i < read.size(); ++i) {
-    // What the retention has taken or is about to take may be missing.
-    while (expected != end && expected->first < read.times[i] && DayOf(expected->first) < oldest) ++expected;
-    if (expected == end || expected->first > read.times[i]) {
-      return Wrong(fmt::format("m{}: a sample too many at {}", name, read.times[i]));
-    }
-    if (expected->first < read.times[i]) {
-      return Wrong(fmt::format("m{}: the sample at {} is missing", name, expected->first));
-    }
-    if (!SameBits(expected->second, read.values[i]) && DayOf(expected->first) >= oldest) {
-      return Wrong(fmt::format("m{}: another value at {}: {} instead of {}", name, read.times[i], read.values[i],
-                               expected->second));
-    }
-    ++expected;
-  }
-  while (expected != end && DayOf(expected->first) < oldest) ++expected;
-  if (expected != end) return Wrong(fmt::format("m{}: the sample at {} is missing", name, expected->first));
-  return absl::OkStatus();
-}
-
-absl::Status ModelRun::CheckLatest(int name) {
-  const std::optional<SeriesId> id = store_->FindSeries(kDefaultTenant, KeyOf(name));
-  const Samples& samples = model_[name];
-  const bool expected = !samples.empty() && DayOf(samples.rbegin()->first) >= OldestKept();
-  // A series without samples may have been forgotten.
-  if (!id) return expected ? Wrong(fmt::format("m{} is unknown", name)) : absl::OkStatus();
-  PB_ASSIGN_OR_RETURN(const std::optional<Sample> latest, store_->Latest(*id));
-  if (latest.has_value() != expected)
-    return Wrong(fmt::format("m{}: latest is {}", name, expected ? "missing" : "there"));
-  if (!expected) return absl::OkStatus();
-  const auto& [time, value] = *samples.rbegin();
-  if (latest->time_unix_nanos == time && SameBits(latest->value, value)) return absl::OkStatus();
-  return Wrong(fmt::format("m{}: latest is of {} instead of {}", name, latest->time_unix_nanos, time));
-}
-
-absl::Status ModelRun::CheckCommits() {
-  const auto total = static_cast<int64_t>(commits_.size());
-  auto after = static_cast<int64_t>(Pick(commits_.size() + 1));
-  bool same = true;
-  const auto visit = [&](const CommittedBatch& batch) {
-    same = same && batch.commit_sequence == after + 1;
-    if (!same) return absl::OkStatus();
-    const Batch& expected = commits_[static_cast<size_t>(after++)];
-    same =
-        std::equal(batch.times.begin(), batch.times.end(), expected.times.begin(), expected.times.end()) &&
-        std::equal(batch.values.begin(), batch.values.end(), expected.values.begin(), expected.values.end(), SameBits);
-    return absl::OkStatus();
-  };
-  absl::Status status = store_->ReadCommits(after, total, visit);
-  if (HasReason(status, ErrorReason::kResumeTokenExpired)) {
-    after = std::stoll(GetErrorDetail(status)->metadata.at("oldestCommitSequence")) - 1;
-    status = store_->ReadCommits(after, total, visit);
-  }
-  PB_RETURN_IF_ERROR(status);
-  return same && after == total ? absl::OkStatus() : Wrong(fmt::format("the log differs at commit {}", after));
-}
-
-absl::Status ModelRun::CheckAll() {
-  for (int name = 0; name < kNames; ++name) {
-    PB_RETURN_IF_ERROR(CheckSeries(name, kAllTime));
-    PB_RETURN_IF_ERROR(CheckLatest(name));
-  }
-  for (const auto& [producer, position] : positions_) {
-    const int64_t found = store_->ProducerPosition(kDefaultTenant, producer);
-    if (found != position)
-      return Wrong(fmt::format("producer {} stands at {} instead of {}", producer, found, position));
-  }
-  return CheckCommits();
 }
 
 }  // namespace pulseboard

@@ -34,8 +34,8 @@ enum class StepKind {
   kKill,
   kCutPower,   // at some later change of the disk
   kDelete,     // samples of some series over some range
-  kFillDisk,   // no room for some time, then room again
   kFailSync,   // one sync of the log fails: the store is read-only until it is opened again
+  kFillDisk,   // no room for some time, then room again
   kFailRocks,  // one write or sync of RocksDB fails
 };
 inline constexpr int kStepKinds = 15;
@@ -102,6 +102,7 @@ class ModelRun {
 
   absl::Status CheckSeries(int name, TimeRange range);
   absl::Status CheckLatest(int name);
+  absl::Status CheckRollups(int name);
   absl::Status CheckCommits();
   absl::Status CheckAll();
   absl::StatusOr<SampleColumns> ReadAll(int name, TimeRange range);

@@ -2,6 +2,8 @@
 //   PULSEBOARD_MODEL_SEEDS=N       seeds per shard (four shards, one ctest each)
 //   PULSEBOARD_MODEL_FIRST_SEED=K  start there; with SEEDS=1 and shard 0 that is one run
 //   PULSEBOARD_MODEL_STEPS=N       steps per seed
+//   PULSEBOARD_MODEL_SHRINK=N      runs to spend on making a failing list short
+//   PULSEBOARD_MODEL_FAULTS=N      kinds of faults: 1 syncs of the log (default), 2 full disks as well, 3 RocksDB's writes
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -16,7 +18,6 @@ namespace pulseboard {
 namespace {
 
 constexpr uint64_t kShards = 4;
-constexpr int kShrinkRuns = 400;
 
 uint64_t FromEnvironment(const char* name, uint64_t otherwise) {
   const char* text = std::getenv(name);
@@ -49,9 +50,10 @@ absl::Status RunOnce(uint64_t seed, const std::vector<Step>& steps, std::string*
 
 // Leaves out ever smaller parts of the list as long as the rest still fails.
 std::vector<Step> Shrink(uint64_t seed, std::vector<Step> steps) {
-  int runs = 0;
+  const uint64_t most = FromEnvironment("PULSEBOARD_MODEL_SHRINK", 400);
+  uint64_t runs = 0;
   for (size_t part = steps.size() / 2; part > 0; part /= 2) {
-    for (size_t at = 0; at < steps.size() && runs < kShrinkRuns;) {
+    for (size_t at = 0; at < steps.size() && runs < most;) {
       std::vector<Step> fewer(steps.begin(), steps.begin() + static_cast<std::ptrdiff_t>(at));
       const size_t behind = std::min(steps.size(), at + part);
       fewer.insert(fewer.end(), steps.begin() + static_cast<std::ptrdiff_t>(behind), steps.end());
