@@ -15,6 +15,8 @@ constexpr std::array kReasons = {
     ErrorReasonInfo{ErrorReason::kBadField, "BAD_FIELD", StatusCode::kInvalidArgument, "fix the named fields"},
     ErrorReasonInfo{ErrorReason::kBadSelector, "BAD_SELECTOR", StatusCode::kInvalidArgument,
                     "fix the selector at the named column"},
+    ErrorReasonInfo{ErrorReason::kBadExpression, "BAD_EXPRESSION", StatusCode::kInvalidArgument,
+                    "fix the expression at the named column"},
     ErrorReasonInfo{ErrorReason::kBadPageToken, "BAD_PAGE_TOKEN", StatusCode::kInvalidArgument,
                     "start again from the first page"},
     ErrorReasonInfo{ErrorReason::kBadResumeToken, "BAD_RESUME_TOKEN", StatusCode::kInvalidArgument,

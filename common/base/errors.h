@@ -21,6 +21,7 @@ inline constexpr std::string_view kErrorDomain = "pulseboard";
 enum class ErrorReason {
   kBadField,
   kBadSelector,
+  kBadExpression,
   kBadPageToken,
   kBadResumeToken,
   kBadSequence,

@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -50,6 +51,7 @@ class Selector {
  public:
   // Matches everything.
   Selector() = default;
+  explicit Selector(std::vector<Matcher> matchers) : matchers_(std::move(matchers)) {}
   // INVALID_ARGUMENT/BAD_SELECTOR naming the column (1-based), or when every matcher would match an empty label
   // (such a selector picks everything by accident). An empty text is refused; use Selector() for "all".
   static absl::StatusOr<Selector> Parse(std::string_view text);

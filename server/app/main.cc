@@ -1,5 +1,5 @@
-// pulseboardd: serve, agent, user, cardinality, backup, restore, verify, delete, storage, import, export, wal, config,
-// version.
+// pulseboardd: serve, agent, user, cardinality, query, backup, restore, verify, delete, storage, import, export, wal,
+// config, version.
 #include <absl/synchronization/mutex.h>
 #include <CLI/CLI.hpp>
 
@@ -14,6 +14,7 @@
 #include "server/app/config_loader.h"
 #include "server/app/config_registry.h"
 #include "server/app/config_value.h"
+#include "server/app/query_command.h"
 #include "server/app/serve.h"
 #include "server/app/storage_command.h"
 #include "server/app/storage_flags.h"
@@ -198,6 +199,8 @@ int Run(int argc, char** argv) {
   const CLI::App* agent = AddAgent(&app, &agent_flags);
   UserCommandOptions user_options;
   const CLI::App* user = AddUser(&app, &user_options);
+  QueryCommandOptions query_options;
+  AddQueryCommand(&app, &query_options);
   StorageCommandOptions storage_options;
   AddStorageCommands(&app, &storage_options);
   CardinalityCommandOptions cardinality_options;
@@ -216,6 +219,7 @@ int Run(int argc, char** argv) {
   }
   if (agent->parsed()) return RunAgentCommand(std::move(agent_flags));
   if (user->parsed()) return RunUserCommand(user_options);
+  if (QueryCommandGiven(app)) return RunQueryCommand(query_options);
   if (StorageCommandGiven(app)) return RunStorageCommand(storage_options);
   if (cardinality->parsed()) return RunCardinalityCommand(cardinality_options);
   if (wal->parsed()) return RunWal(wal_flags);

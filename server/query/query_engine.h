@@ -23,6 +23,7 @@
 
 namespace pulseboard {
 
+class ExpressionCursor;
 class RangeCursor;
 
 struct QueryOptions {
@@ -32,6 +33,8 @@ struct QueryOptions {
   int64_t max_samples = 50'000'000;  // query.max_samples: samples and rollups read per QueryRange
   int64_t max_duration_ns = 60 * kNanosPerSecond;  // query.max_duration: longest life of one call, streaming included
   int64_t busy_retry_ms = 500;                     // query.busy_retry: RetryInfo with QUERY_BUSY
+  int64_t lookback_ns = 300 * kNanosPerSecond;     // query.lookback: an older sample is no value of an instant
+  int64_t max_held_values = 20'000'000;            // query.max_held_values: values an expression may hold, 8 bytes each
   int32_t chunk_samples = 8'000;                   // query.chunk_samples: samples per chunk of a QueryRange answer
   int64_t raw_retention_ns = 30 * kNanosPerDay;    // storage.raw_retention: no older samples need to be read
   int64_t longest_retention_ns = 7'300 * kNanosPerDay;  // of storage.tiers: no older rollups need to be read
@@ -98,6 +101,13 @@ struct RangeRequest {
   TimeRange range;
   int32_t max_points = 0;  // 0: raw
 };
+struct ExpressionRequest {
+  std::string expression;
+  int64_t start = 0;  // unix nanoseconds; instants are start, start + step … up to and with end
+  int64_t end = 0;
+  int64_t step_ns = 0;     // 0: by max_points
+  int32_t max_points = 0;  // most instants, when there is no step
+};
 struct RangeSeries {
   uint32_t ref = 0;
   std::shared_ptr<const SeriesInfo> series;
@@ -114,6 +124,7 @@ struct RangeSummary {
   int64_t bucket_ns = 0;  // of the tier that the columns were made for; 0: samples
   int64_t column_ns = 0;  // width of a column; 0: not reduced
   int64_t commit_sequence = 0;
+  int64_t step_ns = 0;  // of expressions: between two instants
 };
 // Definitions come before the columns that use them; the summary comes last, once.
 struct RangeChunk {
@@ -175,6 +186,10 @@ class QueryEngine {
   absl::StatusOr<LatestSamples> QueryLatest(const QueryContext& context, std::string_view selector) const;
   // Opens a consistent view; read it chunk by chunk (range_cursor.h).
   absl::StatusOr<std::unique_ptr<RangeCursor>> OpenRange(const QueryContext& context, const RangeRequest& request);
+  // Evaluates server/query/expression/LANGUAGE.md; read it chunk by chunk (expression_cursor.h). BAD_EXPRESSION with
+  // the column.
+  absl::StatusOr<std::unique_ptr<ExpressionCursor>> OpenExpression(const QueryContext& context,
+                                                                   const ExpressionRequest& request);
 
   // OK while the call may go on: CANCELLED, or QUERY_TOO_BROAD past its deadline.
   absl::Status CheckAlive(const QueryContext& context) const;
@@ -186,6 +201,7 @@ class QueryEngine {
   QueryStats Stats() const;
 
  private:
+  friend class ExpressionCursor;
   friend class RangeCursor;
   absl::StatusOr<std::vector<SeriesId>> Select(const QueryContext& context, std::string_view selector) const;
   absl::StatusOr<Selector> ParseForList(const QueryContext& context, std::string_view selector) const;

@@ -8,6 +8,7 @@
 
 #include "absl/status/statusor.h"
 #include "common/model/samples.h"
+#include "server/query/chunk_source.h"
 #include "server/query/line_plan.h"
 #include "server/query/query_engine.h"
 #include "server/query/series_reader.h"
@@ -16,13 +17,13 @@
 namespace pulseboard {
 
 // Thread-compatible. Holds a ReadView: do not keep longer than the call. Its engine must outlive it.
-class RangeCursor {
+class RangeCursor final : public ChunkSource {
  public:
   RangeCursor(const RangeCursor&) = delete;
   RangeCursor& operator=(const RangeCursor&) = delete;
   // The next chunk; the last one carries the summary, none may be asked for after it. A single series is read in pieces
   // (series_reader.h), so that memory is bounded by those and the answer's own chunk. Errors as for QueryEngine.
-  absl::StatusOr<RangeChunk> Next();
+  absl::StatusOr<RangeChunk> Next() override;
 
  private:
   friend class QueryEngine;

@@ -188,6 +188,32 @@ absl::StatusOr<RangeRequest> FromProto(const v1::QueryRangeRequest& request, int
   return range;
 }
 
+absl::StatusOr<ExpressionRequest> FromProto(const v1::QueryExpressionRequest& request, int64_t now_unix_nanos) {
+  ExpressionRequest out;
+  out.expression = request.expression();
+  out.max_points = request.max_points();
+  out.end = now_unix_nanos;
+  if (request.has_end_time()) {
+    PB_ASSIGN_OR_RETURN(out.end, RequireTime("end_time", request.end_time()));
+  }
+  out.start = out.end;
+  if (request.has_start_time()) {
+    PB_ASSIGN_OR_RETURN(out.start, RequireTime("start_time", request.start_time()));
+  }
+  if (!request.has_step()) return out;
+  const std::optional<int64_t> step = ToNanos(request.step());
+  if (!step || *step <= 0) {
+    return BadField("step",
+                    std::to_string(request.step().seconds()) + " s + " + std::to_string(request.step().nanos()) + " ns",
+                    "a positive duration");
+  }
+  if (request.max_points() != 0) {
+    return BadField("max_points", std::to_string(request.max_points()), "none beside step");
+  }
+  out.step_ns = *step;
+  return out;
+}
+
 absl::StatusOr<SubscriptionSpec> FromProto(const v1::SubscribeRequest& request, TenantId tenant) {
   SubscriptionSpec spec;
   spec.tenant = tenant;

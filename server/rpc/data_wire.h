@@ -30,6 +30,7 @@ absl::StatusOr<StreamBatch> FromProto(const v1::PushStreamRequest& request);
 void ToProto(const PushReceipt& receipt, v1::PushResponse* out);
 
 absl::StatusOr<RangeRequest> FromProto(const v1::QueryRangeRequest& request, int64_t now_unix_nanos);
+absl::StatusOr<ExpressionRequest> FromProto(const v1::QueryExpressionRequest& request, int64_t now_unix_nanos);
 
 absl::StatusOr<SubscriptionSpec> FromProto(const v1::SubscribeRequest& request, TenantId tenant);
 // `sent_unix_nanos`: for frames of samples.

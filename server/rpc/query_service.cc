@@ -8,7 +8,9 @@
 #include "common/wire/model.h"
 #include "common/wire/status.h"
 #include "pulseboard/v1/query.grpc.pb.h"
+#include "server/query/expression/expression_cursor.h"
 #include "server/query/query_engine.h"
+#include "server/query/range_cursor.h"
 #include "server/rpc/authenticator.h"
 #include "server/rpc/data_wire.h"
 #include "server/rpc/query_stream.h"
@@ -179,7 +181,17 @@ class QueryService final : public v1::QueryService::CallbackService {
 
   grpc::ServerWriteReactor<v1::QueryRangeResponse>* QueryRange(grpc::CallbackServerContext* context,
                                                                const v1::QueryRangeRequest* request) override {
-    return QueryRangeReactor::Start(context, *request, authenticator_, engine_, streams_, ticker_);
+    return Stream<v1::QueryRangeResponse>(
+        context, pulseboard::FromProto(*request, engine_.clock().NowUnixNanos()),
+        [this](const QueryContext& query, const RangeRequest& range) { return engine_.OpenRange(query, range); });
+  }
+
+  grpc::ServerWriteReactor<v1::QueryExpressionResponse>* QueryExpression(
+      grpc::CallbackServerContext* context, const v1::QueryExpressionRequest* request) override {
+    return Stream<v1::QueryExpressionResponse>(context, pulseboard::FromProto(*request, engine_.clock().NowUnixNanos()),
+                                               [this](const QueryContext& query, const ExpressionRequest& expression) {
+                                                 return engine_.OpenExpression(query, expression);
+                                               });
   }
 
  private:
@@ -192,6 +204,21 @@ class QueryService final : public v1::QueryService::CallbackService {
       if (answer.ok()) ToProto(*answer, response);
       return answer.status();
     });
+  }
+
+  // `open` makes a ChunkSource of the parsed request.
+  template <typename Response, typename Request, typename Open>
+  grpc::ServerWriteReactor<Response>* Stream(grpc::CallbackServerContext* context, absl::StatusOr<Request> request,
+                                             Open open) {
+    using Reactor = QueryStreamReactor<Response>;
+    if (!request.ok()) {
+      return Reactor::Start(context, request.status(), authenticator_, engine_, streams_, ticker_);
+    }
+    typename Reactor::Open opens = [open, parsed = *std::move(request)](
+                                       const QueryContext& query) -> absl::StatusOr<std::unique_ptr<ChunkSource>> {
+      return open(query, parsed);
+    };
+    return Reactor::Start(context, std::move(opens), authenticator_, engine_, streams_, ticker_);
   }
 
   const Authenticator& authenticator_;

@@ -10,7 +10,19 @@
 namespace pulseboard {
 namespace {
 
-void ToMessages(const RangeChunk& chunk, std::deque<v1::QueryRangeResponse>* out) {
+// What only one of the two kinds of summary has.
+void AddDetails(const RangeSummary& summary, v1::QueryRangeSummary* out) {
+  out->set_scanned_rollup_count(summary.scanned_rollup_count);
+  out->set_bucket_nanos(summary.bucket_ns);
+  out->set_column_nanos(summary.column_ns);
+}
+void AddDetails(const RangeSummary& summary, v1::QueryExpressionSummary* out) {
+  out->mutable_step()->set_seconds(summary.step_ns / kNanosPerSecond);
+  out->mutable_step()->set_nanos(static_cast<int32_t>(summary.step_ns % kNanosPerSecond));
+}
+
+template <typename Response>
+void ToMessages(const RangeChunk& chunk, std::deque<Response>* out) {
   for (const RangeSeries& definition : chunk.definitions) {
     v1::SeriesDefinition* to = out->emplace_back().mutable_definition();
     to->set_ref(definition.ref);
@@ -23,40 +35,45 @@ void ToMessages(const RangeChunk& chunk, std::deque<v1::QueryRangeResponse>* out
     }
   }
   if (!chunk.summary) return;
-  v1::QueryRangeSummary* summary = out->emplace_back().mutable_summary();
+  auto* const summary = out->emplace_back().mutable_summary();
   summary->set_series_count(chunk.summary->series_count);
   summary->set_sample_count(chunk.summary->sample_count);
   summary->set_scanned_sample_count(chunk.summary->scanned_sample_count);
   summary->set_commit_sequence(chunk.summary->commit_sequence);
-  summary->set_scanned_rollup_count(chunk.summary->scanned_rollup_count);
-  summary->set_bucket_nanos(chunk.summary->bucket_ns);
-  summary->set_column_nanos(chunk.summary->column_ns);
+  AddDetails(*chunk.summary, summary);
 }
 
 }  // namespace
 
-QueryRangeReactor* QueryRangeReactor::Start(grpc::CallbackServerContext* context, const v1::QueryRangeRequest& request,
-                                            const Authenticator& authenticator, QueryEngine& engine,
-                                            StreamRegistry& streams, StreamTicker& ticker) {
+template <typename Response>
+QueryStreamReactor<Response>* QueryStreamReactor<Response>::Start(grpc::CallbackServerContext* context,
+                                                                  absl::StatusOr<Open> open,
+                                                                  const Authenticator& authenticator,
+                                                                  QueryEngine& engine, StreamRegistry& streams,
+                                                                  StreamTicker& ticker) {
   auto self =
-      std::shared_ptr<QueryRangeReactor>(new QueryRangeReactor(context, authenticator, engine, streams, ticker));
+      std::shared_ptr<QueryStreamReactor>(new QueryStreamReactor(context, authenticator, engine, streams, ticker));
   self->Begin([&]() -> absl::Status {
     PB_ASSIGN_OR_RETURN(const Principal principal, authenticator.Authenticate(*context, Right::kRead));
-    PB_ASSIGN_OR_RETURN(self->range_, FromProto(request, engine.clock().NowUnixNanos()));
+    PB_ASSIGN_OR_RETURN(self->open_, std::move(open));
     self->query_ = {principal.tenant, engine.Deadline(RemainingNanos(*context)), self->cancellation()};
     return absl::OkStatus();
   });
   return self.get();
 }
 
-absl::Status QueryRangeReactor::ReadMessages(std::deque<v1::QueryRangeResponse>* out, bool* last) {
-  if (cursor_ == nullptr) {
-    PB_ASSIGN_OR_RETURN(cursor_, engine().OpenRange(query_, range_));
+template <typename Response>
+absl::Status QueryStreamReactor<Response>::ReadMessages(std::deque<Response>* out, bool* last) {
+  if (source_ == nullptr) {
+    PB_ASSIGN_OR_RETURN(source_, open_(query_));
   }
-  PB_ASSIGN_OR_RETURN(const RangeChunk chunk, cursor_->Next());
+  PB_ASSIGN_OR_RETURN(const RangeChunk chunk, source_->Next());
   ToMessages(chunk, out);
   *last = chunk.summary.has_value();
   return absl::OkStatus();
 }
+
+template class QueryStreamReactor<v1::QueryRangeResponse>;
+template class QueryStreamReactor<v1::QueryExpressionResponse>;
 
 }  // namespace pulseboard

@@ -1,33 +1,39 @@
-// QueryRangeReactor: one QueryService.QueryRange call.
+// QueryStreamReactor: one streaming call of QueryService.
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <memory>
 
 #include "pulseboard/v1/query.pb.h"
+#include "server/query/chunk_source.h"
 #include "server/query/query_engine.h"
-#include "server/query/range_cursor.h"
 #include "server/rpc/pooled_stream.h"
 
 namespace pulseboard {
 
-class QueryRangeReactor final : public PooledStreamReactor<v1::QueryRangeResponse> {
+// Response: v1::QueryRangeResponse or v1::QueryExpressionResponse.
+template <typename Response>
+class QueryStreamReactor final : public PooledStreamReactor<Response> {
  public:
-  // The arguments outlive the call.
-  static QueryRangeReactor* Start(grpc::CallbackServerContext* context, const v1::QueryRangeRequest& request,
-                                  const Authenticator& authenticator, QueryEngine& engine, StreamRegistry& streams,
-                                  StreamTicker& ticker);
+  // Opens the answer, on the pool.
+  using Open = std::function<absl::StatusOr<std::unique_ptr<ChunkSource>>(const QueryContext&)>;
+
+  // `open`: or what is wrong with the request, answered to those who may ask. The other arguments outlive the call.
+  static QueryStreamReactor* Start(grpc::CallbackServerContext* context, absl::StatusOr<Open> open,
+                                   const Authenticator& authenticator, QueryEngine& engine, StreamRegistry& streams,
+                                   StreamTicker& ticker);
 
  private:
-  using PooledStreamReactor::PooledStreamReactor;
+  using PooledStreamReactor<Response>::PooledStreamReactor;
 
-  absl::Status ReadMessages(std::deque<v1::QueryRangeResponse>* out, bool* last) override;
-  void ReleaseView() override { cursor_ = nullptr; }
-  absl::Status CheckAlive() const override { return engine().CheckAlive(query_); }
+  absl::Status ReadMessages(std::deque<Response>* out, bool* last) override;
+  void ReleaseView() override { source_ = nullptr; }
+  absl::Status CheckAlive() const override { return this->engine().CheckAlive(query_); }
 
   QueryContext query_;
-  RangeRequest range_;
-  std::unique_ptr<RangeCursor> cursor_;  // the pool job's
+  Open open_;
+  std::unique_ptr<ChunkSource> source_;  // the pool job's
 };
 
 }  // namespace pulseboard

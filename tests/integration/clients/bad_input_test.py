@@ -88,6 +88,9 @@ class BadInputTest(h.ServerTestCase):
     def test_ranges(self):
         self.check_all(bad_requests.range_rows())
 
+    def test_expressions(self):
+        self.check_all(bad_requests.expression_rows())
+
     def test_subscriptions(self):
         self.check_all(bad_requests.subscribe_rows(self.resume_token("kept.value")))
 

@@ -387,6 +387,42 @@ def range_rows():
     ]
 
 
+BAD_EXPRESSIONS = (
+    ("empty", ""), ("only space", " "), ("unclosed", "sum(a"), ("no operand", "a + "), ("no function", "summ(a)"),
+    ("range at the top", "a[5m]"), ("vector for a range", "rate(a)"), ("no unit", "rate(a[5])"), ("set of numbers", "1 and 2"),
+    ("matches everything", '{b=""}'), ("bad regex", 'a{b=~"["}'), ("exploding regex", 'a{b=~"(((x{1000}){1000}){1000})"}'),
+    ("bad label regex", 'label_replace(a, "b", "", "c", "(")'), ("deep", "(" * 5000), ("deep minus", "-" * 5000 + "a"),
+    ("many", "+".join("a" * 600)), ("8193 bytes", "a" * 8193), ("control byte", "a\x01b"), ("NUL", "a\x00b"), ("not ASCII", "größe"),
+    ("huge subquery", "max_over_time(a[10y:1ms])"), ("1 MB", "x" * (1 << 20)),
+)
+
+
+def expression_rows():
+    def query(case, field, start=None, end=None, step=None, max_points=0):
+        request = h.query_pb2.QueryExpressionRequest(expression="kept.value", max_points=max_points)
+        for name, value in (("start_time", start), ("end_time", end), ("step", step)):
+            if value is not None:
+                getattr(request, name).seconds, getattr(request, name).nanos = value
+        return Row("QueryExpression", case, request, "INVALID_ARGUMENT", "BAD_FIELD", field)
+
+    now = h.now_nanos() // 10**9
+    rows = [Row("QueryExpression", case, h.query_pb2.QueryExpressionRequest(expression=text), "INVALID_ARGUMENT", "BAD_EXPRESSION")
+            for case, text in BAD_EXPRESSIONS]
+    return rows + [
+        query("ends before it starts", "end_time", (now, 0), (now - 1, 0)),
+        query("no step", "step", (now - 10, 0)),
+        query("step of zero", "step", (now - 10, 0), step=(0, 0)),
+        query("negative step", "step", (now - 10, 0), step=(-1, 0)),
+        query("largest step", "step", (now - 10, 0), step=((1 << 63) - 1, 0)),
+        query("too many instants", "step", (now - 10, 0), step=(0, 1)),
+        query("step and max_points", "max_points", (now - 10, 0), step=(1, 0), max_points=5),
+        query("start in year 1", "start_time", (-62135596800, 0)),
+        query("end in year 9999", "end_time", (now, 0), (253402300799, 0)),
+        query("negative max_points", "max_points", (now - 10, 0), max_points=-1),
+        query("too many max_points", "max_points", (now - 10, 0), max_points=100001),
+    ]
+
+
 def subscribe_rows(resume_token):
     query, request = h.live_pb2.LiveQuery, h.live_pb2.SubscribeRequest
 

@@ -16,7 +16,8 @@ ALLOWED = {
     "RegisterUser": EVERYONE, "CreateUser": {ADMIN}, "GetUser": {ADMIN}, "ListUsers": {ADMIN}, "UpdateProfile": {ADMIN},
     "SetRole": {ADMIN}, "SetActive": {ADMIN}, "ChangePassword": {ADMIN}, "GetPreferences": EVERYONE,
     "UpdatePreferences": EVERYONE, "Push": PUSHERS, "PushStream": PUSHERS, "ListMetrics": READERS, "ListSeries": READERS,
-    "ListLabelValues": READERS, "GetCardinality": READERS, "QueryLatest": READERS, "QueryRange": READERS, "Subscribe": READERS,
+    "ListLabelValues": READERS, "GetCardinality": READERS, "QueryLatest": READERS, "QueryRange": READERS,
+    "QueryExpression": READERS, "Subscribe": READERS,
     "GetStorageStatus": {ADMIN}, "CreateBackup": {ADMIN}, "ListBackups": {ADMIN}, "PruneBackups": {ADMIN},
     "VerifyBackup": {ADMIN}, "VerifyStore": {ADMIN}, "DeleteSamples": {ADMIN}, "PreviewRetention": {ADMIN},
     "Import": PUSHERS, "Export": READERS,
@@ -85,6 +86,7 @@ class RolesTest(h.ServerTestCase):
             "VerifyBackup": lambda: dict(name="kept"),
             "DeleteSamples": lambda: dict(selector="roles.value", dry_run=True),
             "QueryLatest": lambda: dict(selector=selector),
+            "QueryExpression": lambda: dict(expression=f"sum({selector})"),
         }
         if method == "Subscribe":
             return subscribe

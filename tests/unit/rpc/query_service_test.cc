@@ -226,5 +226,53 @@ TEST(QueryService, SaysWhenItIsBusyAndWhenTooBroad) {
   EXPECT_TRUE(GetErrorDetail(FromGrpcStatus(busy))->retry_after_ms.has_value());
 }
 
+TEST(QueryService, EvaluatesExpressions) {
+  DataServer server;
+  const int64_t now = Now();
+  for (const char* host : {"a", "b"}) {
+    const SeriesId id = server.store().Series("requests", {{"host", host}});
+    server.store().Append({{id, now - 2 * kNanosPerSecond, 1}, {id, now - kNanosPerSecond, 4}});
+  }
+  const auto query = server.query();
+  v1::QueryExpressionRequest request;
+  request.set_expression("sum by (host) (increase(requests[1m])) * 2");
+  request.mutable_end_time()->set_seconds(now / kNanosPerSecond);
+  request.mutable_end_time()->set_nanos(static_cast<int32_t>(now % kNanosPerSecond));
+  const auto context = server.Context();
+  const auto reader = query->QueryExpression(context.get(), request);
+  std::set<std::string> hosts;
+  v1::QueryExpressionResponse response;
+  bool summed_up = false;
+  while (reader->Read(&response)) {
+    ASSERT_FALSE(summed_up) << "the summary comes last";
+    if (response.has_definition()) {
+      EXPECT_EQ(response.definition().series().series_id(), 0);
+      EXPECT_EQ(response.definition().series().metric(), "");
+      hosts.insert(response.definition().series().labels(0).value());
+    }
+    for (const v1::SeriesColumns& column : response.samples().columns()) {
+      EXPECT_EQ(column.first_time_unix_nanos(), now);
+      ASSERT_EQ(column.values_size(), 1);
+      EXPECT_EQ(column.values(0), 6);
+    }
+    if (!response.has_summary()) continue;
+    summed_up = true;
+    EXPECT_EQ(response.summary().series_count(), 2);
+    EXPECT_EQ(response.summary().commit_sequence(), 2);
+    EXPECT_EQ(response.summary().scanned_sample_count(), 4);
+  }
+  EXPECT_TRUE(reader->Finish().ok());
+  EXPECT_TRUE(summed_up);
+  EXPECT_EQ(hosts, (std::set<std::string>{"a", "b"}));
+
+  request.set_expression("sum(requests");
+  const auto second = server.Context();
+  const auto refused = query->QueryExpression(second.get(), request);
+  EXPECT_FALSE(refused->Read(&response));
+  const grpc::Status status = refused->Finish();
+  EXPECT_EQ(ReasonOf(status), ErrorReason::kBadExpression);
+  EXPECT_NE(status.error_message().find("column 13"), std::string::npos) << status.error_message();
+}
+
 }  // namespace
 }  // namespace pulseboard

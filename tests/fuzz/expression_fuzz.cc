@@ -1,0 +1,18 @@
+// Any bytes into the parser of expressions: what it reads, it prints and reads again as the same.
+#include <cstdlib>
+#include <string>
+
+#include "server/query/expression/parser.h"
+#include "server/query/expression/printer.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  using namespace pulseboard::expression;
+  const auto tree = Parse({reinterpret_cast<const char*>(data), size});
+  if (!tree.ok()) return 0;
+  const std::string text = Print(**tree);
+  const auto again = Parse(text);
+  // The canonical text may be longer than the limit allows.
+  if (!again.ok() && text.size() > kMaxExpressionBytes) return 0;
+  if (!again.ok() || Print(**again) != text) std::abort();
+  return 0;
+}
