@@ -106,6 +106,7 @@ std::vector<SeriesId> Fill(Store* store, ManualClock* clock, const StoreOptions&
   for (int64_t at = 0; at < load.seconds;) {
     AppendBatch batch;
     batch.tenant = kDefaultTenant;
+    batch.ack_mode = AckMode::kBuffered;
     const double before = CpuSeconds();
     for (; at < load.seconds && batch.size() < 50'000; at += load.step_seconds) {
       for (size_t i = 0; i < ids.size(); ++i) {
@@ -176,7 +177,6 @@ void Run(const std::string& directory, const Load& load, int32_t block_samples, 
   StoreOptions options;
   options.directory = directory;
   options.clock = &clock;
-  options.fsync = false;
   options.block_samples = block_samples;
   options.raw_retention_ns = 400 * kNanosPerDay;
   options.checkpoint_interval_ns = kNanosPerSecond;
