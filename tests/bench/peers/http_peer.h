@@ -18,6 +18,7 @@ class HttpPeer : public Peer {
   absl::Status Restart() override;
   absl::StatusOr<LoadResult> Load() override;
   pid_t pid() const override { return process_ == nullptr ? 0 : process_->pid(); }
+  std::string data_dir() const override { return folder_.File("data"); }
   void Kill() override { End(SIGKILL); }
 
  protected:
@@ -35,7 +36,6 @@ class HttpPeer : public Peer {
   const std::string& program() const { return program_; }
   int port() const { return port_; }
   const Workload& workload() const { return *workload_; }
-  std::string data_dir() const { return folder_.File("data"); }
   std::string File(std::string_view name) const { return folder_.File(name); }
 
   const Workload* workload_ = nullptr;

@@ -47,6 +47,8 @@ class Peer {
   // The ten series of a host in the order of kCpuMetrics.
   virtual absl::StatusOr<std::vector<SampleColumns>> ReadHost(int host) = 0;
 
+  virtual std::string data_dir() const = 0;
+
   virtual pid_t pid() const = 0;
   virtual void Kill() = 0;  // SIGKILL, and waits for the end
 

@@ -1,7 +1,7 @@
 // peers_bench: Pulseboard beside VictoriaMetrics, InfluxDB and Prometheus with the same data on this machine.
 // README.md.
 //   peers_bench [--quick] [--runs=N] [--peers=DIR] [--data=DIR] [--results=FILE] [--commit=TEXT] [SECTION...]
-// Sections: ingest streams unary reads codec; all when none is named.
+// Sections: ingest recovery streams unary reads codec; all when none is named.
 #include <grpcpp/grpcpp.h>
 
 #include <algorithm>
@@ -25,11 +25,12 @@ namespace {
 struct Section {
   std::string_view name;
   std::string_view title;
-  std::function<absl::StatusOr<std::string>(const BenchSettings&)> run;
+  std::function<absl::StatusOr<SectionResult>(const BenchSettings&)> run;
 };
 
 const std::vector<Section>& AllSections() {
   static const std::vector<Section> sections = {{"ingest", "Taking in and keeping", RunIngest},
+                                                {"recovery", "Starting after kill -9", RunRecovery},
                                                 {"streams", "Real streams", RunStreams},
                                                 {"unary", "Single samples", RunUnary},
                                                 {"reads", "Reading", RunReads},
@@ -72,23 +73,43 @@ bool Parse(int argc, char** argv, Arguments* out) {
   return true;
 }
 
+std::string TargetsTable(const std::vector<Verdict>& verdicts) {
+  MarkdownTable table({"target", "asked for", "measured", ""});
+  size_t met = 0;
+  for (const Verdict& verdict : verdicts) {
+    met += verdict.met ? 1 : 0;
+    table.Add({verdict.what, verdict.target, verdict.measured, verdict.met ? "met" : "**missed**"});
+  }
+  return table.text() + Text("\n%zu of %zu met.\n", met, verdicts.size());
+}
+
 absl::Status Run(const Arguments& arguments) {
-  std::string body = "Commit `" + arguments.commit + "`, `./dev bench storage" +
-                     (arguments.settings.quick ? " --quick" : "") + "`.\n" + MachineLine() + " before the run.\n";
+  const std::string heading = "Commit `" + arguments.commit + "`, `./dev bench storage" +
+                              (arguments.settings.quick ? " --quick" : "") + "`.\n" + MachineLine() +
+                              " before the run.\n";
+  std::string body;
+  std::vector<Verdict> verdicts;
+  const auto start = std::chrono::steady_clock::now();
+  const auto seconds_since = [](std::chrono::steady_clock::time_point from) {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - from).count();
+  };
   for (const Section& section : AllSections()) {
     const auto& wanted = arguments.sections;
     if (!wanted.empty() && std::find(wanted.begin(), wanted.end(), section.name) == wanted.end()) continue;
     const auto begin = std::chrono::steady_clock::now();
-    PB_ASSIGN_OR_RETURN(const std::string text, section.run(arguments.settings));
-    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-    std::string part = "\n### " + std::string(section.title) + "\n\n" + text;
+    PB_ASSIGN_OR_RETURN(const SectionResult result, section.run(arguments.settings));
+    std::string part = "\n### " + std::string(section.title) + "\n\n" + result.text;
     std::printf("%s", part.c_str());
     std::fflush(stdout);
-    std::fprintf(stderr, "%s took %.0f s\n", std::string(section.name).c_str(), seconds);
+    std::fprintf(stderr, "%s took %.0f s\n", std::string(section.name).c_str(), seconds_since(begin));
     body += part;
+    verdicts.insert(verdicts.end(), result.verdicts.begin(), result.verdicts.end());
   }
+  const std::string targets = "\n### Targets\n\n" + TargetsTable(verdicts);
+  std::printf("%s", targets.c_str());
+  std::fprintf(stderr, "all took %.0f s\n", seconds_since(start));
   if (arguments.results.empty()) return absl::OkStatus();
-  return WriteSection(arguments.results, "storage", body);
+  return WriteSection(arguments.results, "storage", heading + targets + body);
 }
 
 }  // namespace
@@ -101,7 +122,7 @@ int main(int argc, char** argv) {
   if (!pulseboard::bench::Parse(argc, argv, &arguments)) {
     std::fprintf(stderr,
                  "usage: peers_bench [--quick] [--runs=N] [--peers=DIR] [--data=DIR] [--results=FILE] "
-                 "[--commit=TEXT] [ingest] [streams] [unary] [reads] [codec]\n");
+                 "[--commit=TEXT] [ingest] [recovery] [streams] [unary] [reads] [codec]\n");
     return 2;
   }
   auto& programs = arguments.settings.programs;

@@ -209,6 +209,8 @@ class Pulseboard final : public Peer {
     return out;
   }
 
+  std::string data_dir() const override { return process_->data_dir(); }
+
   pid_t pid() const override { return process_->pid(); }
   void Kill() override {
     login_ = {};

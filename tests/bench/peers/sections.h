@@ -1,8 +1,9 @@
-// The sections of `peers_bench`. Each returns Markdown; each prints a line to stderr per step, so that one sees it
-// move.
+// The sections of `peers_bench`. Each returns Markdown and what it says of the targets; each prints a line to stderr
+// per step, so that one sees it move.
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "tests/bench/peers/peer.h"
@@ -16,15 +17,30 @@ struct BenchSettings {
   bool quick = false;
 };
 
+// What the issue asks for, and whether this run has it.
+struct Verdict {
+  std::string what;
+  std::string measured;
+  std::string target;
+  bool met = false;
+};
+
+struct SectionResult {
+  std::string text;
+  std::vector<Verdict> verdicts;
+};
+
 // One table: every server, every way to load it, every data set; and what a kill -9 right after the acks leaves.
-absl::StatusOr<std::string> RunIngest(const BenchSettings& settings);
+absl::StatusOr<SectionResult> RunIngest(const BenchSettings& settings);
+// How long a start takes after a kill -9 with ten million samples in the log.
+absl::StatusOr<SectionResult> RunRecovery(const BenchSettings& settings);
 // Bytes per sample of each real stream in Pulseboard and VictoriaMetrics.
-absl::StatusOr<std::string> RunStreams(const BenchSettings& settings);
+absl::StatusOr<SectionResult> RunStreams(const BenchSettings& settings);
 // Unary Push, 64 callers.
-absl::StatusOr<std::string> RunUnary(const BenchSettings& settings);
+absl::StatusOr<SectionResult> RunUnary(const BenchSettings& settings);
 // The store's reads, and a year against an hour through the query engine.
-absl::StatusOr<std::string> RunReads(const BenchSettings& settings);
+absl::StatusOr<SectionResult> RunReads(const BenchSettings& settings);
 // codec_bench over the columns.
-absl::StatusOr<std::string> RunCodec(const BenchSettings& settings);
+absl::StatusOr<SectionResult> RunCodec(const BenchSettings& settings);
 
 }  // namespace pulseboard::bench

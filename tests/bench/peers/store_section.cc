@@ -1,10 +1,8 @@
-// Sections that need no other server: single samples, the store's reads, the codec.
+// Sections that need no other server: single samples, and the store's reads.
 #include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstdio>
-#include <filesystem>
-#include <sstream>
 
 #include "common/base/clock.h"
 #include "common/base/errors.h"
@@ -107,7 +105,7 @@ absl::Status ReadDay(Store* store, std::span<const SeriesId> ids, const Workload
   return absl::OkStatus();
 }
 
-absl::Status MeasureDay(MarkdownTable* table) {
+absl::Status MeasureDay(MarkdownTable* table, std::vector<Verdict>* verdicts) {
   const testing::TempDir dir;
   StoreOptions options;
   options.directory = dir.File("data");
@@ -122,6 +120,9 @@ absl::Status MeasureDay(MarkdownTable* table) {
                           return ReadDay(store.get(), all.first(count), workload);
                         }));
     table->Add({Text("24 h of %zu series, 8,640 samples each, warm, one thread", count), Text("%.3f ms", millis)});
+    const double most = count == 1 ? 0.1 : 8;
+    verdicts->push_back({Text("read 24 h of %zu series, warm", count), Text("%.3f ms", millis),
+                         Text("<= %.1f ms", most), millis <= most});
   }
   return store->Close();
 }
@@ -175,7 +176,8 @@ absl::Status RunRangeCall(const testing::Login& login, TimeRange range) {
   return FromGrpcStatus(reader->Finish());
 }
 
-absl::Status MeasureCalls(testing::ServerProcess* process, int64_t end, int64_t days, MarkdownTable* table) {
+absl::Status MeasureCalls(testing::ServerProcess* process, int64_t end, int64_t days, MarkdownTable* table,
+                          std::vector<Verdict>* verdicts) {
   PB_RETURN_IF_ERROR(process->Start());
   PB_ASSIGN_OR_RETURN(const testing::Login login, testing::LogInAsAdmin(*process));
   double hour_millis = 0;
@@ -187,11 +189,15 @@ absl::Status MeasureCalls(testing::ServerProcess* process, int64_t end, int64_t 
     table->Add({Text("the same as QueryRange over gRPC, %s",
                      hours == 1 ? "1 h" : Text("%lld days", static_cast<long long>(days)).c_str()),
                 Text("%.3f ms, %.1f x the hour", millis, millis / hour_millis)});
+    if (hours == 1) continue;
+    verdicts->push_back({Text("QueryRange of %lld days of 1 s data at 1,000 columns", static_cast<long long>(days)),
+                         Text("%.2f x the hour (%.2f and %.2f ms)", millis / hour_millis, millis, hour_millis),
+                         "< 2 x the hour", millis < 2 * hour_millis});
   }
   return absl::OkStatus();
 }
 
-absl::Status MeasureYear(bool quick, MarkdownTable* table) {
+absl::Status MeasureYear(bool quick, MarkdownTable* table, std::vector<Verdict>* verdicts) {
   const int64_t days = quick ? 60 : 365;
   testing::ServerProcess process({.set = {"storage.raw_retention=400d"}});
   StoreOptions options;
@@ -225,20 +231,22 @@ absl::Status MeasureYear(bool quick, MarkdownTable* table) {
   engine.Stop();
   PB_RETURN_IF_ERROR(store->Close());
   store = nullptr;
-  return MeasureCalls(&process, end, days, table);
+  return MeasureCalls(&process, end, days, table, verdicts);
 }
 
 }  // namespace
 
-absl::StatusOr<std::string> RunReads(const BenchSettings& settings) {
+absl::StatusOr<SectionResult> RunReads(const BenchSettings& settings) {
   std::fprintf(stderr, "reads\n");
   MarkdownTable table({"what", "result"});
-  PB_RETURN_IF_ERROR(MeasureDay(&table));
-  PB_RETURN_IF_ERROR(MeasureYear(settings.quick, &table));
-  return table.text();
+  SectionResult result;
+  PB_RETURN_IF_ERROR(MeasureDay(&table, &result.verdicts));
+  PB_RETURN_IF_ERROR(MeasureYear(settings.quick, &table, &result.verdicts));
+  result.text = table.text();
+  return result;
 }
 
-absl::StatusOr<std::string> RunUnary(const BenchSettings& settings) {
+absl::StatusOr<SectionResult> RunUnary(const BenchSettings& settings) {
   std::fprintf(stderr, "unary\n");
   testing::ServerProcess process;
   PB_RETURN_IF_ERROR(process.Start());
@@ -248,34 +256,9 @@ absl::StatusOr<std::string> RunUnary(const BenchSettings& settings) {
   table.Add({"unary Push, 64 callers, 1 sample each, every ack fsynced",
              Text("%.0f calls/s, p50 %.2f ms, p99 %.2f ms, server %.0f us CPU per call", r.calls_per_second, r.p50_ms,
                   r.p99_ms, r.server_cpu_us_per_call)});
-  return table.text();
-}
-
-absl::StatusOr<std::string> RunCodec(const BenchSettings& settings) {
-  std::fprintf(stderr, "codec\n");
-  std::vector<std::string> command = {testing::BinaryPath("codec_bench"), "--repeat-ms", settings.quick ? "5" : "40",
-                                      "walk2", "walk"};
-  std::error_code error;
-  std::vector<std::string> files;
-  for (std::filesystem::recursive_directory_iterator it(settings.data_folder + "/columns", error), end;
-       !error && it != end; it.increment(error)) {
-    if (it->path().string().ends_with(".gz")) files.push_back(it->path());
-  }
-  std::sort(files.begin(), files.end());
-  command.insert(command.end(), files.begin(), files.end());
-  const testing::Output output = testing::RunToEnd(command, std::chrono::seconds(300));
-  if (output.exit_code != 0) return absl::InternalError("codec_bench: " + output.err);
-  MarkdownTable table({"column", "values", "bits/value", "encode M/s", "decode M/s", "B/sample with times"});
-  std::istringstream lines(output.out);
-  for (std::string line; std::getline(lines, line);) {
-    std::istringstream fields(line);
-    std::vector<std::string> cells(6);
-    for (std::string& cell : cells) fields >> cell;
-    const std::filesystem::path path(cells[0]);
-    if (path.has_parent_path()) cells[0] = path.parent_path().filename() / path.stem().stem();
-    table.Add(cells);
-  }
-  return table.text() + (files.empty() ? "\nNo real columns in `" + settings.data_folder + "`.\n" : "");
+  return SectionResult{table.text(),
+                       {{"unary Push, 64 callers", Text("%.1f k/s, p99 %.2f ms", r.calls_per_second / 1e3, r.p99_ms),
+                         ">= 20 k/s, p99 < 10 ms", r.calls_per_second >= 20'000 && r.p99_ms < 10}}};
 }
 
 }  // namespace pulseboard::bench

@@ -197,23 +197,29 @@ absl::StatusOr<StreamBytes> MeasureInVictoria(const std::string& program, const 
 
 }  // namespace
 
-absl::StatusOr<std::string> RunStreams(const BenchSettings& settings) {
+absl::StatusOr<SectionResult> RunStreams(const BenchSettings& settings) {
   const std::vector<Stream> streams = ReadStreams(settings.data_folder);
   if (streams.empty()) {
-    return "Left out: no real streams in `" + settings.data_folder + "` (acceptance data, not part of the project).\n";
+    return SectionResult{
+        "Left out: no real streams in `" + settings.data_folder + "` (acceptance data, not part of the project).\n",
+        {}};
   }
-  if (settings.programs.victoria.empty()) return std::string("Left out: no victoria-metrics to compare with.\n");
+  if (settings.programs.victoria.empty()) {
+    return SectionResult{"Left out: no victoria-metrics to compare with.\n", {}};
+  }
   std::fprintf(stderr, "streams: %zu in Pulseboard and VictoriaMetrics\n", streams.size());
   PB_ASSIGN_OR_RETURN(const StreamBytes ours, MeasureInStore(streams));
   PB_ASSIGN_OR_RETURN(const StreamBytes theirs, MeasureInVictoria(settings.programs.victoria, streams));
   MarkdownTable table({"stream", "samples", "Pulseboard B/sample", "VictoriaMetrics B/sample", "ratio", "lossless"});
   double samples = 0;
-  int not_larger = 0;
+  int not_larger = 0, lossless = 0, not_larger_than_lossless = 0;
   for (size_t i = 0; i < streams.size(); ++i) {
     const auto count = static_cast<double>(streams[i].samples.size());
     const auto a = static_cast<double>(ours.by_stream[i]), b = static_cast<double>(theirs.by_stream[i]);
     samples += count;
     not_larger += a <= b ? 1 : 0;
+    lossless += theirs.lossless[i] ? 1 : 0;
+    not_larger_than_lossless += theirs.lossless[i] && a <= b ? 1 : 0;
     table.Add({streams[i].metric, Text("%.0f", count), Text("%.3f", a / count), Text("%.3f", b / count),
                Text("%.3f%s", a / b, a <= b ? "" : " larger"),
                Text("%s / %s", ours.lossless[i] ? "yes" : "no", theirs.lossless[i] ? "yes" : "no")});
@@ -221,12 +227,18 @@ absl::StatusOr<std::string> RunStreams(const BenchSettings& settings) {
   table.Add({"all, files on disk", Text("%.0f", samples), Text("%.3f", static_cast<double>(ours.on_disk) / samples),
              Text("%.3f", static_cast<double>(theirs.on_disk) / samples),
              Text("%.3f", static_cast<double>(ours.on_disk) / static_cast<double>(theirs.on_disk)), ""});
-  return table.text() +
-         Text(
-             "\n%d of %zu streams not larger than in VictoriaMetrics; where its column says no it did not "
-             "give back what it was sent. Of one stream the blocks alone, without the index of either; "
-             "VictoriaMetrics' as it exports them.\n",
-             not_larger, streams.size());
+  const std::string text =
+      table.text() +
+      Text(
+          "\n%d of %zu streams not larger than in VictoriaMetrics, %d of %d of those that it gives back as they were; "
+          "where its column says no it did not. Of one stream the blocks alone, without the index of either; "
+          "VictoriaMetrics' as it exports them.\n",
+          not_larger, streams.size(), not_larger_than_lossless, lossless);
+  return SectionResult{text,
+                       {{"real streams: bytes per sample not above VictoriaMetrics'",
+                         Text("%d of %zu; %d of %d that it keeps losslessly", not_larger, streams.size(),
+                              not_larger_than_lossless, lossless),
+                         "every stream", not_larger == static_cast<int>(streams.size())}}};
 }
 
 }  // namespace pulseboard::bench
