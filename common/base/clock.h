@@ -9,7 +9,9 @@ namespace pulseboard {
 inline constexpr int64_t kNanosPerMicro = 1'000;
 inline constexpr int64_t kNanosPerMilli = 1'000'000;
 inline constexpr int64_t kNanosPerSecond = 1'000'000'000;
-inline constexpr int64_t kNanosPerDay = 86'400 * kNanosPerSecond;
+inline constexpr int64_t kNanosPerMinute = 60 * kNanosPerSecond;
+inline constexpr int64_t kNanosPerHour = 60 * kNanosPerMinute;
+inline constexpr int64_t kNanosPerDay = 24 * kNanosPerHour;
 
 // Thread-safe.
 class Clock {

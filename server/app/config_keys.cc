@@ -11,7 +11,7 @@ using TargetFn = Target (*)(C&);
 constexpr bool kReloadable = true;
 constexpr bool kFixed = false;
 constexpr int64_t kSecond = kNanosPerSecond;
-constexpr int64_t kMinute = 60 * kNanosPerSecond;
+constexpr int64_t kMinute = kNanosPerMinute;
 constexpr int64_t kMilli = kNanosPerMilli;
 constexpr int64_t kMiB = 1 << 20;
 constexpr int64_t kGiB = 1 << 30;
@@ -104,13 +104,13 @@ constexpr ConfigKey kKeys[] = {
           "With more log than this to replay after a crash, open samples are sealed early.",
           PB_FIELD(store.wal_recovery_bytes)),
     Bytes("storage.memory", 0, 1024 * kGiB,
-          "Memory for samples that are not sealed yet (half of it), write buffers (an eighth) and cached blocks; at least "
-          "32MiB. When the first half is full, pushes wait for sealing. Not in it: series, some hundred bytes each. 0: a "
-          "quarter of the machine's memory, at most 1GiB.",
+          "Memory for samples that are not sealed yet (half of it), write buffers (an eighth) and cached blocks; at "
+          "least 32MiB. When the first half is full, pushes wait for sealing. Not in it: series, some hundred bytes "
+          "each. 0: a quarter of the machine's memory, at most 1GiB.",
           PB_FIELD(store.memory_bytes)),
     Bytes("storage.min_free_bytes", 0, 1024 * kGiB,
-          "With less free space on the disk pushes are refused as DISK_FULL, so that checkpoints and compaction can still "
-          "work. 0 keeps no reserve.",
+          "With less free space on the disk pushes are refused as DISK_FULL, so that checkpoints and compaction can "
+          "still work. 0 keeps no reserve.",
           PB_FIELD(store.min_free_bytes)),
     Integer("storage.block_samples", "samples", 16, 65'536, "Samples per sealed block, at most.",
             PB_FIELD(store.block_samples)),

@@ -4,6 +4,7 @@
 #include <optional>
 #include <vector>
 
+#include "common/base/units.h"
 #include "server/app/config_value.h"
 
 namespace pulseboard {

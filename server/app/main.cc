@@ -9,11 +9,11 @@
 
 #include "common/base/errors.h"
 #include "common/base/log.h"
+#include "common/base/units.h"
 #include "server/agent/agent.h"
 #include "server/app/cardinality_command.h"
 #include "server/app/config_loader.h"
 #include "server/app/config_registry.h"
-#include "server/app/config_value.h"
 #include "server/app/query_command.h"
 #include "server/app/serve.h"
 #include "server/app/storage_command.h"

@@ -13,11 +13,12 @@
 
 #include "common/base/clock.h"
 #include "common/base/errors.h"
+#include "common/base/units.h"
 #include "common/model/samples.h"
 #include "common/wire/model.h"
 #include "common/wire/status.h"
 #include "pulseboard/v1/query.grpc.pb.h"
-#include "server/app/config_value.h"
+#include "server/app/moment.h"
 
 namespace pulseboard {
 namespace {
@@ -25,7 +26,6 @@ namespace {
 using google::protobuf::util::TimeUtil;
 
 constexpr int32_t kInstants = 100;  // of a range without --step
-constexpr double kMaxUnixSeconds = 9.2e9;
 
 std::string TimeText(int64_t unix_nanos) { return TimeUtil::ToString(TimeUtil::NanosecondsToTimestamp(unix_nanos)); }
 
@@ -98,10 +98,10 @@ class Printer {
 
 absl::StatusOr<v1::QueryExpressionRequest> MakeRequest(const QueryCommandOptions& options) {
   const int64_t now = SystemClock().NowUnixNanos();
-  PB_ASSIGN_OR_RETURN(const int64_t to, ParseInstant("--to", options.to, now));
+  PB_ASSIGN_OR_RETURN(const int64_t to, ParseMoment("--to", options.to, now));
   int64_t from = to;
   if (!options.from.empty()) {
-    PB_ASSIGN_OR_RETURN(from, ParseInstant("--from", options.from, now));
+    PB_ASSIGN_OR_RETURN(from, ParseMoment("--from", options.from, now));
   }
   v1::QueryExpressionRequest request;
   request.set_expression(options.expression);
@@ -135,26 +135,6 @@ absl::Status Run(const QueryCommandOptions& options) {
 
 }  // namespace
 
-absl::StatusOr<int64_t> ParseInstant(const std::string& flag, const std::string& text, int64_t now_unix_nanos) {
-  if (text == "now") return now_unix_nanos;
-  if (text.starts_with('-')) {
-    if (const auto ago = ParseDuration(text.substr(1)); ago && *ago >= 0 && *ago <= now_unix_nanos) {
-      return now_unix_nanos - *ago;
-    }
-  }
-  double seconds = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
-  if (error == std::errc() && end == text.data() + text.size() && seconds >= 0 && seconds < kMaxUnixSeconds) {
-    return std::llround(seconds * 1e3) * kNanosPerMilli;
-  }
-  google::protobuf::Timestamp time;
-  if (TimeUtil::FromString(text, &time) && time.seconds() >= 0 &&
-      time.seconds() < static_cast<int64_t>(kMaxUnixSeconds)) {
-    return TimeUtil::TimestampToNanoseconds(time);
-  }
-  return BadField(flag, text, "now, -1h, seconds since 1970 or a time such as 2026-11-24T10:00:00Z");
-}
-
 void AddQueryCommand(CLI::App* app, QueryCommandOptions* options) {
   CLI::App* command = app->add_subcommand("query", "Evaluates an expression (server/query/expression/LANGUAGE.md)");
   command->add_option("--server", options->connection.server, "The server")->type_name("HOST:PORT")->required();
@@ -165,7 +145,7 @@ void AddQueryCommand(CLI::App* app, QueryCommandOptions* options) {
   command->add_option("--pins", options->connection.pins_file, "Where the certificates of first visits are kept")
       ->type_name("FILE");
   command->add_option("--expression", options->expression, "What to evaluate")->type_name("TEXT")->required();
-  command->add_option("--from", options->from, "First instant: now, -1h, unix seconds or RFC 3339; default: --to")
+  command->add_option("--from", options->from, "First instant: " + std::string(kMomentSpellings) + "; default: --to")
       ->type_name("TIME");
   command->add_option("--to", options->to, "Last instant")->type_name("TIME")->capture_default_str();
   command->add_option("--step", options->step, "From one instant to the next; default: 100 instants")

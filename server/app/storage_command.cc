@@ -11,11 +11,13 @@
 #include <optional>
 #include <string>
 
+#include "common/base/clock.h"
 #include "common/base/errors.h"
 #include "common/base/log.h"
+#include "common/base/units.h"
 #include "common/wire/status.h"
 #include "pulseboard/v1/storage.grpc.pb.h"
-#include "server/app/config_value.h"
+#include "server/app/moment.h"
 #include "server/rpc/storage_wire.h"
 #include "server/storage/restore.h"
 #include "server/storage/verify_directory.h"
@@ -166,17 +168,18 @@ absl::Status VerifyStore(StorageClient* client, int* exit_code) {
                         [exit_code](const v1::VerifyStoreResponse& event) { PrintEvent(event, exit_code); });
 }
 
-absl::Status ParseTime(const char* flag, const std::string& text, google::protobuf::Timestamp* time) {
-  if (TimeUtil::FromString(text, time)) return absl::OkStatus();
-  return BadField(flag, text, "RFC 3339, like 2024-01-31T23:59:59Z");
+absl::Status SetMoment(const char* flag, const std::string& text, google::protobuf::Timestamp* time) {
+  PB_ASSIGN_OR_RETURN(const int64_t moment, ParseMoment(flag, text, SystemClock().NowUnixNanos()));
+  *time = TimeUtil::NanosecondsToTimestamp(moment);
+  return absl::OkStatus();
 }
 
 absl::Status Delete(const StorageCommandOptions& options, StorageClient* client) {
   v1::DeleteSamplesRequest request;
   request.set_selector(options.selector);
   request.set_dry_run(options.dry_run);
-  if (!options.from.empty()) PB_RETURN_IF_ERROR(ParseTime("--from", options.from, request.mutable_start_time()));
-  if (!options.to.empty()) PB_RETURN_IF_ERROR(ParseTime("--to", options.to, request.mutable_end_time()));
+  if (!options.from.empty()) PB_RETURN_IF_ERROR(SetMoment("--from", options.from, request.mutable_start_time()));
+  if (!options.to.empty()) PB_RETURN_IF_ERROR(SetMoment("--to", options.to, request.mutable_end_time()));
   PB_ASSIGN_OR_RETURN(const auto deleted, client->Call(&v1::StorageService::Stub::DeleteSamples, request));
   Print("{} {} samples of {} series, as of commit {}", options.dry_run ? "would delete" : "deleted",
         deleted.sample_count(), deleted.series_count(), deleted.commit_sequence());

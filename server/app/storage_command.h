@@ -28,7 +28,7 @@ struct StorageCommandOptions {
   std::string name;              // of the backup; kBackupCreate: may be empty
   int keep = 0;                  // kBackupPrune
   std::string selector;          // kDelete
-  std::string from;              // kDelete: RFC 3339; empty: the beginning
+  std::string from;              // kDelete: see moment.h; empty: the beginning
   std::string to;                // kDelete: likewise; empty: the end
   bool dry_run = false;          // kDelete
   bool count = false;            // kStatus: also samples

@@ -5,6 +5,8 @@
 #include <array>
 #include <string>
 
+#include "server/app/moment.h"
+
 namespace pulseboard {
 namespace {
 
@@ -86,8 +88,11 @@ void AddStorageCommands(CLI::App* app, StorageCommandOptions* options) {
       ->required();
   CLI::App* remove = AddOnlineAction(app, "delete", "Deletes samples for good", Action::kDelete, options);
   remove->add_option("--selector", options->selector, "Of which series")->type_name("SELECTOR")->required();
-  remove->add_option("--from", options->from, "First instant; the beginning by default")->type_name("RFC3339");
-  remove->add_option("--to", options->to, "First instant after; the end by default")->type_name("RFC3339");
+  remove
+      ->add_option("--from", options->from,
+                   "First instant: " + std::string(kMomentSpellings) + "; the beginning by default")
+      ->type_name("TIME");
+  remove->add_option("--to", options->to, "First instant after, likewise; the end by default")->type_name("TIME");
   remove->add_flag("--dry-run", options->dry_run, "Only says what would go");
   AddOnlineAction(app, "storage", "Says what the store holds, by tier, window and tenant", Action::kStatus, options)
       ->add_flag("--count", options->count, "Also counts samples, which reads every block's header");

@@ -45,7 +45,7 @@ struct ExportCommandOptions {
   std::string format;  // csv or openmetrics
   CsvFlags csv;
   std::string selector;
-  std::string from;    // RFC 3339, Unix seconds, or a duration: that long ago
+  std::string from;    // see moment.h
   std::string to;      // the same; empty: now
   std::string output;  // empty: standard output
 };

@@ -1,6 +1,7 @@
 // The command line of `pulseboardd import` and `pulseboardd export`.
 #include <CLI/CLI.hpp>
 
+#include "server/app/moment.h"
 #include "server/app/storage_flags.h"
 #include "server/app/transfer_command.h"
 
@@ -69,8 +70,7 @@ CLI::App* AddExportCommand(CLI::App* app, ExportCommandOptions* options) {
   command->add_option("--selector", options->selector, "Which series, e.g. 'system.cpu.usage{host=\"a\"}'")
       ->type_name("TEXT")
       ->required();
-  command
-      ->add_option("--from", options->from, "Start: RFC 3339, Unix seconds, or a duration such as 24h: that long ago")
+  command->add_option("--from", options->from, "Start: " + std::string(kMomentSpellings))
       ->type_name("TIME")
       ->required();
   command->add_option("--to", options->to, "First instant after the range, likewise; default: now")->type_name("TIME");

@@ -1,11 +1,12 @@
 #include "server/app/transfer_spec.h"
 
+#include <google/protobuf/util/time_util.h>
+
 #include <string>
 
 #include "common/base/clock.h"
 #include "common/base/errors.h"
-#include "server/app/config_value.h"
-#include "server/transfer/csv_time.h"
+#include "server/app/moment.h"
 
 namespace pulseboard {
 namespace {
@@ -30,20 +31,9 @@ v1::CsvTime Time(const std::string& name) {
   return name == "pattern" ? v1::CSV_TIME_PATTERN : v1::CSV_TIME_UNSPECIFIED;
 }
 
-// RFC 3339, Unix seconds, or a duration: that long ago.
-absl::Status ParseMoment(std::string_view flag, const std::string& text, google::protobuf::Timestamp* out) {
-  std::optional<int64_t> nanos;
-  if (const std::optional<int64_t> ago = ParseDuration(text); ago && text != "0") {
-    nanos = SystemClock().NowUnixNanos() - *ago;
-  } else {
-    PB_ASSIGN_OR_RETURN(const CsvTimeReader reader, CsvTimeReader::Make(CsvTime::kUnspecified, "", ""));
-    nanos = reader.Read(text);
-  }
-  if (!nanos || *nanos < 0) {
-    return BadField(flag, text, "RFC 3339, Unix seconds, or a duration such as 24h: that long ago,");
-  }
-  out->set_seconds(*nanos / kNanosPerSecond);
-  out->set_nanos(static_cast<int32_t>(*nanos % kNanosPerSecond));
+absl::Status SetMoment(std::string_view flag, const std::string& text, google::protobuf::Timestamp* out) {
+  PB_ASSIGN_OR_RETURN(const int64_t moment, ParseMoment(flag, text, SystemClock().NowUnixNanos()));
+  *out = google::protobuf::util::TimeUtil::NanosecondsToTimestamp(moment);
   return absl::OkStatus();
 }
 
@@ -93,7 +83,7 @@ absl::StatusOr<v1::ImportSpec> MakeImportSpec(const ImportCommandOptions& option
   spec.set_format(Format(options.format));
   if (spec.format() == v1::TEXT_FORMAT_CSV) PB_RETURN_IF_ERROR(FillCsv(options.csv, spec.mutable_csv()));
   if (!options.default_time.empty()) {
-    PB_RETURN_IF_ERROR(ParseMoment("--default-time", options.default_time, spec.mutable_default_time()));
+    PB_RETURN_IF_ERROR(SetMoment("--default-time", options.default_time, spec.mutable_default_time()));
   }
   spec.set_max_refused_lines(options.max_receipts);
   return spec;
@@ -103,8 +93,8 @@ absl::StatusOr<v1::ExportRequest> MakeExportRequest(const ExportCommandOptions& 
   v1::ExportRequest request;
   request.set_format(Format(options.format));
   request.set_selector(options.selector);
-  PB_RETURN_IF_ERROR(ParseMoment("--from", options.from, request.mutable_start_time()));
-  if (!options.to.empty()) PB_RETURN_IF_ERROR(ParseMoment("--to", options.to, request.mutable_end_time()));
+  PB_RETURN_IF_ERROR(SetMoment("--from", options.from, request.mutable_start_time()));
+  if (!options.to.empty()) PB_RETURN_IF_ERROR(SetMoment("--to", options.to, request.mutable_end_time()));
   PB_RETURN_IF_ERROR(FillCsv(options.csv, request.mutable_csv()));
   return request;
 }

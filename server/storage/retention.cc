@@ -1,21 +1,20 @@
 #include "server/storage/retention.h"
 
 #include <algorithm>
-#include <charconv>
 #include <limits>
 #include <tuple>
 #include <utility>
 
 #include "common/base/errors.h"
+#include "common/base/units.h"
 #include "common/codec/bytes.h"
 
 namespace pulseboard {
 namespace {
 
 constexpr std::string_view kWanted =
-    "`TENANT: raw=7d, 1m=90d, size=20GiB; TENANT: …` with tiers raw, 1m …, durations in d, h, m or s and sizes in KiB, "
-    "MiB, "
-    "GiB or TiB";
+    "`TENANT: raw=7d, 1m=90d, size=20GiB; TENANT: …` with tiers raw, 1m …, durations such as 36h and sizes in KiB, "
+    "MiB, GiB or TiB";
 
 std::string_view Trim(std::string_view text) {
   const size_t first = text.find_first_not_of(" \t\n");
@@ -31,33 +30,15 @@ std::string_view Take(std::string_view* text, char separator) {
   return part;
 }
 
-// A positive number with one of the units.
-std::optional<int64_t> ParseNumber(std::string_view text, std::span<const std::pair<std::string_view, int64_t>> units) {
-  int64_t number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc() || number <= 0) return std::nullopt;
-  const std::string_view unit = text.substr(static_cast<size_t>(end - text.data()));
-  for (const auto& [name, factor] : units) {
-    int64_t product = 0;
-    if (unit == name && !__builtin_mul_overflow(number, factor, &product)) return product;
-  }
-  return std::nullopt;
-}
-
-constexpr std::pair<std::string_view, int64_t> kTimeUnits[] = {
-    {"d", kNanosPerDay}, {"h", kNanosPerHour}, {"m", kNanosPerMinute}, {"s", kNanosPerSecond}};
-constexpr std::pair<std::string_view, int64_t> kSizeUnits[] = {
-    {"", 1}, {"B", 1}, {"KiB", 1LL << 10}, {"MiB", 1LL << 20}, {"GiB", 1LL << 30}, {"TiB", 1LL << 40}};
-
 bool ParseSetting(std::string_view name, std::string_view value, TenantRetention* tenant) {
   if (name == "size") {
-    const auto bytes = ParseNumber(value, kSizeUnits);
-    tenant->max_bytes = bytes.value_or(0);
-    return bytes.has_value();
+    tenant->max_bytes = ParseBytes(value).value_or(0);
+    return tenant->max_bytes > 0;
   }
-  const auto retention = ParseNumber(value, kTimeUnits);
-  const auto bucket = name == "raw" ? std::optional(kRawBucket) : ParseNumber(name, kTimeUnits);
-  return retention && bucket && tenant->retention_ns.emplace(*bucket, *retention).second;
+  const int64_t retention = ParseDuration(value).value_or(0);
+  const auto bucket = name == "raw" ? std::optional(kRawBucket) : ParseDuration(name);
+  return retention > 0 && bucket && (*bucket > 0 || name == "raw") &&
+         tenant->retention_ns.emplace(*bucket, retention).second;
 }
 
 }  // namespace

@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <optional>
 
+#include "common/base/units.h"
 #include "server/storage/window.h"
 
 namespace pulseboard {
@@ -16,29 +16,15 @@ constexpr int64_t kMaxSpanBuckets = 480;
 constexpr int64_t kStepsPerShortSpan = 4;  // of less than a day
 constexpr int64_t kStepsPerLongSpan = 8;
 
-struct Unit {
-  std::string_view name;
-  int64_t nanos;
-};
+// Units of the families' names on disk.
 constexpr std::array<Unit, 4> kUnits = {
     {{"d", kNanosPerDay}, {"h", kNanosPerHour}, {"m", kNanosPerMinute}, {"s", kNanosPerSecond}}};
 
 std::string FormatLength(int64_t nanos) {
   for (const Unit& unit : kUnits) {
-    if (nanos % unit.nanos == 0) return std::to_string(nanos / unit.nanos) + std::string(unit.name);
+    if (nanos % unit.factor == 0) return std::to_string(nanos / unit.factor) + std::string(unit.name);
   }
   return std::to_string(nanos) + "ns";
-}
-
-std::optional<int64_t> ParseLength(std::string_view text) {
-  int64_t number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc() || number < 1) return std::nullopt;
-  const std::string_view name = text.substr(static_cast<size_t>(end - text.data()));
-  for (const Unit& unit : kUnits) {
-    if (unit.name == name && number <= kMaxRetentionNanos / unit.nanos) return number * unit.nanos;
-  }
-  return std::nullopt;
 }
 
 bool IsBucketLength(int64_t nanos) {
@@ -115,12 +101,12 @@ absl::StatusOr<std::vector<TierOptions>> ParseTiers(std::string_view text, int64
     const std::string_view part = Trim(rest.substr(0, comma));
     rest = comma == std::string_view::npos ? std::string_view() : rest.substr(comma + 1);
     const size_t colon = part.find(':');
-    const std::optional<int64_t> bucket = ParseLength(part.substr(0, colon));
+    const std::optional<int64_t> bucket = ParseDuration(part.substr(0, colon));
     const std::optional<int64_t> retention =
-        colon == std::string_view::npos ? std::nullopt : ParseLength(part.substr(colon + 1));
+        colon == std::string_view::npos ? std::nullopt : ParseDuration(part.substr(colon + 1));
     if (!bucket || !retention) {
       return absl::InvalidArgumentError("got \"" + std::string(part) +
-                                        "\"; BUCKET:RETENTION as in 1m:180d, numbers with s, m, h or d, would be "
+                                        "\"; BUCKET:RETENTION as in 1m:180d, durations such as 1h, would be "
                                         "accepted");
     }
     tiers.push_back({*bucket, *retention});

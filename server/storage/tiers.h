@@ -14,8 +14,6 @@
 
 namespace pulseboard {
 
-inline constexpr int64_t kNanosPerMinute = 60 * kNanosPerSecond;
-inline constexpr int64_t kNanosPerHour = 60 * kNanosPerMinute;
 // The bucket length that stands for raw samples wherever a tier is named by it.
 inline constexpr int64_t kRawBucket = 0;
 inline constexpr size_t kMaxRollupTiers = 8;

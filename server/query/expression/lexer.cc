@@ -9,6 +9,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/errors.h"
+#include "common/base/units.h"
 #include "common/model/names.h"
 
 namespace pulseboard::expression {
@@ -16,40 +17,6 @@ namespace {
 
 bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 bool IsWordByte(char c) { return IsDigit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
-
-struct Unit {
-  std::string_view name;
-  int64_t nanos;
-};
-// Descending; a duration names them in this order, each at most once.
-constexpr std::array kUnits = {Unit{"y", 365 * kNanosPerDay},   Unit{"w", 7 * kNanosPerDay},
-                               Unit{"d", kNanosPerDay},         Unit{"h", 3'600 * kNanosPerSecond},
-                               Unit{"m", 60 * kNanosPerSecond}, Unit{"s", kNanosPerSecond},
-                               Unit{"ms", kNanosPerMilli}};
-
-std::optional<int64_t> ParseDurationText(std::string_view text) {
-  int64_t total = 0;
-  size_t next_unit = 0;
-  while (!text.empty()) {
-    size_t digits = 0;
-    while (digits < text.size() && IsDigit(text[digits])) ++digits;
-    int64_t count = 0;
-    if (std::from_chars(text.data(), text.data() + digits, count).ec != std::errc()) return std::nullopt;
-    text.remove_prefix(digits);
-    size_t letters = 0;
-    while (letters < text.size() && !IsDigit(text[letters])) ++letters;
-    const auto unit = std::find_if(kUnits.begin() + static_cast<ptrdiff_t>(next_unit), kUnits.end(),
-                                   [name = text.substr(0, letters)](const Unit& u) { return u.name == name; });
-    if (unit == kUnits.end()) return std::nullopt;
-    int64_t part = 0;
-    if (__builtin_mul_overflow(count, unit->nanos, &part) || __builtin_add_overflow(total, part, &total)) {
-      return std::nullopt;
-    }
-    next_unit = static_cast<size_t>(unit - kUnits.begin()) + 1;
-    text.remove_prefix(letters);
-  }
-  return total;
-}
 
 std::optional<double> ParseNumberText(std::string_view text) {
   if (text.size() > 2 && text[0] == '0' && (text[1] == 'x' || text[1] == 'X')) {
@@ -114,7 +81,7 @@ absl::StatusOr<Token> Lexer::Number() {
     token.number = *number;
     return token;
   }
-  const auto duration = ParseDurationText(token.text);
+  const auto duration = ParseDuration(token.text, kNanosPerMilli);
   if (!duration) {
     return BadExpression(
         text_, token.at, "'" + Printable(token.text, 40) + "'",
@@ -223,19 +190,6 @@ std::string QuoteText(std::string_view text) {
     }
   }
   return out + "\"";
-}
-
-std::string FormatDuration(int64_t nanos) {
-  std::string out;
-  for (const Unit& unit : kUnits) {
-    // Years and weeks are read more easily as days.
-    if (unit.name == "y" || unit.name == "w") continue;
-    if (nanos < unit.nanos) continue;
-    out += std::to_string(nanos / unit.nanos);
-    out += unit.name;
-    nanos %= unit.nanos;
-  }
-  return out;
 }
 
 }  // namespace pulseboard::expression

@@ -53,7 +53,5 @@ class Lexer {
 bool IsBareName(std::string_view name);
 // Quotes and escapes.
 std::string QuoteText(std::string_view text);
-// `1h30m`; REQUIRES: a whole number of milliseconds, positive.
-std::string FormatDuration(int64_t nanos);
 
 }  // namespace pulseboard::expression

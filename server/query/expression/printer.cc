@@ -5,7 +5,7 @@
 #include <cmath>
 #include <cstdio>
 
-#include "common/base/clock.h"
+#include "common/base/units.h"
 #include "server/query/expression/functions.h"
 #include "server/query/expression/lexer.h"
 

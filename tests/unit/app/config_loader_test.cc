@@ -46,7 +46,8 @@ TEST_F(ConfigLoaderTest, LetsLaterLayersWinAndSaysWhichDid) {
 
 TEST_F(ConfigLoaderTest, TakesValuesInTheirOwnTomlTypesAndAsText) {
   const auto config = Load(
-      "[ingest]\nallow_buffered = false\nack_mode = \"buffered\"\n[storage]\nwal_segment = 2097152\nmemory = \"300MiB\"\nseal_age = \"90s\"\n"
+      "[ingest]\nallow_buffered = false\nack_mode = \"buffered\"\n[storage]\nwal_segment = 2097152\nmemory = "
+      "\"300MiB\"\nseal_age = \"90s\"\n"
       "[identity]\nself_registration = \"true\"\n");
   ASSERT_TRUE(config.ok()) << config.status();
   EXPECT_FALSE(config->values.intake.allow_buffered);
@@ -135,7 +136,7 @@ TEST_F(ConfigLoaderTest, ReadsAndChecksTheTiers) {
   EXPECT_EQ(Error("[storage]\ntiers = \"1m:10d\"\n"),
             "FILE:2: storage.tiers: got 1m:10d; at least the retention of the finer tier, 30d, would be accepted");
   EXPECT_EQ(Error("[storage]\ntiers = \"1m\"\n"),
-            "FILE:2: storage.tiers: got \"1m\"; BUCKET:RETENTION as in 1m:180d, numbers with s, m, h or d, would be "
+            "FILE:2: storage.tiers: got \"1m\"; BUCKET:RETENTION as in 1m:180d, durations such as 1h, would be "
             "accepted");
 }
 
