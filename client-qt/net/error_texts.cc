@@ -52,6 +52,8 @@ constexpr std::array kTexts = {
     ErrorText{"LOGIN_BUSY", "Too many logins right now",
               "The server is busy checking passwords. Wait a few seconds, then try again."},
     ErrorText{"INGEST_BACKLOG_FULL", "Server is behind", "New samples wait to be stored; they will appear late."},
+    ErrorText{"SERIES_LIMIT", "No room for new series", "Push fewer different series, or ask the administrator of %1."},
+    ErrorText{"SAMPLE_TOO_OLD", "Samples too old", "Samples from before the server's retention are not taken."},
     ErrorText{"QUERY_TOO_BROAD", "Too many series at once", "Narrow the selector or choose a shorter time range."},
     ErrorText{"QUERY_BUSY", "The server is busy", "Too many queries run at once. It is tried again in a moment."},
     ErrorText{"SLOW_CONSUMER", "This computer is too slow for the stream",

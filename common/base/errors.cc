@@ -46,6 +46,10 @@ constexpr std::array kReasons = {
     ErrorReasonInfo{ErrorReason::kLoginBusy, "LOGIN_BUSY", StatusCode::kResourceExhausted, "wait as RetryInfo says"},
     ErrorReasonInfo{ErrorReason::kIngestBacklogFull, "INGEST_BACKLOG_FULL", StatusCode::kResourceExhausted,
                     "wait as RetryInfo says, send again"},
+    ErrorReasonInfo{ErrorReason::kSeriesLimit, "SERIES_LIMIT", StatusCode::kResourceExhausted,
+                    "push fewer different series: bound the named label, or ask the operator to raise the named limit"},
+    ErrorReasonInfo{ErrorReason::kSampleTooOld, "SAMPLE_TOO_OLD", StatusCode::kOutOfRange,
+                    "push no samples older than the named time"},
     ErrorReasonInfo{ErrorReason::kQueryTooBroad, "QUERY_TOO_BROAD", StatusCode::kResourceExhausted,
                     "narrow the selector or the time range"},
     ErrorReasonInfo{ErrorReason::kQueryBusy, "QUERY_BUSY", StatusCode::kResourceExhausted, "wait as RetryInfo says"},
@@ -104,8 +108,13 @@ std::string Encode(const ErrorDetail& detail) {
     Append(&out, key);
     Append(&out, value);
   }
+  Append(&out, std::to_string(detail.field_violations.size()));
   for (const FieldViolation& violation : detail.field_violations) {
     Append(&out, violation.field);
+    Append(&out, violation.description);
+  }
+  for (const QuotaViolation& violation : detail.quota_violations) {
+    Append(&out, violation.subject);
     Append(&out, violation.description);
   }
   return out;
@@ -119,9 +128,13 @@ ErrorDetail Decode(std::string_view in) {
     std::string key = Take(&in);
     detail.metadata[key] = Take(&in);
   }
-  while (!in.empty()) {
+  for (int n = std::stoi(Take(&in)); n > 0; --n) {
     std::string field = Take(&in);
     detail.field_violations.push_back({std::move(field), Take(&in)});
+  }
+  while (!in.empty()) {
+    std::string subject = Take(&in);
+    detail.quota_violations.push_back({std::move(subject), Take(&in)});
   }
   return detail;
 }
@@ -167,6 +180,14 @@ absl::Status WithRetryAfterMs(absl::Status status, int64_t retry_after_ms) {
   std::optional<ErrorDetail> detail = GetErrorDetail(status);
   if (!detail) return status;
   detail->retry_after_ms = retry_after_ms;
+  status.SetPayload(kPayloadUrl, absl::Cord(Encode(*detail)));
+  return status;
+}
+
+absl::Status WithQuotaViolation(absl::Status status, QuotaViolation violation) {
+  std::optional<ErrorDetail> detail = GetErrorDetail(status);
+  if (!detail) return status;
+  detail->quota_violations.push_back(std::move(violation));
   status.SetPayload(kPayloadUrl, absl::Cord(Encode(*detail)));
   return status;
 }

@@ -38,6 +38,8 @@ enum class ErrorReason {
   kTenantUnknown,
   kLoginBusy,
   kIngestBacklogFull,
+  kSeriesLimit,
+  kSampleTooOld,
   kQueryTooBroad,
   kQueryBusy,
   kSlowConsumer,
@@ -73,11 +75,18 @@ struct FieldViolation {
   std::string description;  // the value and what would be accepted
 };
 
+// A limit of somebody's that was met.
+struct QuotaViolation {
+  std::string subject;      // whose: `tenant:default metric:http.requests`
+  std::string description;  // the limit, what was found and what to do
+};
+
 // What an absl::Status made here carries beside code and message.
 struct ErrorDetail {
   ErrorReason reason = ErrorReason::kInternal;
   std::map<std::string, std::string> metadata;  // every value named in the message
   std::vector<FieldViolation> field_violations;
+  std::vector<QuotaViolation> quota_violations;
   std::optional<int64_t> retry_after_ms;
 };
 
@@ -92,6 +101,8 @@ absl::Status BadField(std::string_view field, std::string_view value, std::strin
 absl::Status BadFields(std::vector<FieldViolation> violations);
 // The same status with advice when to try again. A status without detail is returned unchanged.
 absl::Status WithRetryAfterMs(absl::Status status, int64_t retry_after_ms);
+// The same status with a quota violation more, likewise.
+absl::Status WithQuotaViolation(absl::Status status, QuotaViolation violation);
 // The same status with `context` and ": " before its message, detail kept.
 absl::Status WithContext(const absl::Status& status, std::string_view context);
 // `plain`'s code and message with `detail` attached: for statuses that came over the wire.

@@ -28,6 +28,10 @@ void ReadDetail(const google::protobuf::Any& any, ErrorDetail* detail, bool* has
     for (const auto& violation : bad.field_violations()) {
       detail->field_violations.push_back({violation.field(), violation.description()});
     }
+  } else if (google::rpc::QuotaFailure quota; any.UnpackTo(&quota)) {
+    for (const auto& violation : quota.violations()) {
+      detail->quota_violations.push_back({violation.subject(), violation.description()});
+    }
   } else if (google::rpc::RetryInfo retry; any.UnpackTo(&retry)) {
     detail->retry_after_ms = retry.retry_delay().seconds() * 1000 + retry.retry_delay().nanos() / 1'000'000;
   }
@@ -35,8 +39,7 @@ void ReadDetail(const google::protobuf::Any& any, ErrorDetail* detail, bool* has
 
 }  // namespace
 
-grpc::Status ToGrpcStatus(const absl::Status& status) {
-  if (status.ok()) return grpc::Status::OK;
+google::rpc::Status ToRpcStatus(const absl::Status& status) {
   const std::optional<ErrorDetail> known = GetErrorDetail(status);
   const ErrorDetail detail = known.value_or(ErrorDetail{});
 
@@ -59,13 +62,28 @@ grpc::Status ToGrpcStatus(const absl::Status& status) {
     }
     rich.add_details()->PackFrom(bad);
   }
+  if (!detail.quota_violations.empty()) {
+    google::rpc::QuotaFailure quota;
+    for (const QuotaViolation& violation : detail.quota_violations) {
+      auto* out = quota.add_violations();
+      out->set_subject(violation.subject);
+      out->set_description(violation.description);
+    }
+    rich.add_details()->PackFrom(quota);
+  }
   if (detail.retry_after_ms) {
     google::rpc::RetryInfo retry;
     retry.mutable_retry_delay()->set_seconds(*detail.retry_after_ms / 1000);
     retry.mutable_retry_delay()->set_nanos(static_cast<int32_t>(*detail.retry_after_ms % 1000) * 1'000'000);
     rich.add_details()->PackFrom(retry);
   }
-  return grpc::Status(static_cast<grpc::StatusCode>(status.code()), StatusMessage(status), rich.SerializeAsString());
+  return rich;
+}
+
+grpc::Status ToGrpcStatus(const absl::Status& status) {
+  if (status.ok()) return grpc::Status::OK;
+  return grpc::Status(static_cast<grpc::StatusCode>(status.code()), StatusMessage(status),
+                      ToRpcStatus(status).SerializeAsString());
 }
 
 absl::Status FromGrpcStatus(const grpc::Status& status) {

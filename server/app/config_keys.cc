@@ -118,13 +118,14 @@ constexpr ConfigKey kKeys[] = {
              "Open blocks older than this are sealed, which frees the log.", PB_FIELD(store.seal_age_ns)),
     Duration("storage.checkpoint_interval", kSecond, 60 * kMinute, kFixed,
              "How often sealing and freeing is looked at.", PB_FIELD(store.checkpoint_interval_ns)),
-    Duration("storage.raw_retention", kNanosPerDay, 36'500 * kNanosPerDay, kFixed,
-             "Whole windows of samples older than this are dropped; a window is a day, with more than 30d some days.",
+    Duration("storage.raw_retention", kNanosPerDay, 36'500 * kNanosPerDay, kReloadable,
+             "Whole windows of samples older than this are dropped; a window is a day, with more than 30d (when the "
+             "server was started) some days.",
              PB_FIELD(store.raw_retention_ns)),
-    Text("storage.tiers", "list of BUCKET:RETENTION, ascending, as in 1m:180d,1h:1825d, or nothing", kFixed,
+    Text("storage.tiers", "list of BUCKET:RETENTION, ascending, as in 1m:180d,1h:1825d, or nothing", kReloadable,
          "Rollups kept beside the samples, from which long ranges are read, and how long each is kept: never shorter "
          "than the finer one. A bucket divides an hour or is whole hours that divide a day; each is a multiple of the "
-         "one before.",
+         "one before. Lengths are taken over on SIGHUP; a tier more or less waits for a restart, which the log says.",
          PB_FIELD(storage_tiers)),
     ReloadableBytes(
         "storage.max_size", 0, (int64_t{1} << 20) * kGiB,

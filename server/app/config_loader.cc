@@ -23,7 +23,8 @@ struct RetiredKey {
 constexpr RetiredKey kRetiredKeys[] = {
     {"storage.fsync", "set ingest.ack_mode = \"buffered\" for what fsync = false was, leave it out for fsync = true"},
     {"storage.head_memory", "storage.memory is for head, write buffers and cache together; the head gets half of it"},
-    {"storage.block_cache", "storage.memory is for head, write buffers and cache together; the cache gets what is left"},
+    {"storage.block_cache",
+     "storage.memory is for head, write buffers and cache together; the cache gets what is left"},
 };
 
 absl::Status UnknownKey(const std::string& name) {
@@ -174,10 +175,7 @@ absl::StatusOr<LoadedConfig> LoadConfig(const ConfigSources& sources) {
   if (const auto tenants = ParseTenantRetention(values.tenant_retention); !tenants.ok()) {
     return WithContext(tenants.status(), config.source.at("storage.tenant_retention") + ": storage.tenant_retention");
   }
-  values.query.longest_retention_ns = LongestRetention(values.store.tiers, values.store.raw_retention_ns);
   values.intake.default_ack_mode = values.ack_mode == "buffered" ? AckMode::kBuffered : AckMode::kFsynced;
-  values.intake.raw_retention_ns = values.query.raw_retention_ns = values.live.raw_retention_ns =
-      values.store.raw_retention_ns;
   return config;
 }
 

@@ -54,7 +54,9 @@ absl::StatusOr<std::unique_ptr<Node>> Node::Start(const ServerConfig& config, co
   std::unique_ptr<Node> node(new Node(config, clock));
   PB_RETURN_IF_ERROR(node->OpenStore());
   PB_RETURN_IF_ERROR(node->OpenIdentity(admin_password_file));
-  node->intake_ = std::make_unique<Intake>(*node->store_, clock, config.intake);
+  IntakeOptions intake = config.intake;
+  intake.tenant_name = [tenants = node->tenants_.get()](TenantId id) { return std::string(tenants->Name(id)); };
+  node->intake_ = std::make_unique<Intake>(*node->store_, clock, std::move(intake));
   node->query_ = std::make_unique<QueryEngine>(*node->store_, clock, config.query);
   node->importer_ = std::make_unique<Importer>(*node->intake_, clock, config.transfer);
   node->exporter_ = std::make_unique<Exporter>(*node->store_, *node->query_, config.transfer);
@@ -139,17 +141,31 @@ void Node::CheckHealth() {
   if (draining_) serving_->SetServing(false);
 }
 
-void Node::Reload(const ServerConfig& config) {
+std::vector<std::string> Node::Reload(const ServerConfig& config) {
   InitLogging(config.log_level);
   accounts_->SetSelfRegistration(config.accounts.self_registration);
   sessions_->SetLives(config.sessions.access_token_life_ns, config.sessions.refresh_token_life_ns);
-  ApplyRetention(config);
+  return ApplyRetention(config);
 }
 
-void Node::ApplyRetention(const ServerConfig& config) {
+std::vector<std::string> Node::ApplyRetention(const ServerConfig& config) {
   RetentionPolicy policy = config.store.retention;
+  policy.SetForAll(config.store.raw_retention_ns, config.store.tiers);
+  std::vector<std::string> waiting;
+  const auto lacks = [](const std::vector<TierOptions>& tiers, int64_t bucket_ns) {
+    return std::none_of(tiers.begin(), tiers.end(), [=](const TierOptions& t) { return t.bucket_ns == bucket_ns; });
+  };
+  const std::vector<TierOptions> kept = store_->Tiers(0);
+  for (const TierOptions& tier : config.store.tiers) {
+    if (lacks(kept, tier.bucket_ns)) waiting.push_back("storage.tiers: new tier " + TierName(tier.bucket_ns));
+  }
+  for (const TierOptions& tier : kept) {
+    if (!lacks(config.store.tiers, tier.bucket_ns)) continue;
+    waiting.push_back("storage.tiers: end of tier " + TierName(tier.bucket_ns));
+    policy.retention_ns[tier.bucket_ns] = std::max(tier.retention_ns, config.store.raw_retention_ns);
+  }
   const auto tenants = ParseTenantRetention(config.tenant_retention);  // checked when the settings were loaded
-  if (!tenants.ok()) return;
+  if (!tenants.ok()) return waiting;
   for (const auto& [name, retention] : *tenants) {
     if (const auto id = tenants_->Find(name)) {
       policy.tenants.emplace(*id, retention);
@@ -158,6 +174,7 @@ void Node::ApplyRetention(const ServerConfig& config) {
     }
   }
   store_->SetRetention(std::move(policy));
+  return waiting;
 }
 
 void Node::Drain(bool hard) {

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -34,8 +35,8 @@ class Node {
   // Of the certificate; `-` for plaintext.
   const std::string& fingerprint() const { return fingerprint_; }
 
-  // Takes over the reloadable settings.
-  void Reload(const ServerConfig& config);
+  // Takes over the reloadable settings. Returns what of them waits for a restart all the same, for people.
+  std::vector<std::string> Reload(const ServerConfig& config);
 
   // Tells health checks, and asks all streams to end: gently, or, `hard`, at once. May be called again.
   void Drain(bool hard);
@@ -52,7 +53,7 @@ class Node {
   absl::Status Listen();
   void StartTickers();
   void AddSelfMetrics();
-  void ApplyRetention(const ServerConfig& config);
+  std::vector<std::string> ApplyRetention(const ServerConfig& config);
   void CheckHealth();
 
   const ServerConfig config_;

@@ -39,8 +39,9 @@ void Reload(const ConfigSources& sources, ServerConfig* current, Node* node) {
     PB_LOG(Error, "app", "kept settings reason={}", StatusMessage(loaded.status()));
     return;
   }
-  const ConfigChanges changes = CompareConfigs(*current, loaded->values);
-  node->Reload(loaded->values);
+  ConfigChanges changes = CompareConfigs(*current, loaded->values);
+  const std::vector<std::string> waiting = node->Reload(loaded->values);
+  changes.needs_restart.insert(changes.needs_restart.end(), waiting.begin(), waiting.end());
   *current = loaded->values;
   PB_LOG(Info, "app", "reloaded settings changed=[{}]", Join(changes.reloadable));
   if (!changes.needs_restart.empty()) {

@@ -196,9 +196,12 @@ absl::Status TrySetting(const std::string& text, v1::PreviewRetentionRequest* re
     request->set_max_byte_count(*bytes);
   } else if (const auto duration = ParseDuration(value); key == "storage.raw_retention" && duration) {
     request->set_raw_retention_nanos(*duration);
+  } else if (key == "storage.tiers") {
+    request->set_tiers(value);
   } else {
     return BadField("--set", text,
-                    "storage.max_size=SIZE, storage.tenant_retention=TEXT or storage.raw_retention=DURATION");
+                    "storage.max_size=SIZE, storage.raw_retention=DURATION, storage.tiers=TEXT or "
+                    "storage.tenant_retention=TEXT");
   }
   return absl::OkStatus();
 }

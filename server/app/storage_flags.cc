@@ -100,8 +100,10 @@ void AddStorageCommands(CLI::App* app, StorageCommandOptions* options) {
       AddOnlineAction(app, "retention", "Says what retention would drop now", Action::kRetention, options);
   retention->add_flag("--dry-run", options->dry_run, "Only says it; the server does it by itself")->required();
   retention
-      ->add_option("--set", options->set,
-                   "Tries storage.max_size, storage.tenant_retention or storage.raw_retention; may be given again")
+      ->add_option(
+          "--set", options->set,
+          "Tries storage.max_size, storage.raw_retention, storage.tiers or storage.tenant_retention; may be given "
+          "again")
       ->type_name("table.key=value");
 }
 

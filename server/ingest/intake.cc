@@ -55,7 +55,10 @@ absl::Status ValidateProducer(const PushBatch& batch) {
 }  // namespace
 
 Intake::Intake(Store& store, const Clock& clock, IntakeOptions options)
-    : store_(store), clock_(clock), options_(options) {}
+    : store_(store),
+      clock_(clock),
+      options_(std::move(options)),
+      limits_(store, clock, options_.max_series_per_tenant, options_.max_series_per_metric, options_.tenant_name) {}
 
 std::unique_ptr<IntakeStream> Intake::OpenStream(TenantId tenant) {
   return std::unique_ptr<IntakeStream>(new IntakeStream(*this, tenant));
@@ -85,42 +88,50 @@ Intake::Found Intake::Judge(const SeriesDraft& draft, SeriesKey* key, SeriesMeta
 }
 
 absl::StatusOr<Intake::Found> Intake::Resolve(TenantId tenant, const SeriesKey& key, const SeriesMetadata& metadata) {
-  if (const auto known = store_.FindSeries(tenant, key)) return Found{*known, RefusalReason::kUnspecified, ""};
+  if (const auto known = store_.FindSeries(tenant, key)) return Found{*known, RefusalReason::kUnspecified};
+  const auto refused = [](std::shared_ptr<const SeriesOverflow> overflow) {
+    return Found{0, RefusalReason::kSeriesLimit, {}, std::move(overflow)};
+  };
+  if (auto overflow = limits_.Check(tenant, key.metric)) return refused(std::move(overflow));
   MutexLock lock(&creation_mu_);
-  if (const auto known = store_.FindSeries(tenant, key)) return Found{*known, RefusalReason::kUnspecified, ""};
-  if (const int64_t count = store_.SeriesCount(tenant); count >= options_.max_series_per_tenant) {
-    return Found{0, RefusalReason::kSeriesLimit,
-                 Printable(key.Format()) + " is new and the tenant has " + Number(count) + " series; at most " +
-                     Number(options_.max_series_per_tenant) + " (ingest.max_series_per_tenant) would be accepted"};
-  }
-  if (const int64_t count = store_.SeriesCount(tenant, key.metric); count >= options_.max_series_per_metric) {
-    return Found{0, RefusalReason::kSeriesLimit,
-                 Printable(key.Format()) + " is new and metric " + key.metric + " has " + Number(count) +
-                     " series; at most " + Number(options_.max_series_per_metric) +
-                     " (ingest.max_series_per_metric) would be accepted"};
-  }
+  if (const auto known = store_.FindSeries(tenant, key)) return Found{*known, RefusalReason::kUnspecified};
+  if (auto overflow = limits_.Check(tenant, key.metric)) return refused(std::move(overflow));
   PB_ASSIGN_OR_RETURN(const SeriesId id, store_.FindOrCreateSeries(tenant, key, metadata, nullptr));
-  return Found{id, RefusalReason::kUnspecified, ""};
+  return Found{id, RefusalReason::kUnspecified};
 }
 
-bool Intake::TimeAllowed(int64_t index, int64_t time, int64_t now, Refusals* refusals) const {
-  const int64_t oldest = now - std::min(options_.max_sample_age_ns, options_.raw_retention_ns);
-  if (time < oldest) {
-    refusals->Add(index, RefusalReason::kTooOld, [&] {
-      return "time " + Number(time) + " is before " + Number(oldest) +
-             ", the oldest that would be accepted (ingest.max_sample_age, storage.raw_retention)";
-    });
-    return false;
+void Intake::RefuseSeries(int64_t index, const SeriesKey& key, const SeriesOverflow& overflow, Refusals* refusals) {
+  refusals->Add(index, RefusalReason::kSeriesLimit,
+                [&] { return Printable(key.Format()) + " is new, and " + StatusMessage(overflow.status); });
+  refusals->AddLimit(RefusalReason::kSeriesLimit, overflow.subject, [&] { return overflow.status; });
+}
+
+Intake::TimeLimits Intake::LimitsAt(TenantId tenant, int64_t now) const {
+  OldestTime oldest = store_.OldestAccepted(tenant);
+  if (const int64_t by_age = now - options_.max_sample_age_ns; by_age >= oldest.unix_nanos) {
+    oldest = {by_age, "ingest.max_sample_age"};
   }
-  const int64_t newest = now + options_.max_sample_lead_ns;
-  if (time > newest) {
+  return {oldest, now + options_.max_sample_lead_ns};
+}
+
+void Intake::RefuseTime(int64_t index, int64_t time, const TimeLimits& limits, Refusals* refusals) const {
+  if (time > limits.newest) {
     refusals->Add(index, RefusalReason::kInFuture, [&] {
-      return "time " + Number(time) + " is after " + Number(newest) +
+      return "time " + Number(time) + " is after " + Number(limits.newest) +
              ", the newest that would be accepted (server's clock + ingest.max_sample_lead)";
     });
-    return false;
+    return;
   }
-  return true;
+  const std::string_view setting = limits.oldest.setting;
+  const auto before = [&] {
+    return "before " + Number(limits.oldest.unix_nanos) + ", the oldest that would be accepted (" +
+           std::string(setting) + ")";
+  };
+  refusals->Add(index, RefusalReason::kTooOld, [&] { return "time " + Number(time) + " is " + before(); });
+  refusals->AddLimit(RefusalReason::kTooOld, setting, [&] {
+    return MakeError(ErrorReason::kSampleTooOld, "samples are " + before(),
+                     {{"oldestTimeUnixNanos", Number(limits.oldest.unix_nanos)}, {"setting", std::string(setting)}});
+  });
 }
 
 absl::Status Intake::Push(TenantId tenant, const PushBatch& batch, PushDone done) {
@@ -138,6 +149,7 @@ absl::Status Intake::Push(TenantId tenant, const PushBatch& batch, PushDone done
   append.producer_id = batch.producer_id;
   append.sequence = batch.sequence;
   append.received_unix_nanos = now;
+  const TimeLimits limits = LimitsAt(tenant, now);
   Refusals refusals;
   for (size_t i = 0; i < batch.samples.size(); ++i) {
     const PushSample& sample = batch.samples[i];
@@ -154,8 +166,12 @@ absl::Status Intake::Push(TenantId tenant, const PushBatch& batch, PushDone done
     SeriesMetadata metadata;
     Found found = Judge(sample.series, &key, &metadata);
     if (found.reason == RefusalReason::kUnspecified) {
-      if (!TimeAllowed(index, time, now, &refusals)) continue;
+      if (!TimeAllowed(index, time, limits, &refusals)) continue;
       PB_ASSIGN_OR_RETURN(found, Resolve(tenant, key, metadata));
+    }
+    if (found.overflow != nullptr) {
+      RefuseSeries(index, key, *found.overflow, &refusals);
+      continue;
     }
     if (found.reason != RefusalReason::kUnspecified) {
       refusals.Add(index, found.reason, [&] { return std::move(found.message); });
@@ -164,6 +180,12 @@ absl::Status Intake::Push(TenantId tenant, const PushBatch& batch, PushDone done
     append.series.push_back(found.id);
     append.times.push_back(time);
     append.values.push_back(sample.value);
+  }
+  if (refusals.count(RefusalReason::kSeriesLimit) == static_cast<int64_t>(batch.samples.size())) {
+    PushReceipt refused;
+    refused.refusals = std::move(refusals);
+    CountReceipt(refused);
+    return refused.refusals.limits().front().status;
   }
   return Append(std::move(append), std::move(refusals), std::move(done));
 }

@@ -21,6 +21,7 @@
 #include "common/base/mutex.h"
 #include "common/model/labels.h"
 #include "server/ingest/refusals.h"
+#include "server/ingest/series_limits.h"
 #include "server/storage/store.h"
 
 namespace pulseboard {
@@ -28,17 +29,18 @@ namespace pulseboard {
 class IntakeStream;
 
 struct IntakeOptions {
-  int64_t max_sample_age_ns = 30 * kNanosPerDay;       // ingest.max_sample_age: older samples are refused TOO_OLD
-  int64_t raw_retention_ns = 30 * kNanosPerDay;        // storage.raw_retention: the shorter of the two counts
+  int64_t max_sample_age_ns = 30 * kNanosPerDay;       // ingest.max_sample_age: older samples are refused TOO_OLD,
+                                                       // as are those older than the tenant's retention
   int64_t max_sample_lead_ns = 600 * kNanosPerSecond;  // ingest.max_sample_lead: further ahead is refused IN_FUTURE
   int32_t max_labels = 64;                             // ingest.max_labels: labels per series; 1 to 256
   int64_t max_series_per_tenant = 1'000'000;           // ingest.max_series_per_tenant: new series beyond: SERIES_LIMIT
   int64_t max_series_per_metric = 200'000;             // ingest.max_series_per_metric: the same per tenant and metric
-  int32_t max_refs_per_stream = 1'000'000;  // ingest.max_refs_per_stream: series a stream may bind; 8 to 40 B each
-  int32_t max_unacked_batches = 16;         // ingest.max_unacked_batches: in work per stream, then no reads
-  int64_t backlog_retry_ms = 250;           // ingest.backlog_retry: RetryInfo with INGEST_BACKLOG_FULL
+  int32_t max_refs_per_stream = 1'000'000;       // ingest.max_refs_per_stream: series a stream may bind; 8 to 40 B each
+  int32_t max_unacked_batches = 16;              // ingest.max_unacked_batches: in work per stream, then no reads
+  int64_t backlog_retry_ms = 250;                // ingest.backlog_retry: RetryInfo with INGEST_BACKLOG_FULL
   AckMode default_ack_mode = AckMode::kFsynced;  // ingest.ack_mode: of batches that do not say
   bool allow_buffered = true;                    // ingest.allow_buffered: false fsyncs all, whatever they say
+  std::function<std::string(TenantId)> tenant_name;  // for messages; none: its number
 };
 
 // A series as a pusher describes it, not judged yet. The views live as long as the request.
@@ -122,7 +124,8 @@ class Intake {
   Intake(Store& store, const Clock& clock, IntakeOptions options);
 
   // Takes a batch of rows. A returned error means nothing was taken and `done` will not run: BAD_FIELD for a malformed
-  // batch, INGEST_BACKLOG_FULL with RetryInfo, STORE_READ_ONLY, DISK_FULL, SHUTTING_DOWN.
+  // batch, SERIES_LIMIT when every sample is of a new series beyond a limit, INGEST_BACKLOG_FULL with RetryInfo,
+  // STORE_READ_ONLY, DISK_FULL, SHUTTING_DOWN.
   absl::Status Push(TenantId tenant, const PushBatch& batch, PushDone done);
 
   // A long-lived stream of column batches of one producer.
@@ -142,14 +145,28 @@ class Intake {
   struct Found {
     SeriesId id = 0;
     RefusalReason reason = RefusalReason::kUnspecified;
-    std::string message;
+    std::string message = {};
+    std::shared_ptr<const SeriesOverflow> overflow = nullptr;  // with kSeriesLimit, instead of a message
+  };
+  // The times that are taken now.
+  struct TimeLimits {
+    OldestTime oldest;
+    int64_t newest = 0;
   };
   // Why the drafted series is not allowed; kUnspecified when it is. `key`, `metadata`: the series when allowed.
   Found Judge(const SeriesDraft& draft, SeriesKey* key, SeriesMetadata* metadata) const;
   // Finds or creates within the quotas; only a store failure is an error.
   absl::StatusOr<Found> Resolve(TenantId tenant, const SeriesKey& key, const SeriesMetadata& metadata);
+  TimeLimits LimitsAt(TenantId tenant, int64_t now) const;
   // Refuses times outside what is kept. True when the sample may be taken.
-  bool TimeAllowed(int64_t index, int64_t time, int64_t now, Refusals* refusals) const;
+  bool TimeAllowed(int64_t index, int64_t time, const TimeLimits& limits, Refusals* refusals) const {
+    if (time >= limits.oldest.unix_nanos && time <= limits.newest) return true;
+    RefuseTime(index, time, limits, refusals);
+    return false;
+  }
+  void RefuseTime(int64_t index, int64_t time, const TimeLimits& limits, Refusals* refusals) const;
+  // A series beyond a limit. Texts are made for the few that are described.
+  static void RefuseSeries(int64_t index, const SeriesKey& key, const SeriesOverflow& overflow, Refusals* refusals);
   // How a batch is really acknowledged.
   AckMode AckModeFor(std::optional<AckMode> wanted) const {
     return options_.allow_buffered ? wanted.value_or(options_.default_ack_mode) : AckMode::kFsynced;
@@ -160,6 +177,7 @@ class Intake {
   Store& store_;
   const Clock& clock_;
   const IntakeOptions options_;
+  const SeriesLimits limits_;
   Mutex creation_mu_;  // makes quota check and creation one step
   std::atomic<int64_t> accepted_samples_{0};
   std::array<std::atomic<int64_t>, kRefusalReasonCount> refused_{};
@@ -180,7 +198,8 @@ class IntakeStream {
   IntakeStream& operator=(const IntakeStream&) = delete;
 
   // Checks the structure and binds the definitions. An error ends the stream: BAD_FIELD (columns of unequal length, too
-  // many samples, producer_id missing or changed, ack_mode changed, a ref out of range or bound to another series) or BAD_SEQUENCE.
+  // many samples, producer_id missing or changed, ack_mode changed, a ref out of range or bound to another series) or
+  // BAD_SEQUENCE.
   absl::Status Begin(const StreamBatch& batch);
   // Judges and queues the samples of the batch Begin took. INGEST_BACKLOG_FULL: nothing happened, call again later with
   // the same batch; other errors end the stream. With an error `done` will not run.
@@ -199,6 +218,7 @@ class IntakeStream {
     SeriesMetadata metadata;
     RefusalReason reason = RefusalReason::kUnspecified;  // why its samples are refused
     std::string message;
+    std::shared_ptr<const SeriesOverflow> overflow;
     int64_t tried_in_batch = 0;  // a series over its quota is tried once per batch
     size_t bytes = 0;
   };

@@ -166,9 +166,14 @@ absl::StatusOr<SeriesId> IntakeStream::ResolveSlowly(int64_t index, uint32_t ref
     }
     binding.reason = found.reason;
     binding.message = std::move(found.message);
+    binding.overflow = std::move(found.overflow);
     binding.tried_in_batch = last_sequence_;
   }
-  refusals->Add(index, binding.reason, [&] { return binding.message; });
+  if (binding.overflow != nullptr) {
+    Intake::RefuseSeries(index, binding.key, *binding.overflow, refusals);
+  } else {
+    refusals->Add(index, binding.reason, [&] { return binding.message; });
+  }
   return SeriesId{0};
 }
 
@@ -184,6 +189,7 @@ absl::Status IntakeStream::Submit(const StreamBatch& batch, PushDone done) {
   append.series.reserve(batch.refs.size());
   append.times.reserve(batch.refs.size());
   append.values.reserve(batch.refs.size());
+  const Intake::TimeLimits limits = intake_.LimitsAt(tenant_, now);
   Refusals refusals(max_detailed_refusals_);
   for (size_t i = 0; i < batch.refs.size(); ++i) {
     const auto index = static_cast<int64_t>(i);
@@ -194,7 +200,7 @@ absl::Status IntakeStream::Submit(const StreamBatch& batch, PushDone done) {
       });
       continue;
     }
-    if (!intake_.TimeAllowed(index, time, now, &refusals)) continue;
+    if (!intake_.TimeAllowed(index, time, limits, &refusals)) continue;
     SeriesId id = Resolved(batch.refs[i]);
     if (id == 0) {
       PB_ASSIGN_OR_RETURN(id, ResolveSlowly(index, batch.refs[i], &refusals));

@@ -49,7 +49,6 @@ struct HubOptions {
   int64_t max_stall_ns = 120 * kNanosPerSecond;     // live.max_stall: a peer that takes nothing so long: SLOW_CONSUMER
   int64_t max_backfill_ns = 300 * kNanosPerSecond;  // live.max_backfill_duration: longest backfill, then SLOW_CONSUMER
   int64_t max_backfill_samples = 50'000'000;     // live.max_backfill_samples: samples and rollups, else QUERY_TOO_BROAD
-  int64_t raw_retention_ns = 30 * kNanosPerDay;  // storage.raw_retention: what is older is drawn from rollup tiers
   int32_t pump_threads = 1;                      // live.pump_threads: threads that build and hand over frames; 1 to 16
   int32_t reader_threads = 2;     // live.reader_threads: threads that read backfills and the log; 1 to 16
   int64_t busy_retry_ms = 1'000;  // live.busy_retry: RetryInfo with TOO_MANY_SUBSCRIPTIONS

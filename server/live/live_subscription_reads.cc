@@ -206,12 +206,13 @@ absl::Status LiveSubscription::FillBackfillChunk(LiveBackfill* chunk) {
       const History& history = backfill_.histories[backfill_.next++];
       backfill_.ref = history.ref;
       const int64_t now = backfill_.now_unix_nanos;
+      const Store& store = *context_.store.load();
       const LineRequest request = {
-          {history.start, kAllTime.end},    {history.start, now}, history.max_points, now + kSparseAhead, now,
-          context_.options.raw_retention_ns};
+          {history.start, kAllTime.end},   {history.start, now}, history.max_points, now + kSparseAhead, now,
+          store.RawRetention(spec_.tenant)};
       backfill_.reader = std::make_unique<SeriesReader>(
           *backfill_.view, history.series,
-          std::make_shared<const LinePlan>(PlanLine(request, context_.store.load()->Tiers())));
+          std::make_shared<const LinePlan>(PlanLine(request, store.Tiers(spec_.tenant))));
     }
     const auto scanned = [this] { return backfill_.reader->scanned_samples() + backfill_.reader->scanned_rollups(); };
     const int64_t scanned_before = scanned();

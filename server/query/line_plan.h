@@ -42,7 +42,7 @@ struct LinePlan {
   int64_t column_ns() const { return columns == 0 ? 0 : (canvas.end - canvas.start) / columns; }
 };
 
-// `tiers`: ascending, as Store::Tiers() gives them.
+// `tiers`: ascending, as Store::Tiers gives them.
 LinePlan PlanLine(const LineRequest& request, std::span<const TierOptions> tiers);
 // The same range and columns from samples alone, as far back as there are any.
 LinePlan WithoutTiers(const LinePlan& plan);

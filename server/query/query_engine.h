@@ -36,8 +36,6 @@ struct QueryOptions {
   int64_t lookback_ns = 300 * kNanosPerSecond;     // query.lookback: an older sample is no value of an instant
   int64_t max_held_values = 20'000'000;            // query.max_held_values: values an expression may hold, 8 bytes each
   int32_t chunk_samples = 8'000;                   // query.chunk_samples: samples per chunk of a QueryRange answer
-  int64_t raw_retention_ns = 30 * kNanosPerDay;    // storage.raw_retention: no older samples need to be read
-  int64_t longest_retention_ns = 7'300 * kNanosPerDay;  // of storage.tiers: no older rollups need to be read
 };
 
 // Cancels the work of one call from any thread. Thread-safe.

@@ -14,13 +14,14 @@ constexpr int64_t kSlackNanos = 2 * kNanosPerDay;
 
 // Without the days that can hold nothing. As samples nothing is older than raw retention, drawn as a line than the
 // longest.
-LinePlan PlanRange(const RangeRequest& request, int64_t now, const QueryOptions& options, const Store& store) {
-  const int64_t retention = request.max_points > 0 ? options.longest_retention_ns : options.raw_retention_ns;
+LinePlan PlanRange(const RangeRequest& request, int64_t now, TenantId tenant, const Store& store) {
+  const int64_t raw_retention = store.RawRetention(tenant);
+  const std::vector<TierOptions> tiers = store.Tiers(tenant);
+  const int64_t retention = request.max_points > 0 ? LongestRetention(tiers, raw_retention) : raw_retention;
   TimeRange readable = request.range;
   readable.start = std::max(readable.start, now - retention - kSlackNanos);
   readable.end = std::max(readable.start, readable.end);
-  return PlanLine({readable, request.range, request.max_points, now + kSlackNanos, now, options.raw_retention_ns},
-                  store.Tiers());
+  return PlanLine({readable, request.range, request.max_points, now + kSlackNanos, now, raw_retention}, tiers);
 }
 
 void MovePart(const SampleColumns& from, size_t at, size_t count, SampleColumns* to) {
@@ -40,7 +41,7 @@ RangeCursor::RangeCursor(QueryEngine& engine, QueryContext context, RangeRequest
       series_(std::move(series)),
       view_(std::move(view)),
       plan_(std::make_shared<const LinePlan>(
-          PlanRange(request_, engine.clock_.NowUnixNanos(), engine.options_, engine.store_))) {
+          PlanRange(request_, engine.clock_.NowUnixNanos(), context_.tenant, engine.store_))) {
   summary_.commit_sequence = view_->commit_sequence();
   summary_.bucket_ns = plan_->bucket_ns;
   summary_.column_ns = plan_->column_ns();

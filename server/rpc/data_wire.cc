@@ -8,6 +8,7 @@
 
 #include "common/base/errors.h"
 #include "common/wire/model.h"
+#include "common/wire/status.h"
 
 namespace pulseboard {
 namespace {
@@ -170,6 +171,7 @@ void ToProto(const PushReceipt& receipt, v1::PushResponse* out) {
     to->set_reason(static_cast<v1::RefusalReason>(i));
     to->set_count(count);
   }
+  for (const RefusalLimit& limit : receipt.refusals.limits()) *out->add_limits() = ToRpcStatus(limit.status);
   out->set_duplicate(receipt.duplicate);
   out->set_commit_sequence(receipt.commit_sequence);
   out->set_ack_mode(receipt.fsynced ? v1::ACK_MODE_FSYNCED : v1::ACK_MODE_BUFFERED);

@@ -151,9 +151,18 @@ void PushStreamReactor::AddToAckLocked(const PushReceipt& receipt) {
   ack_.mutable_refusals()->MergeFrom(one.refusals());
   for (const v1::RefusalCount& count : one.refusal_counts())
     ack_counts_[static_cast<size_t>(count.reason())] += count.count();
+  for (google::rpc::Status& limit : *one.mutable_limits()) AddLimitToAckLocked(&limit);
   if (one.duplicate()) ack_.set_duplicate_batch_count(ack_.duplicate_batch_count() + 1);
   // Of all that an ack covers, the least safe.
   if (ack_.ack_mode() != v1::ACK_MODE_BUFFERED) ack_.set_ack_mode(one.ack_mode());
+}
+
+void PushStreamReactor::AddLimitToAckLocked(google::rpc::Status* limit) {
+  const auto& known = ack_.limits();
+  const bool there = std::any_of(known.begin(), known.end(), [limit](const google::rpc::Status& other) {
+    return other.message() == limit->message();
+  });
+  if (!there && static_cast<size_t>(known.size()) < kMaxRefusalLimits) ack_.add_limits()->Swap(limit);
 }
 
 void PushStreamReactor::BatchOverLocked() {

@@ -57,6 +57,7 @@ class PushStreamReactor final : public grpc::ServerBidiReactor<grpc::ByteBuffer,
   void GreetLocked() PB_REQUIRES(mu_);
   void WriteLocked() PB_REQUIRES(mu_);
   void AddToAckLocked(const PushReceipt& receipt) PB_REQUIRES(mu_);
+  void AddLimitToAckLocked(google::rpc::Status* limit) PB_REQUIRES(mu_);
   void BatchOverLocked() PB_REQUIRES(mu_);
   void EndLocked(const absl::Status& status) PB_REQUIRES(mu_);
   // Writes, reads or finishes, whatever is due.

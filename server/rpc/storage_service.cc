@@ -105,7 +105,7 @@ class StorageService final : public v1::StorageService::CallbackService {
                                        v1::PreviewRetentionResponse* response) override {
     return Run(context, "preview of retention",
                [this, request, response](const Audit& audit, const Principal&) -> absl::Status {
-                 const auto policy = Apply(*request, tenants_, store_.Retention());
+                 const auto policy = Apply(*request, tenants_, store_);
                  if (policy.ok()) ToProto(store_.PreviewRetention(*policy), tenants_, response);
                  audit.End(policy.status(), "");
                  return policy.status();

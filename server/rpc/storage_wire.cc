@@ -148,8 +148,32 @@ void ToProto(const RetentionPreview& preview, const TenantRegistry& tenants, v1:
   out->set_dropped_byte_count(dropped);
 }
 
+namespace {
+
+// How long the tiers would be kept, with those that are not named as they are.
+absl::StatusOr<std::vector<TierOptions>> TriedTiers(const std::string& text, std::vector<TierOptions> tiers,
+                                                    int64_t raw_retention_ns) {
+  const auto named = ParseTiers(text, 0);
+  if (!named.ok()) return BadField("tiers", text, StatusMessage(named.status()));
+  for (const TierOptions& tier : *named) {
+    const auto kept =
+        std::find_if(tiers.begin(), tiers.end(), [&](const TierOptions& t) { return t.bucket_ns == tier.bucket_ns; });
+    if (kept == tiers.end()) {
+      return BadField("tiers", TierName(tier.bucket_ns), "tiers that the server keeps (others wait for a restart)");
+    }
+    kept->retention_ns = tier.retention_ns;
+  }
+  if (absl::Status fits = CheckTiers(tiers, raw_retention_ns); !fits.ok()) {
+    return BadField("tiers", text, StatusMessage(fits));
+  }
+  return tiers;
+}
+
+}  // namespace
+
 absl::StatusOr<RetentionPolicy> Apply(const v1::PreviewRetentionRequest& request, const TenantRegistry& tenants,
-                                      RetentionPolicy policy) {
+                                      const Store& store) {
+  RetentionPolicy policy = store.Retention();
   if (request.has_max_byte_count()) {
     if (request.max_byte_count() < 0) {
       return BadField("max_byte_count", std::to_string(request.max_byte_count()), "0 or more");
@@ -160,7 +184,14 @@ absl::StatusOr<RetentionPolicy> Apply(const v1::PreviewRetentionRequest& request
     if (request.raw_retention_nanos() < kNanosPerSecond) {
       return BadField("raw_retention_nanos", std::to_string(request.raw_retention_nanos()), "a second or more");
     }
-    policy.retention_ns[kRawBucket] = request.raw_retention_nanos();
+  }
+  if (request.has_raw_retention_nanos() || request.has_tiers()) {
+    const int64_t raw = request.has_raw_retention_nanos() ? request.raw_retention_nanos() : store.RawRetention(0);
+    std::vector<TierOptions> tiers = store.Tiers(0);
+    if (request.has_tiers()) {
+      PB_ASSIGN_OR_RETURN(tiers, TriedTiers(request.tiers(), std::move(tiers), raw));
+    }
+    policy.SetForAll(raw, RaiseRetentions(std::move(tiers), raw));
   }
   if (!request.has_tenant_retention()) return policy;
   PB_ASSIGN_OR_RETURN(const auto by_name, ParseTenantRetention(request.tenant_retention()));

@@ -18,7 +18,7 @@ void ToProto(const VerifySummary& summary, v1::VerifySummary* out);
 void ToProto(const RetentionPreview& preview, const TenantRegistry& tenants, v1::PreviewRetentionResponse* out);
 // `policy` with what the request changes. BAD_FIELD.
 absl::StatusOr<RetentionPolicy> Apply(const v1::PreviewRetentionRequest& request, const TenantRegistry& tenants,
-                                      RetentionPolicy policy);
+                                      const Store& store);
 // BAD_FIELD, BAD_SELECTOR.
 absl::StatusOr<DeleteRequest> FromProto(const v1::DeleteSamplesRequest& request, TenantId tenant);
 

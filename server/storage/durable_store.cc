@@ -106,7 +106,7 @@ absl::StatusOr<std::unique_ptr<ReadView>> DurableStore::OpenView(std::span<const
     cut.series[id].tenant = brief->tenant;
     const ReadFloors floors = FloorsOf(brief->tenant);
     cut.series[id].raw_floor = floors.raw;
-    cut.series[id].rollup_floor = floors.rollups;
+    if (!floors.rollups.empty()) cut.rollup_floors[brief->tenant] = floors.rollups;
     cut.series[id].is_counter = brief->kind == MetricKind::kCounter;
   }
   // Buckets that begin before the range are of the view, too; none crosses midnight.
@@ -152,9 +152,10 @@ absl::StatusOr<std::optional<Sample>> DurableStore::Latest(SeriesId series) {
   if (latest) {
     const Window window = blocks_->WindowFor(kRawBucket, latest->time_unix_nanos, tiers_.front().window_days);
     const ReadFloors floors = FloorsOf(index_->TenantOf(series).value_or(0));
-    if (window.end() <= OldestTime(tiers_.front()) || latest->time_unix_nanos < floors.raw) {
+    if (window.end() <= DroppedBefore(tiers_.front()) || latest->time_unix_nanos < floors.raw) {
       PB_ASSIGN_OR_RETURN(latest, LatestFromRollups(series));
-      if (latest && latest->time_unix_nanos < floors.rollups) latest.reset();
+      const bool hidden = latest && !floors.rollups.empty() && latest->time_unix_nanos < floors.rollups.back();
+      if (hidden) latest.reset();
     }
   }
   return latest;

@@ -72,7 +72,9 @@ class DurableStore final : public Store {
   std::shared_ptr<const void> VisitSeries() const override;
   bool HoldSeries(SeriesId series) override;
   void ReleaseSeries(std::span<const SeriesId> series) override;
-  std::span<const TierOptions> Tiers() const override { return options_.tiers; }
+  std::vector<TierOptions> Tiers(TenantId tenant) const override;
+  int64_t RawRetention(TenantId tenant) const override;
+  OldestTime OldestAccepted(TenantId tenant) const override;
   absl::Status Append(AppendBatch batch, AppendDone done) override;
   int64_t ProducerPosition(TenantId tenant, std::string_view producer_id) const override;
   absl::StatusOr<std::unique_ptr<ReadView>> OpenView(std::span<const SeriesId> series, TimeRange range,
@@ -175,7 +177,7 @@ class DurableStore final : public Store {
   // A tenant with a retention of its own is shown nothing older than these.
   struct ReadFloors {
     int64_t raw = std::numeric_limits<int64_t>::min();
-    int64_t rollups = std::numeric_limits<int64_t>::min();
+    std::vector<int64_t> rollups;  // by tier, raw's unused; empty: none
   };
   ReadFloors FloorsOf(TenantId tenant) const;
   absl::Status ForgetSeries() PB_REQUIRES(maintenance_mu_);
@@ -185,7 +187,7 @@ class DurableStore final : public Store {
   // Why sealing would have to wait for RocksDB; OK when it need not.
   absl::Status StallStatus() const;
   // Windows of a tier that end at or before this are to be dropped.
-  int64_t OldestTime(const Tier& tier) const;
+  int64_t DroppedBefore(const Tier& tier) const;
   // With more than this in the head, samples are sealed early …
   int64_t PressureBytes() const { return options_.head_bytes / 2; }
   // … and with more than this, appends wait. A group may add the last quarter.

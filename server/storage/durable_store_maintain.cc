@@ -258,11 +258,11 @@ absl::Status DurableStore::TendWindows() {
       if (!in_use || !tier.filled) break;
       PB_RETURN_IF_ERROR(blocks_->ForWrite(tier.bucket_ns, time, tier.window_days).status());
     }
-    for (const PartitionPtr& ended : blocks_->EndedBy(tier.bucket_ns, OldestTime(tier))) {
+    for (const PartitionPtr& ended : blocks_->EndedBy(tier.bucket_ns, DroppedBefore(tier))) {
       PB_RETURN_IF_ERROR(TendWindow(tier, ended, &tier != &tiers_.back()));
     }
     for (const PartitionPtr& over : blocks_->EndedBy(tier.bucket_ns, now - kCloseAfterNanos - options_.seal_age_ns)) {
-      if (over->window.end() > OldestTime(tier)) TendOver(tier, over);
+      if (over->window.end() > DroppedBefore(tier)) TendOver(tier, over);
     }
   }
   return EnforceRetention();

@@ -47,7 +47,7 @@ RetentionPolicy DurableStore::Retention() const {
   return policy_;
 }
 
-int64_t DurableStore::OldestTime(const Tier& tier) const {
+int64_t DurableStore::DroppedBefore(const Tier& tier) const {
   MutexLock lock(&retention_mu_);
   return options_.clock->NowUnixNanos() - policy_.RetentionOf(0, tier);
 }
@@ -65,10 +65,39 @@ DurableStore::ReadFloors DurableStore::FloorsOf(TenantId tenant) const {
   floors.raw = floors_.Of(tenant);
   if (!policy_.tenants.contains(tenant)) return floors;
   floors.raw = std::max(floors.raw, now - policy_.RetentionOf(tenant, tiers_.front()));
+  // What a tier has no longer can still be derived from a finer one that is kept longer.
   int64_t longest = 0;
-  for (const Tier& tier : tiers_) longest = std::max(longest, policy_.RetentionOf(tenant, tier));
-  floors.rollups = now - longest;
+  for (const Tier& tier : tiers_) {
+    longest = std::max(longest, policy_.RetentionOf(tenant, tier));
+    floors.rollups.push_back(now - longest);
+  }
   return floors;
+}
+
+std::vector<TierOptions> DurableStore::Tiers(TenantId tenant) const {
+  std::vector<TierOptions> tiers;
+  MutexLock lock(&retention_mu_);
+  int64_t longest = 0;
+  for (const Tier& tier : tiers_) {
+    longest = std::max(longest, policy_.RetentionOf(tenant, tier));
+    if (tier.bucket_ns != kRawBucket && tier.filled) tiers.push_back({tier.bucket_ns, longest});
+  }
+  return tiers;
+}
+
+int64_t DurableStore::RawRetention(TenantId tenant) const {
+  MutexLock lock(&retention_mu_);
+  return policy_.RetentionOf(tenant, tiers_.front());
+}
+
+OldestTime DurableStore::OldestAccepted(TenantId tenant) const {
+  const int64_t now = options_.clock->NowUnixNanos();
+  MutexLock lock(&retention_mu_);
+  const int64_t all = policy_.RetentionOf(0, tiers_.front());
+  const int64_t own = policy_.RetentionOf(tenant, tiers_.front());
+  const int64_t floor = floors_.Of(tenant);
+  if (floor > now - own) return {floor, "storage.max_size"};
+  return {now - own, own < all ? "storage.tenant_retention" : "storage.raw_retention"};
 }
 
 std::vector<WindowUsage> DurableStore::CollectUsage() const {

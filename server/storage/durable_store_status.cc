@@ -95,7 +95,10 @@ absl::StatusOr<StorageStatus> DurableStore::ReadStatus(bool count_samples) {
   for (const Tier& tier : tiers_) {
     TierStatus& to = status.tiers.emplace_back();
     to.tier = TierName(tier.bucket_ns);
-    to.retention_ns = tier.retention_ns;
+    {
+      MutexLock lock(&retention_mu_);
+      to.retention_ns = policy_.RetentionOf(0, tier);
+    }
     for (const PartitionPtr& partition : partitions->Overlapping(tier.bucket_ns, kAllTime)) {
       PB_ASSIGN_OR_RETURN(WindowStatus window, ReadWindow(rocks_->db().get(), *partition, count_samples));
       to.windows.push_back(std::move(window));

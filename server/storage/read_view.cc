@@ -36,8 +36,11 @@ absl::StatusOr<RollupColumns> StoreReadView::ReadRollups(SeriesId series, int64_
   if (tier == cut_.tiers->end() || bucket_ns == kRawBucket) {
     return MakeError(ErrorReason::kInternal, "BUG: no tier of " + std::to_string(bucket_ns) + " ns");
   }
-  range = {std::max({range.start, cut_.range.start, kBucketTimes.start, cut->rollup_floor}),
-           std::min({range.end, cut_.range.end, kBucketTimes.end})};
+  int64_t floor = kBucketTimes.start;
+  if (const auto own = cut_.rollup_floors.find(cut->tenant); own != cut_.rollup_floors.end()) {
+    floor = std::max(floor, own->second[static_cast<size_t>(tier - cut_.tiers->begin())]);
+  }
+  range = {std::max({range.start, cut_.range.start, floor}), std::min({range.end, cut_.range.end, kBucketTimes.end})};
   RollupColumns out;
   if (range.empty()) return out;
   range = {BucketStart(range.start, bucket_ns), BucketStart(range.end - 1, bucket_ns) + bucket_ns};

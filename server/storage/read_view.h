@@ -1,6 +1,7 @@
 // A consistent cut: runs of the head and a RocksDB snapshot taken together under the commit lock.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <unordered_map>
 #include <vector>
@@ -19,8 +20,7 @@ struct SeriesCut {
   bool has_blocks = true;      // false: the head alone has everything in the view's range
   bool has_day_blocks = true;  // the same for the range from the midnight before it: buckets begin there
   std::vector<SampleRun> runs;
-  int64_t raw_floor = std::numeric_limits<int64_t>::min();     // nothing older is shown of samples
-  int64_t rollup_floor = std::numeric_limits<int64_t>::min();  // and of rollups
+  int64_t raw_floor = std::numeric_limits<int64_t>::min();  // nothing older is shown of samples
 };
 
 class StoreReadView final : public ReadView {
@@ -33,7 +33,9 @@ class StoreReadView final : public ReadView {
     std::unique_ptr<Snapshot> snapshot;
     std::shared_ptr<rocksdb::DB> db;
     const std::vector<Tier>* tiers = nullptr;  // the store's
-    std::shared_ptr<const void> visit;         // its series are not purged meanwhile
+    // By tier: buckets that end before are not shown. Tenants with a retention of their own only.
+    std::map<TenantId, std::vector<int64_t>> rollup_floors;
+    std::shared_ptr<const void> visit;  // its series are not purged meanwhile
   };
 
   explicit StoreReadView(Cut cut);

@@ -62,6 +62,11 @@ absl::StatusOr<std::map<std::string, TenantRetention>> ParseTenantRetention(std:
   return tenants;
 }
 
+void RetentionPolicy::SetForAll(int64_t raw_retention_ns, std::span<const TierOptions> tiers) {
+  retention_ns[kRawBucket] = raw_retention_ns;
+  for (const TierOptions& tier : tiers) retention_ns[tier.bucket_ns] = tier.retention_ns;
+}
+
 int64_t RetentionPolicy::RetentionOf(TenantId tenant, const Tier& tier) const {
   int64_t retention = tier.retention_ns;
   if (const auto it = retention_ns.find(tier.bucket_ns); it != retention_ns.end()) retention = it->second;

@@ -35,6 +35,8 @@ struct RetentionPolicy {
   std::map<TenantId, TenantRetention> tenants;
   bool operator==(const RetentionPolicy&) const = default;
 
+  // For everybody. Buckets that the store does not keep change nothing.
+  void SetForAll(int64_t raw_retention_ns, std::span<const TierOptions> tiers);
   // Of one tenant in one tier: the shorter of its own and everybody's.
   int64_t RetentionOf(TenantId tenant, const Tier& tier) const;
 };

@@ -171,6 +171,12 @@ struct StoreStats {
   int64_t truncated_wal_bytes = 0;  // torn tail cut at start
 };
 
+// The oldest time that is kept, and the setting that says so.
+struct OldestTime {
+  int64_t unix_nanos = 0;
+  std::string_view setting;  // `storage.raw_retention` …
+};
+
 // What a policy would drop now.
 struct RetentionPreview {
   std::vector<RetentionStep> steps;  // in the order in which they would be done
@@ -206,8 +212,13 @@ class Store {
   virtual int64_t SeriesCount(TenantId tenant) const = 0;
   virtual int64_t SeriesCount(TenantId tenant, std::string_view metric) const = 0;
 
-  // Buckets of these lengths can be read with ReadView::ReadRollups, ascending.
-  virtual std::span<const TierOptions> Tiers() const = 0;
+  // Buckets of these lengths can be read with ReadView::ReadRollups, ascending, and how long they are kept of this
+  // tenant, as retention is now.
+  virtual std::vector<TierOptions> Tiers(TenantId tenant) const = 0;
+  // How long samples are kept of this tenant, likewise.
+  virtual int64_t RawRetention(TenantId tenant) const = 0;
+  // The oldest time at which samples of this tenant are taken.
+  virtual OldestTime OldestAccepted(TenantId tenant) const = 0;
 
   // Series without data are forgotten. Whoever keeps an id must hold on to it: over the time from finding it to Append
   // by a visit (Append makes one itself for the time after), for longer by HoldSeries, which is false when the series

@@ -65,7 +65,7 @@ absl::StatusOr<std::unique_ptr<ExportCursor>> ExportCursor::Open(Store& store, c
     PB_RETURN_IF_ERROR(
         CheckSeriesCount(spec.selector, ids.size(), options.max_wide_series, "transfer.max_wide_series"));
   TimeRange readable = spec.range;
-  const int64_t oldest = engine.clock().NowUnixNanos() - engine.options().raw_retention_ns - kExportSlackNanos;
+  const int64_t oldest = engine.clock().NowUnixNanos() - store.RawRetention(context.tenant) - kExportSlackNanos;
   readable.start = std::max(readable.start, oldest);
   readable.end = std::max(readable.start, readable.end);
   Source source{store, engine.clock(), context, spec, options, readable, {}};

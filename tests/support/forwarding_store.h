@@ -42,7 +42,9 @@ class ForwardingStore : public Store {
   int64_t SeriesCount(TenantId tenant, std::string_view metric) const override {
     return real_.SeriesCount(tenant, metric);
   }
-  std::span<const TierOptions> Tiers() const override { return real_.Tiers(); }
+  std::vector<TierOptions> Tiers(TenantId tenant) const override { return real_.Tiers(tenant); }
+  int64_t RawRetention(TenantId tenant) const override { return real_.RawRetention(tenant); }
+  OldestTime OldestAccepted(TenantId tenant) const override { return real_.OldestAccepted(tenant); }
   std::shared_ptr<const void> VisitSeries() const override { return real_.VisitSeries(); }
   bool HoldSeries(SeriesId series) override { return real_.HoldSeries(series); }
   void ReleaseSeries(std::span<const SeriesId> series) override { real_.ReleaseSeries(series); }

@@ -66,7 +66,7 @@ class ExpressionCursor::StoreSource final : public expression::SampleSource {
   size_t Register(const Selector& selector, TimeRange range) override {
     const int64_t now = engine_.clock_.NowUnixNanos();
     // Times that cannot hold samples need no look.
-    range.start = std::max(range.start, now - engine_.options_.raw_retention_ns - kSlackNanos);
+    range.start = std::max(range.start, now - engine_.store_.RawRetention(context_.tenant) - kSlackNanos);
     range.end = std::max(range.start, range.end);
     selections_.push_back({selector, range, {}});
     return selections_.size() - 1;
@@ -102,7 +102,7 @@ class ExpressionCursor::StoreSource final : public expression::SampleSource {
     const TimeRange range = selections_[selection].range;
     const int64_t now = engine_.clock_.NowUnixNanos();
     auto plan = std::make_shared<const LinePlan>(
-        PlanLine({range, range, 0, now + kSlackNanos, now, engine_.options_.raw_retention_ns}, engine_.store_.Tiers()));
+        PlanLine({range, range, 0, now + kSlackNanos, now, engine_.store_.RawRetention(context_.tenant)}, {}));
     SeriesReader reader(*view_, series, std::move(plan));
     while (!reader.done()) {
       PB_RETURN_IF_ERROR(CheckAlive());

@@ -209,7 +209,6 @@ absl::Status MeasureYear(bool quick, MarkdownTable* table, std::vector<Verdict>*
   const int64_t end = SystemClock().NowUnixNanos() / kHourNanos * kHourNanos;
   PB_RETURN_IF_ERROR(LoadSeconds(store.get(), end - days * kNanosPerDay, days * 86'400));
   QueryOptions query;
-  query.raw_retention_ns = options.raw_retention_ns;
   query.max_samples = int64_t{1} << 40;
   QueryEngine engine(*store, SystemClock(), query);
   double hour_millis = 0;

@@ -116,20 +116,12 @@ TEST_F(ConfigLoaderTest, WantsCertificateAndKeyTogether) {
   EXPECT_TRUE(Load("[server]\ntls_key = \"k\"\ntls_certificate = \"c\"\n").ok());
 }
 
-TEST_F(ConfigLoaderTest, HandsTheRetentionToAllWhoKeepIt) {
-  const auto config = Load("[storage]\nraw_retention = \"7d\"\n");
-  ASSERT_TRUE(config.ok());
-  EXPECT_EQ(config->values.store.raw_retention_ns, 7 * kNanosPerDay);
-  EXPECT_EQ(config->values.intake.raw_retention_ns, 7 * kNanosPerDay);
-  EXPECT_EQ(config->values.query.raw_retention_ns, 7 * kNanosPerDay);
-}
-
 TEST_F(ConfigLoaderTest, ReadsAndChecksTheTiers) {
   const auto config = Load("[storage]\nraw_retention = \"7d\"\ntiers = \"5m:90d, 1h:400d\"\n");
   ASSERT_TRUE(config.ok()) << config.status();
   EXPECT_EQ(config->values.store.tiers,
             (std::vector<TierOptions>{{5 * kNanosPerMinute, 90 * kNanosPerDay}, {kNanosPerHour, 400 * kNanosPerDay}}));
-  EXPECT_EQ(config->values.query.longest_retention_ns, 400 * kNanosPerDay);
+  EXPECT_EQ(config->values.store.raw_retention_ns, 7 * kNanosPerDay);
   EXPECT_TRUE(Load("[storage]\ntiers = \"\"\n")->values.store.tiers.empty());
   EXPECT_EQ(Load("")->values.store.tiers, DefaultTiers());
   EXPECT_EQ(Load("[storage]\nraw_retention = \"365d\"\n")->values.storage_tiers, "1m:365d,1h:1825d,1d:7300d");

@@ -169,6 +169,66 @@ TEST_F(StoreRetentionTest, DropsOneTenantsShareAndLeavesTheOthers) {
   EXPECT_EQ(Count(kMine), mine);
 }
 
+TEST_F(StoreRetentionTest, ShowsNoBucketOfATierThatIsOlderThanTheTenantsOwn) {
+  options_.raw_retention_ns = 2 * kDay;
+  options_.tiers = {{kNanosPerMinute, 20 * kDay}, {kNanosPerHour, 40 * kDay}};
+  Open();
+  for (int day = 0; day < 8; ++day) {
+    FillDay(kMine, 1);
+    FillDay(kTheirs, 1);
+    clock_.Advance(kDay);
+  }
+  RetentionPolicy policy;
+  policy.tenants[kTheirs].retention_ns = {{kRawBucket, kDay}, {kNanosPerMinute, 3 * kDay}, {kNanosPerHour, 5 * kDay}};
+  store_->SetRetention(policy);
+  EXPECT_EQ(store_->Tiers(kTheirs),
+            (std::vector<TierOptions>{{kNanosPerMinute, 3 * kDay}, {kNanosPerHour, 5 * kDay}}));
+  EXPECT_EQ(store_->Tiers(kMine), options_.tiers);
+  EXPECT_EQ(store_->RawRetention(kTheirs), kDay);
+  const auto oldest = [&](TenantId tenant, int64_t bucket_ns) {
+    const SeriesId id = SeriesOf(tenant, "m0");
+    const auto view = store_->OpenView(std::vector<SeriesId>{id}, kAllTime, nullptr).value();
+    const RollupColumns rollups = view->ReadRollups(id, bucket_ns, kAllTime, kAllRollupFields).value();
+    return clock_.NowUnixNanos() - rollups.starts.front();
+  };
+  for (const int64_t bucket : {kNanosPerMinute, kNanosPerHour}) {
+    const int64_t kept = bucket == kNanosPerMinute ? 3 * kDay : 5 * kDay;
+    EXPECT_GE(oldest(kTheirs, bucket), kept - bucket);
+    EXPECT_LT(oldest(kTheirs, bucket), kept + bucket) << "to the bucket";
+    EXPECT_GT(oldest(kMine, bucket), 7 * kDay);
+  }
+  // The coarser tier goes further back than the finer one it is made of.
+  EXPECT_GT(oldest(kTheirs, kNanosPerHour), oldest(kTheirs, kNanosPerMinute) + kDay);
+}
+
+TEST_F(StoreRetentionTest, TakesOverLengthsOfAllTiersWhileOpen) {
+  options_.raw_retention_ns = 10 * kDay;
+  options_.tiers = {{kNanosPerHour, 40 * kDay}};
+  Open();
+  for (int day = 0; day < 8; ++day) {
+    FillDay(kMine, 1);
+    clock_.Advance(kDay);
+  }
+  const size_t before = Count(kMine);
+  RetentionPolicy policy;
+  policy.SetForAll(3 * kDay, std::vector<TierOptions>{{kNanosPerHour, 5 * kDay}});
+  EXPECT_THAT(store_->PreviewRetention(policy).steps, ::testing::Not(IsEmpty()));
+  store_->SetRetention(policy);
+  EXPECT_EQ(store_->OldestAccepted(kMine).unix_nanos, clock_.NowUnixNanos() - 3 * kDay);
+  EXPECT_EQ(store_->OldestAccepted(kMine).setting, "storage.raw_retention");
+  ASSERT_TRUE(store_->Checkpoint().ok());
+  ASSERT_TRUE(store_->Checkpoint().ok());  // windows go once they are swept
+  EXPECT_LT(Count(kMine), before);
+  EXPECT_THAT(store_->PreviewRetention(policy).steps, IsEmpty());
+  // Longer again: what is left stays, and more is kept from now on.
+  policy.SetForAll(10 * kDay, std::vector<TierOptions>{{kNanosPerHour, 40 * kDay}});
+  store_->SetRetention(policy);
+  const size_t left = Count(kMine);
+  clock_.Advance(4 * kDay);
+  ASSERT_TRUE(store_->Checkpoint().ok());
+  EXPECT_EQ(Count(kMine), left);
+}
+
 TEST_F(StoreRetentionTest, GivesSpaceBackWhenATenantOutgrowsItsSize) {
   for (int day = 0; day < 4; ++day) {
     FillDay(kMine, 2);

@@ -104,7 +104,7 @@ void RollupModelTest::Check(SeriesId series, TimeRange range) {
   ASSERT_TRUE(view.ok());
   RollupColumns finer;
   bool first = true;
-  for (const TierOptions& tier : store_->Tiers()) {
+  for (const TierOptions& tier : store_->Tiers(kDefaultTenant)) {
     RollupColumns expected;
     if (first) {
       FoldSamples(times, values, tier.bucket_ns, modelled.is_counter, &expected);

@@ -363,7 +363,7 @@ TEST_F(StoreTest, ReadsRollupsOfSealedAndUnsealedSamples) {
   const SeriesId ids[] = {series};
   const int64_t from = kStart + 777 * kNanosPerSecond;  // amid a bucket, which counts
   auto view = store_->OpenView(ids, {from, kAllTime.end}, nullptr);
-  for (const TierOptions& tier : store_->Tiers()) {
+  for (const TierOptions& tier : store_->Tiers(kDefaultTenant)) {
     RollupColumns expected;
     FoldSamples(times, values, tier.bucket_ns, false, &expected);
     const auto read = (*view)->ReadRollups(series, tier.bucket_ns, kAllTime, kAllRollupFields);
