@@ -9,7 +9,7 @@ endif()
 # Rooms that a room may include. `proto` stands for generated headers, `grpc`, `rocksdb`, `qt`, `widgets` and `charts`
 # for the libraries of that name.
 set(values common/base common/model)
-set(use_cases server/ingest server/live server/query server/transfer server/alert server/identity server/dashboard)
+set(use_cases server/ingest server/live server/query server/transfer server/events server/alert server/identity server/dashboard)
 set(MAY_common/base "")
 set(MAY_common/model common/base)
 set(MAY_common/codec ${values})

@@ -40,7 +40,7 @@ struct IntakeOptions {
   int64_t backlog_retry_ms = 250;                // ingest.backlog_retry: RetryInfo with INGEST_BACKLOG_FULL
   AckMode default_ack_mode = AckMode::kFsynced;  // ingest.ack_mode: of batches that do not say
   bool allow_buffered = true;                    // ingest.allow_buffered: false fsyncs all, whatever they say
-  std::function<std::string(TenantId)> tenant_name;  // for messages; none: its number
+  std::function<std::string(TenantId)> tenant_name = nullptr;  // for messages; none: its number
 };
 
 // A series as a pusher describes it, not judged yet. The views live as long as the request.

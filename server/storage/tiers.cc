@@ -140,10 +140,6 @@ std::vector<TierOptions> RaiseRetentions(std::vector<TierOptions> tiers, int64_t
 
 std::string TierName(int64_t bucket_ns) { return bucket_ns == kRawBucket ? "raw" : FormatLength(bucket_ns); }
 
-int64_t LongestRetention(std::span<const TierOptions> tiers, int64_t raw_retention_ns) {
-  return tiers.empty() ? raw_retention_ns : std::max(raw_retention_ns, tiers.back().retention_ns);
-}
-
 std::vector<Tier> LayOutTiers(int64_t raw_retention_ns, std::span<const TierOptions> tiers,
                               std::span<const int64_t> on_disk) {
   std::vector<Tier> out;

@@ -2,6 +2,7 @@
 // and laid out. Plain values.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -39,7 +40,9 @@ std::vector<TierOptions> RaiseRetentions(std::vector<TierOptions> tiers, int64_t
 // `1m`, `6h`, `1d`, `90s`; `raw` for kRawBucket.
 std::string TierName(int64_t bucket_ns);
 // Longest time for which anything is kept.
-int64_t LongestRetention(std::span<const TierOptions> tiers, int64_t raw_retention_ns);
+inline int64_t LongestRetention(std::span<const TierOptions> tiers, int64_t raw_retention_ns) {
+  return tiers.empty() ? raw_retention_ns : std::max(raw_retention_ns, tiers.back().retention_ns);
+}
 
 // One tier as laid out on disk; tier 0 is raw.
 struct Tier {
