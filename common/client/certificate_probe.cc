@@ -15,37 +15,17 @@
 #include <utility>
 
 #include "common/base/errors.h"
+#include "common/base/handles.h"
 #include "common/client/channel.h"
 
 namespace pulseboard::client {
 namespace {
 
-template <auto Free>
-struct Freer {
-  template <typename T>
-  void operator()(T* object) const {
-    Free(object);
-  }
-};
 using SslContextPtr = std::unique_ptr<SSL_CTX, Freer<SSL_CTX_free>>;
 using SslPtr = std::unique_ptr<SSL, Freer<SSL_free>>;
 using X509Ptr = std::unique_ptr<X509, Freer<X509_free>>;
 using BioPtr = std::unique_ptr<BIO, Freer<BIO_free_all>>;
 using NamesPtr = std::unique_ptr<GENERAL_NAMES, Freer<GENERAL_NAMES_free>>;
-
-class Socket {
- public:
-  explicit Socket(int fd = -1) : fd_(fd) {}
-  ~Socket() {
-    if (fd_ >= 0) close(fd_);
-  }
-  Socket(Socket&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  Socket& operator=(Socket&&) = delete;
-  int get() const { return fd_; }
-
- private:
-  int fd_;
-};
 
 using Deadline = std::chrono::steady_clock::time_point;
 
@@ -60,8 +40,8 @@ absl::Status PollUntil(int fd, short events, Deadline deadline) {
   }
 }
 
-absl::StatusOr<Socket> ConnectTo(const addrinfo& address, Deadline deadline) {
-  Socket socket_fd(socket(address.ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+absl::StatusOr<FileDescriptor> ConnectTo(const addrinfo& address, Deadline deadline) {
+  FileDescriptor socket_fd(socket(address.ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (socket_fd.get() < 0) return absl::ErrnoToStatus(errno, "socket");
   if (connect(socket_fd.get(), address.ai_addr, address.ai_addrlen) == 0) return socket_fd;
   if (errno != EINPROGRESS) return absl::UnavailableError(std::string("connect: ") + std::strerror(errno));
@@ -73,7 +53,7 @@ absl::StatusOr<Socket> ConnectTo(const addrinfo& address, Deadline deadline) {
   return socket_fd;
 }
 
-absl::StatusOr<Socket> Connect(const HostPort& server, Deadline deadline) {
+absl::StatusOr<FileDescriptor> Connect(const HostPort& server, Deadline deadline) {
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
   hints.ai_flags = AI_ADDRCONFIG | AI_NUMERICSERV;
@@ -84,7 +64,7 @@ absl::StatusOr<Socket> Connect(const HostPort& server, Deadline deadline) {
   const std::unique_ptr<addrinfo, Freer<freeaddrinfo>> addresses(found);
   absl::Status last = absl::UnavailableError("no address");
   for (const addrinfo* address = found; address != nullptr; address = address->ai_next) {
-    absl::StatusOr<Socket> socket_fd = ConnectTo(*address, deadline);
+    absl::StatusOr<FileDescriptor> socket_fd = ConnectTo(*address, deadline);
     if (socket_fd.ok()) return socket_fd;
     last = socket_fd.status();
   }
@@ -241,7 +221,7 @@ absl::StatusOr<std::optional<Certificate>> ProbeCertificate(const std::string& s
   SSL_CTX_set_verify(context.get(), SSL_VERIFY_NONE, nullptr);
   PB_ASSIGN_OR_RETURN(const SslPtr ssl, NewSsl(context.get(), parts.host));
 
-  absl::StatusOr<Socket> connection = Connect(parts, deadline);
+  absl::StatusOr<FileDescriptor> connection = Connect(parts, deadline);
   if (!connection.ok()) return WithContext(connection.status(), context_text);
   const absl::StatusOr<Handshake> handshake = ShakeHands(connection->get(), ssl.get(), deadline);
   ERR_clear_error();

@@ -16,26 +16,13 @@
 #include <utility>
 
 #include "common/base/errors.h"
+#include "common/base/handles.h"
 
 namespace pulseboard::client {
 namespace {
 
 constexpr std::string_view kHeader =
     "# Certificates of Pulseboard servers, pinned on the first visit: host:port SHA-256 unix-seconds\n";
-
-class Fd {
- public:
-  explicit Fd(int fd) : fd_(fd) {}
-  ~Fd() {
-    if (fd_ >= 0) close(fd_);
-  }
-  Fd(const Fd&) = delete;
-  Fd& operator=(const Fd&) = delete;
-  int get() const { return fd_; }
-
- private:
-  const int fd_;
-};
 
 absl::Status Errno(const std::string& what) { return absl::ErrnoToStatus(errno, what); }
 
@@ -52,7 +39,7 @@ absl::Status WriteAll(int fd, std::string_view bytes) {
 // The new content is complete on disk before it takes the name.
 absl::Status ReplaceFile(const std::string& path, std::string_view content) {
   const std::string fresh = path + ".new";
-  const Fd fd(open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+  const FileDescriptor fd(open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
   if (fd.get() < 0) return Errno("create " + fresh);
   if (fchmod(fd.get(), 0600) != 0) return Errno("chmod " + fresh);
   PB_RETURN_IF_ERROR(WithContext(WriteAll(fd.get(), content), fresh));
@@ -161,7 +148,7 @@ absl::Status PinStore::Change(std::string_view server, const std::optional<Pin>&
   std::error_code error;
   std::filesystem::create_directories(std::filesystem::path(path_).parent_path(), error);
   const std::string lock_path = path_ + ".lock";
-  const Fd fd(open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  const FileDescriptor fd(open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
   if (fd.get() < 0) return Errno("open " + lock_path);
   while (flock(fd.get(), LOCK_EX) != 0) {
     if (errno != EINTR) return Errno("lock " + lock_path);

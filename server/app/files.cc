@@ -9,6 +9,8 @@
 #include <filesystem>
 #include <system_error>
 
+#include "common/base/handles.h"
+
 namespace pulseboard {
 namespace {
 
@@ -19,24 +21,10 @@ absl::Status FromErrno(const std::string& path, int error) {
   return absl::InternalError(message);
 }
 
-class Fd {
- public:
-  explicit Fd(int fd) : fd_(fd) {}
-  ~Fd() {
-    if (fd_ >= 0) close(fd_);
-  }
-  Fd(const Fd&) = delete;
-  Fd& operator=(const Fd&) = delete;
-  int get() const { return fd_; }
-
- private:
-  const int fd_;
-};
-
 }  // namespace
 
 absl::StatusOr<std::string> ReadFile(const std::string& path) {
-  const Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  const FileDescriptor fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (fd.get() < 0) return FromErrno(path, errno);
   std::string content;
   char buffer[4096];
@@ -61,7 +49,7 @@ absl::Status WriteFileAtomically(const std::string& path, std::string_view conte
   const std::string temporary = path + ".new";
   unlink(temporary.c_str());  // left by a crash
   {
-    const Fd fd(open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
+    const FileDescriptor fd(open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
     if (fd.get() < 0) return FromErrno(temporary, errno);
     if (fchmod(fd.get(), mode) != 0) return FromErrno(temporary, errno);  // whatever the umask says
     while (!content.empty()) {
@@ -74,7 +62,7 @@ absl::Status WriteFileAtomically(const std::string& path, std::string_view conte
   }
   if (rename(temporary.c_str(), path.c_str()) != 0) return FromErrno(path, errno);
   const std::filesystem::path parent = std::filesystem::path(path).parent_path();
-  const Fd directory(open(parent.empty() ? "." : parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const FileDescriptor directory(open(parent.empty() ? "." : parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (directory.get() < 0 || fsync(directory.get()) != 0) return FromErrno(parent.string(), errno);
   return absl::OkStatus();
 }

@@ -1,12 +1,8 @@
 #include "server/rpc/import_stream.h"
 
-#include <grpcpp/impl/codegen/proto_utils.h>
-
 #include <utility>
 
 #include "common/base/errors.h"
-#include "common/wire/status.h"
-#include "server/rpc/authenticator.h"
 #include "server/rpc/transfer_wire.h"
 
 namespace pulseboard {
@@ -22,33 +18,19 @@ constexpr size_t kMaxWaitingRefusedLines = 20'000;
 
 ImportReactor* ImportReactor::Start(grpc::CallbackServerContext* context, const Authenticator& authenticator,
                                     Importer& importer, StreamRegistry& streams, StreamTicker& ticker) {
-  auto self = std::shared_ptr<ImportReactor>(new ImportReactor(context, authenticator, importer, streams, ticker));
-  self->self_ = self;
-  const auto principal = authenticator.Authenticate(*context, Right::kPush);
-  if (principal.ok()) {
-    self->tenant_ = principal->tenant;
-    self->admitted_ = true;
-    self->ticker_id_ = ticker.Add(self);
-    self->registry_id_ = streams.Add(self);
-  }
-  MutexLock lock(&self->mu_);
-  if (principal.ok()) {
-    self->AdvanceLocked();
-  } else {
-    self->FinishLocked(principal.status());
-  }
+  const std::shared_ptr<ImportReactor> self(new ImportReactor(context, authenticator, importer, streams, ticker));
+  self->Open();
   return self.get();
 }
 
 ImportReactor::ImportReactor(grpc::CallbackServerContext* context, const Authenticator& authenticator,
                              Importer& importer, StreamRegistry& streams, StreamTicker& ticker)
-    : importer_(importer), streams_(streams), ticker_(ticker), guard_(authenticator, context, Right::kPush) {}
+    : BidiStream(context, authenticator, Right::kPush, streams, ticker), importer_(importer) {}
 
-void ImportReactor::OnReadDone(bool ok) {
+void ImportReactor::OnAdmitted(const Principal& principal) { tenant_ = principal.tenant; }
+
+void ImportReactor::OnMessage() {
   MutexLock lock(&mu_);
-  reading_ = false;
-  woken_ = true;
-  (ok ? has_message_ : half_closed_) = true;
   AdvanceLocked();
 }
 
@@ -58,7 +40,7 @@ void ImportReactor::Work() {
   MutexLock lock(&mu_);
   working_ = false;
   if (!more.ok()) EndLocked(more.status());
-  AdvanceLocked();
+  ContinueLocked();
 }
 
 absl::StatusOr<bool> ImportReactor::Step() {
@@ -99,10 +81,9 @@ absl::StatusOr<bool> ImportReactor::SubmitBatch() {
     MutexLock lock(&mu_);
     ++uncommitted_;
   }
-  const absl::Status status =
-      session_->Submit(batch_, [self = shared_from_this(), batch = batch_](const absl::StatusOr<PushReceipt>& receipt) {
-        self->OnReceipt(receipt, batch);
-      });
+  const absl::Status status = session_->Submit(
+      batch_,
+      [self = Self(), batch = batch_](const absl::StatusOr<PushReceipt>& receipt) { self->OnReceipt(receipt, batch); });
   if (status.ok()) {
     retry_.Reset();
     batch_ = nullptr;
@@ -115,12 +96,11 @@ absl::StatusOr<bool> ImportReactor::SubmitBatch() {
     retry_waits_ = full;
   }
   if (!full) return status;
-  retry_.Set([weak = weak_from_this()] {
+  retry_.Set([weak = std::weak_ptr<ImportReactor>(Self())] {
     const auto self = weak.lock();
     if (self == nullptr) return;
     MutexLock lock(&self->mu_);
     self->retry_waits_ = false;
-    self->woken_ = true;
     self->AdvanceLocked();
   });
   return false;
@@ -134,7 +114,7 @@ absl::StatusOr<bool> ImportReactor::TakeInput() {
     if (has_message_) {
       message.Swap(&received_);
       has_message_ = false;
-      AdvanceLocked();  // the next one arrives meanwhile
+      ContinueLocked();  // the next one arrives meanwhile
     } else if (half_closed_ && !text_over_) {
       over = true;
     } else {
@@ -152,11 +132,7 @@ absl::StatusOr<bool> ImportReactor::TakeInput() {
 }
 
 absl::Status ImportReactor::TakeMessage(grpc::ByteBuffer* message) {
-  const size_t bytes = message->Length();
-  if (!grpc::SerializationTraits<v1::ImportRequest>::Deserialize(message, &request_).ok()) {
-    return BadField("batch", std::to_string(bytes) + " bytes that do not parse",
-                    "a pulseboard.v1.ImportRequest, its strings in UTF-8,");
-  }
+  PB_RETURN_IF_ERROR(ParseMessage("message", message, &request_));
   if (request_.has_spec() != (session_ == nullptr)) {
     return BadField("spec", session_ == nullptr ? "nothing" : "a second one",
                     "a spec as the first message, and only there,");
@@ -180,14 +156,13 @@ absl::Status ImportReactor::OpenSession(const v1::ImportSpec& in) {
   MutexLock lock(&mu_);
   tally_.emplace(session_->max_refused_lines());
   session_->Count(&*tally_);
-  AdvanceLocked();
+  ContinueLocked();
   return absl::OkStatus();
 }
 
 void ImportReactor::OnReceipt(const absl::StatusOr<PushReceipt>& receipt, std::shared_ptr<ImportBatch> batch) {
   MutexLock lock(&mu_);
   --uncommitted_;
-  woken_ = true;
   if (!receipt.ok()) {
     frozen_ = true;
     EndLocked(receipt.status());
@@ -230,22 +205,14 @@ bool ImportReactor::NextMessageLocked() {
   return true;
 }
 
-void ImportReactor::WriteLocked() {
-  written_.Clear();  // Serialize wants an empty one
-  bool own_buffer = false;
-  const grpc::Status status =
-      grpc::SerializationTraits<v1::ImportResponse>::Serialize(writing_, &written_, &own_buffer);
-  if (!status.ok()) {
-    FinishLocked(MakeError(ErrorReason::kInternal, "a progress could not be encoded: " + status.error_message()));
-    return;
-  }
-  write_in_flight_ = true;
-  StartWrite(&written_);
+void ImportReactor::AdvanceLocked() {
+  woken_ = true;
+  ContinueLocked();
 }
 
-void ImportReactor::AdvanceLocked() {
+void ImportReactor::ContinueLocked() {
   if (finished_) return;
-  if (!write_in_flight_ && NextMessageLocked()) WriteLocked();
+  if (!write_in_flight_ && NextMessageLocked()) WriteLocked(writing_);
   if (finished_) return;
   const bool work_done = uncommitted_ == 0 && !working_ && !write_in_flight_;
   if (work_done && (ending_ || summary_told_)) {
@@ -253,66 +220,10 @@ void ImportReactor::AdvanceLocked() {
     return;
   }
   if (!working_ && woken_ && MayWorkLocked()) {
-    working_ = importer_.Run([self = shared_from_this()] { self->Work(); });
+    working_ = importer_.Run([self = Self()] { self->Work(); });
     if (!working_) EndLocked(MakeError(ErrorReason::kShuttingDown, "the server is shutting down; go on where it says"));
   }
-  if (!finished_ && !ending_ && !reading_ && !has_message_ && !half_closed_) {
-    reading_ = true;
-    StartRead(&received_);
-  }
-}
-
-void ImportReactor::EndLocked(const absl::Status& status) {
-  if (!ending_) ending_ = status;
-  AdvanceLocked();
-}
-
-void ImportReactor::FinishLocked(const absl::Status& status) {
-  if (std::exchange(finished_, true)) return;
-  guard_.NoteFinished();
-  Finish(ToGrpcStatus(status));
-}
-
-void ImportReactor::OnWriteDone(bool ok) {
-  MutexLock lock(&mu_);
-  write_in_flight_ = false;
-  woken_ = true;
-  if (!ok) {
-    FinishLocked(absl::CancelledError("the client is gone"));
-  } else {
-    AdvanceLocked();
-  }
-}
-
-void ImportReactor::Drain(const absl::Status& status, bool hard) {
-  if (hard) guard_.Cancel();
-  MutexLock lock(&mu_);
-  EndLocked(status);
-}
-
-void ImportReactor::Tick() {
-  guard_.CancelIfStuck();
-  const absl::Status session = guard_.CheckSession();
-  MutexLock lock(&mu_);
-  if (!session.ok()) {
-    EndLocked(session);
-  } else {
-    AdvanceLocked();  // progress that was too fresh to be told
-  }
-}
-
-void ImportReactor::OnCancel() {
-  MutexLock lock(&mu_);
-  FinishLocked(absl::CancelledError("the client cancelled"));
-}
-
-void ImportReactor::OnDone() {
-  guard_.Forget();
-  if (admitted_) {
-    ticker_.Remove(ticker_id_);
-    streams_.Remove(registry_id_);
-  }
-  const auto keep = std::move(self_);  // last line: may destroy *this
+  ReadLocked();
 }
 
 }  // namespace pulseboard

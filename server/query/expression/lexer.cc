@@ -130,13 +130,9 @@ Token Lexer::Name() {
   token.at = at_;
   while (at_ < text_.size()) {
     const char c = Peek();
-    if (IsWordByte(c) || (c == ':' && brackets_ == 0)) {
-      ++at_;
-    } else if ((c == '.' || c == '-' || c == '/') && IsWordByte(Peek(1))) {
-      ++at_;
-    } else {
-      break;
-    }
+    const bool joins = (c == '.' || c == '-' || c == '/') && IsWordByte(Peek(1));
+    if (!joins && !IsWordByte(c) && !(c == ':' && brackets_ == 0)) break;
+    ++at_;
   }
   token.text = text_.substr(token.at, at_ - token.at);
   return token;

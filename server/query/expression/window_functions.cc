@@ -108,7 +108,7 @@ std::unique_ptr<WindowFunction> CounterFunction(Result result) {
   const auto reset = [](const WindowSamples& w, size_t i) {
     return SumState{w.values[i] < w.values[i - 1] ? w.values[i - 1] : 0, 0};
   };
-  return Folded<SumState>(1, reset, [reset, result](const WindowSamples& w, SumState resets) {
+  return Folded<SumState>(1, reset, [result](const WindowSamples& w, SumState resets) {
     Change change = Difference(w);
     if (change.covered_ns == 0) return kNoValue;
     if (w.has_before && w.values[0] < w.values[-1]) resets = SumState{w.values[-1], 0}.Merge(resets);

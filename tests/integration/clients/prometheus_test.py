@@ -1,7 +1,7 @@
 """Expressions against real Prometheus 2.42 on the same samples, where server/query/expression/LANGUAGE.md says that both mean
 the same. Sample times lie between the edges of windows: there the two differ on purpose, as in what counters do.
 
-Prometheus comes from PATH, or from where `./dev bench storage` unpacks it; skipped without it."""
+Prometheus comes from PATH, or from where `./dev test` unpacks it; skipped without it."""
 import json
 import math
 import os
@@ -223,7 +223,8 @@ def near(a, b):
     return abs(a - b) <= 1e-9 * max(1.0, abs(a), abs(b))
 
 
-@unittest.skipUnless(find("prometheus") and find("promtool"), "prometheus and promtool (Debian: prometheus) are not here")
+@unittest.skipUnless(find("prometheus") and find("promtool"),
+                     "neither on PATH nor in build/tools/peers: ./dev test could not have the Debian package prometheus")
 class PrometheusTest(h.ServerTestCase):
     @classmethod
     def setUpClass(cls):

@@ -69,6 +69,9 @@ TEST_F(AgentTest, BringsAHundredSeriesThatKeepMovingThroughARestart) {
   EXPECT_TRUE(Eventually([&] { return Newest(*admin) > before + kNanosPerSecond; }));
   server.Kill();
   const int64_t killed = SystemClock().NowUnixNanos();
+  // Long enough for a hole that no busy machine makes between two readings.
+  constexpr int64_t kAway = 2 * kNanosPerSecond;
+  ASSERT_TRUE(Eventually([&] { return SystemClock().NowUnixNanos() > killed + kAway; }));
   ASSERT_TRUE(server.Start().ok());
   EXPECT_TRUE(Eventually([&] { return Newest(*admin) > killed + kNanosPerSecond; })) << agent.err();
   // What was measured while the server was away came later: no pause in the ticks of a counter.
@@ -77,7 +80,7 @@ TEST_F(AgentTest, BringsAHundredSeriesThatKeepMovingThroughARestart) {
   const SampleColumns& ticks = switches->begin()->second;
   int64_t longest = 0;
   for (size_t i = 1; i < ticks.size(); ++i) longest = std::max(longest, ticks.times[i] - ticks.times[i - 1]);
-  EXPECT_LT(longest, kNanosPerSecond) << "a reading every 200 ms, spooled while the server was away";
+  EXPECT_LT(longest, kAway) << "a reading every 200 ms, spooled while the server was away";
   EXPECT_TRUE(std::is_sorted(ticks.values.begin(), ticks.values.end())) << "a counter";
 
   agent.Signal(SIGTERM);
@@ -119,7 +122,7 @@ TEST_F(AgentTest, EndsAtOnceWhileItWaits) {
   Process agent(Command("127.0.0.1:" + std::to_string(PickPort())), dir_.File("agent"));
   ASSERT_TRUE(Eventually([&] { return agent.err().find("cannot connect") != std::string::npos; })) << agent.err();
   agent.Signal(SIGTERM);
-  EXPECT_EQ(agent.Wait(std::chrono::seconds(5)), 0) << agent.err();
+  EXPECT_EQ(agent.Wait(std::chrono::seconds(10)), 0) << agent.err();
 }
 
 TEST_F(AgentTest, RefusesAServerWhoseCertificateChanged) {

@@ -182,7 +182,7 @@ TEST_F(DrainTest, GoesOnByItselfWithTheClientLibrary) {
   const uint32_t series = *pusher.Define({"drain.load", {}}, {});
   const int64_t now = SystemClock().NowUnixNanos();
   ASSERT_TRUE(pusher.Push(series, now, 1).ok());
-  ASSERT_TRUE(pusher.WaitUntilAcked(std::chrono::seconds(10)).ok());
+  ASSERT_TRUE(pusher.WaitUntilAcked(std::chrono::seconds(60)).ok());
   ExpectCleanExitInTime();
   ASSERT_TRUE(pusher.Push(series, now + 1, 2).ok());
   ASSERT_TRUE(server_.Start().ok());

@@ -39,7 +39,7 @@ std::shared_ptr<grpc::Channel> Connect(const ServerProcess& server) {
 }
 
 void SetDeadline(grpc::ClientContext* context) {
-  context->set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
+  context->set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(60));
 }
 
 // An access token of the admin.

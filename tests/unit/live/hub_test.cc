@@ -59,7 +59,7 @@ TEST_F(HubTest, SendsDefinitionsThenLiveSamples) {
   ASSERT_TRUE(Eventually([&] { return viewer->story().starts_with("DK"); })) << viewer->story();
   const int64_t time = Now();
   const int64_t commit = store_.Append({{cpu, time, 1.5}});
-  ASSERT_TRUE(Eventually([&] { return viewer->state().samples[cpu].contains(time); }));
+  ASSERT_TRUE(Eventually([&] { return viewer->Has(cpu, time); }));
   const auto event = viewer->events()[2];
   EXPECT_EQ(std::get<LiveSamples>(event.what).times.pushed_unix_nanos, 1);
   EXPECT_EQ(std::get<LiveSamples>(event.what).times.received_unix_nanos, 2);
@@ -223,7 +223,7 @@ TEST_F(QuietHubTest, TellsASlowViewerOfTheGapAndKeepsTheNewest) {
     store_.Append(rows);
   }
   viewer->SetAutomatic(true);
-  ASSERT_TRUE(Eventually([&] { return viewer->state().samples[cpu].contains(time); }));
+  ASSERT_TRUE(Eventually([&] { return viewer->Has(cpu, time); }));
   const ViewerState state = viewer->state();
   ASSERT_EQ(state.gaps.size(), 1U) << viewer->story();
   const int64_t kept = static_cast<int64_t>(state.samples.at(cpu).size());

@@ -140,6 +140,11 @@ ViewerState Viewer::state() const {
   MutexLock lock(&mu_);
   return state_;
 }
+bool Viewer::Has(SeriesId series, int64_t time) const {
+  MutexLock lock(&mu_);
+  const auto samples = state_.samples.find(series);
+  return samples != state_.samples.end() && samples->second.contains(time);
+}
 std::optional<absl::Status> Viewer::end() const {
   MutexLock lock(&mu_);
   return end_;

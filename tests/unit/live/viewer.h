@@ -43,6 +43,8 @@ class Viewer final : public LiveSink, public std::enable_shared_from_this<Viewer
   void Drain(const absl::Status& status) { subscription_->Drain(status); }
 
   ViewerState state() const;
+  // Without a copy of all there is.
+  bool Has(SeriesId series, int64_t time) const;
   std::optional<absl::Status> end() const;
   std::vector<std::string> breaches() const;
   // Kinds of events in order: D(efinitions) B(ackfill) K (backfill done) S(amples) A(mends) G(ap) P(rogress).

@@ -13,6 +13,7 @@
 namespace pulseboard {
 namespace {
 
+using testing::ComesToRest;
 using testing::DataServer;
 using testing::DataServerOptions;
 using testing::Eventually;
@@ -324,11 +325,7 @@ TEST_F(HeldPushStream, StopsReadingWhileTooManyBatchesAreInWork) {
   });
   const auto limit = static_cast<size_t>(IntakeOptions{}.max_unacked_batches);
   EXPECT_TRUE(Eventually([&] { return store().held() == limit; }));
-  int64_t before = -1;
-  EXPECT_TRUE(Eventually([&] {  // the pusher comes to a stand
-    std::this_thread::sleep_for(std::chrono::milliseconds(200));
-    return std::exchange(before, written.load()) == written.load();
-  }));
+  EXPECT_TRUE(ComesToRest([&] { return written.load(); }));
   EXPECT_EQ(store().held(), limit);
   EXPECT_LT(written.load(), 200) << "the pusher was not slowed down";
   store().Release();

@@ -13,6 +13,7 @@
 namespace pulseboard {
 namespace {
 
+using testing::ComesToRest;
 using testing::DataServer;
 using testing::DataServerOptions;
 using testing::Eventually;
@@ -177,11 +178,7 @@ TEST(QueryService, HoldsOneChunkForASlowReaderAndFreesItsPlaceWhenItLeaves) {
   const auto stream = query->QueryRange(context.get(), Range("cpu"));
   v1::QueryRangeResponse chunk;
   ASSERT_TRUE(stream->Read(&chunk));
-  int64_t scanned = -1;
-  EXPECT_TRUE(Eventually([&] {  // it comes to a stand
-    std::this_thread::sleep_for(std::chrono::milliseconds(100));
-    return std::exchange(scanned, server.engine().Stats().scanned_samples) == server.engine().Stats().scanned_samples;
-  }));
+  EXPECT_TRUE(ComesToRest([&] { return server.engine().Stats().scanned_samples; }));
   EXPECT_EQ(server.engine().Stats().active, 1);
   context->TryCancel();
   while (stream->Read(&chunk)) {

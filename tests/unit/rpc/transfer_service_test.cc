@@ -12,6 +12,7 @@
 namespace pulseboard {
 namespace {
 
+using testing::ComesToRest;
 using testing::DataServer;
 using testing::Eventually;
 using testing::HoldingStore;
@@ -159,11 +160,7 @@ TEST_F(HeldImport, StopsReadingWhileTooManyBatchesAreInWork) {
   });
   const auto limit = static_cast<size_t>(IntakeOptions{}.max_unacked_batches);
   EXPECT_TRUE(Eventually([&] { return store().held() == limit; }));
-  size_t before = 1;
-  EXPECT_TRUE(Eventually([&] {  // the client comes to a stand
-    std::this_thread::sleep_for(std::chrono::milliseconds(200));
-    return std::exchange(before, written.load()) == written.load();
-  }));
+  EXPECT_TRUE(ComesToRest([&] { return written.load(); }));
   EXPECT_EQ(store().held(), limit);
   EXPECT_LT(written.load(), text.size() / 2) << "the client was not slowed down";
   store().Release();

@@ -14,6 +14,7 @@
 
 #include "common/base/errors.h"
 #include "server/storage/store.h"
+#include "tests/support/eventually.h"
 
 namespace pulseboard {
 
@@ -76,17 +77,10 @@ class StoreTest : public ::testing::Test {
   std::unique_ptr<Store> store_;
 };
 
-// Polls until `condition` holds; fails the test after 20 s.
+// Polls until `condition` holds; fails the test when it does not in time.
 template <typename Condition>
 void WaitUntil(const Condition& condition) {
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-  while (!condition()) {
-    if (std::chrono::steady_clock::now() > deadline) {
-      ADD_FAILURE() << "the condition did not come true in time";
-      return;
-    }
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  }
+  EXPECT_TRUE(testing::Eventually(condition)) << "the condition did not come true in time";
 }
 
 }  // namespace pulseboard
