@@ -132,7 +132,7 @@ absl::StatusOr<bool> ImportReactor::TakeInput() {
 }
 
 absl::Status ImportReactor::TakeMessage(grpc::ByteBuffer* message) {
-  PB_RETURN_IF_ERROR(ParseMessage("message", message, &request_));
+  PB_RETURN_IF_ERROR(ParseMessage("batch", message, &request_));
   if (request_.has_spec() != (session_ == nullptr)) {
     return BadField("spec", session_ == nullptr ? "nothing" : "a second one",
                     "a spec as the first message, and only there,");

@@ -241,8 +241,9 @@ std::vector<SeriesId> SeriesIndex::PurgeRetired(const SeriesSet& keep) {
   std::vector<SeriesId> purged;
   WriterLock lock(&mu_);
   if (old_visit_.expired()) {
-    purgeable_.ForEach([&](SeriesId id) {
-      if (records_.Find(id)->holders == 0 && !keep.Contains(id)) purged.push_back(id);
+    // The analysis does not see into the lambda that the lock is held.
+    purgeable_.ForEach([&, &records = records_](SeriesId id) {
+      if (records.Find(id)->holders == 0 && !keep.Contains(id)) purged.push_back(id);
       return true;
     });
     for (const SeriesId id : purged) {

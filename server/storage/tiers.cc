@@ -62,7 +62,7 @@ int64_t StepLength(int64_t bucket_ns, int64_t span_ns) {
 }  // namespace
 
 absl::Status CheckTiers(std::span<const TierOptions> tiers, int64_t raw_retention_ns) {
-  const auto bad = [](std::string what) { return absl::InvalidArgumentError(std::move(what)); };
+  const auto bad = [](const std::string& what) { return absl::InvalidArgumentError(what); };
   if (tiers.size() > kMaxRollupTiers) {
     return bad("got " + std::to_string(tiers.size()) + " tiers; at most " + std::to_string(kMaxRollupTiers) +
                " would be accepted");

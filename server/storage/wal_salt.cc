@@ -49,8 +49,7 @@ absl::StatusOr<std::optional<uint32_t>> FindSalt(const LogFile& file, int64_t fi
   for (int64_t at = 0; at < file_bytes && candidates < kCandidates; at += static_cast<int64_t>(kWindowBytes)) {
     // A little of the next window as well, for a frame's beginning that lies across.
     PB_RETURN_IF_ERROR(file.ReadAt(at, kWindowBytes + kFrameHeaderBytes, &window));
-    for (size_t found = window.find(kFrameMagicBytes);
-         found != std::string::npos && found < kWindowBytes && candidates < kCandidates;
+    for (size_t found = window.find(kFrameMagicBytes); found < kWindowBytes && candidates < kCandidates;
          found = window.find(kFrameMagicBytes, found + 1)) {
       if (window.size() - found < kFrameHeaderBytes) break;
       const auto payload_bytes = GetLittleEndian<uint32_t>(std::string_view(window).substr(found + 4));

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "common/model/labels.h"
 #include "server/ingest/refusals.h"
 #include "server/transfer/text_record.h"

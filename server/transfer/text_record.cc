@@ -45,13 +45,12 @@ bool RecordSplitter::SkipByteOrderMark() {
 
 size_t RecordSplitter::FindNewline() {
   if (newline_ != kNowhere && newline_ >= scan_) return newline_;
-  const size_t from = std::max(scan_, no_newline_before_);
-  const void* found = from < buffer_.size() ? std::memchr(buffer_.data() + from, '\n', buffer_.size() - from) : nullptr;
-  if (found == nullptr) {
+  const size_t found = buffer_.find('\n', std::max(scan_, no_newline_before_));
+  if (found == std::string::npos) {
     no_newline_before_ = buffer_.size();
     return newline_ = kNowhere;
   }
-  return newline_ = static_cast<size_t>(static_cast<const char*>(found) - buffer_.data());
+  return newline_ = found;
 }
 
 bool RecordSplitter::OpensField(size_t quote) const {

@@ -1,8 +1,8 @@
 // index_bench: what a million series cost. Alone (SeriesIndex) and as a whole server fed by one PushStream over a real
 // socket. Prints a Markdown table. `index_bench [--series N] [--no-server]`; default 1,000,000.
 //
-// A series is a metric of 20 and six labels: cluster (2), namespace (20), service (200), node (500), container (3) and a
-// pod of its own.
+// A series is a metric of 20 and six labels: cluster (2), namespace (20), service (200), node (500), container (3) and
+// a pod of its own.
 #include <malloc.h>
 #include <unistd.h>
 
@@ -90,10 +90,9 @@ void MeasureIndex(int64_t series) {
     MeasureSelect(index, text);
   }
   const int64_t at = SystemClock().MonotonicNanos();
-  const CardinalityReport report =
-      index.Cardinality(kDefaultTenant, Selector(), {1, 1}, CardinalityOrder::kSeries, 20);
-  Row("Cardinality, top 20", Text("%.0f ms; %lld series", Seconds(at) * 1e3,
-                                  static_cast<long long>(report.total.series)));
+  const CardinalityReport report = index.Cardinality(kDefaultTenant, Selector(), {1, 1}, CardinalityOrder::kSeries, 20);
+  Row("Cardinality, top 20",
+      Text("%.0f ms; %lld series", Seconds(at) * 1e3, static_cast<long long>(report.total.series)));
 }
 
 // Pushes `series` new series with one sample each, then `rounds` more samples of each.
@@ -111,7 +110,6 @@ class ManySeries {
     const int64_t start = SystemClock().MonotonicNanos();
     for (int64_t first = 0; first < series_; first += kSeriesPerBatch) {
       v1::PushStreamRequest batch;
-      if (sequence_ == 0) batch.set_producer_id("index-bench");
       for (int64_t i = first; i < std::min(series_, first + kSeriesPerBatch); ++i) {
         if (define) Define(i, batch.add_definitions());
         batch.add_refs(static_cast<uint32_t>(i + 1));
@@ -123,6 +121,7 @@ class ManySeries {
         MutexLock lock(&mu_);
         while (!over_ && sequence_ - acked_ >= window_) changed_.Wait(&mu_);
         if (over_) break;
+        if (sequence_ == 0) batch.set_producer_id("index-bench");
         batch.set_sequence(++sequence_);
         sent_at_.push_back(SystemClock().MonotonicNanos());
       }

@@ -22,7 +22,7 @@
 
 namespace {
 
-using namespace pulseboard;
+using namespace pulseboard;  // NOLINT(google-build-using-namespace): a program of its own
 
 struct Settings {
   int64_t samples = 10'000'000;

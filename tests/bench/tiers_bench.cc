@@ -23,7 +23,7 @@
 
 namespace {
 
-using namespace pulseboard;
+using namespace pulseboard;  // NOLINT(google-build-using-namespace): a program of its own
 using Clock = std::chrono::steady_clock;
 
 constexpr int64_t kStart = 1'704'067'200 * kNanosPerSecond;  // 2024-01-01
@@ -128,7 +128,8 @@ std::vector<SeriesId> Fill(Store* store, ManualClock* clock, const StoreOptions&
   while (store->Stats().append_queue_bytes > 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   clock->Advance(options.seal_age_ns + 1);
   if (const absl::Status status = store->Checkpoint(); !status.ok()) Fail(status);
-  const double millions = static_cast<double>(load.series * load.seconds / load.step_seconds) / 1e6;
+  const int64_t pushed = load.series * load.seconds / load.step_seconds;
+  const double millions = static_cast<double>(pushed) / 1e6;
   const StoreStats stats = store->Stats();
   std::printf("loaded %.1f M samples, %.3f CPU-s per M (log, sealing, rollups), %.3f bytes per sample of blocks\n",
               millions, (CpuSeconds() - cpu - generating) / millions,
@@ -213,7 +214,8 @@ void Run(const std::string& directory, const Load& load, int32_t block_samples, 
   }
   store.reset();
   const auto bytes = BytesPerTier(directory + "/db");
-  const auto samples = static_cast<double>(load.series * load.seconds / load.step_seconds);
+  const int64_t count = load.series * load.seconds / load.step_seconds;
+  const auto samples = static_cast<double>(count);
   double raw = 0;
   double rollups = 0;
   for (const auto& [tier, size] : bytes) {

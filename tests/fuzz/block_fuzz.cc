@@ -6,8 +6,10 @@
 #include "common/base/endian.h"
 #include "common/codec/block.h"
 
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  using namespace pulseboard;
+namespace pulseboard {
+namespace {
+
+int Try(const uint8_t* data, size_t size) {
   const std::string_view bytes(reinterpret_cast<const char*>(data), size);
   SampleColumns out;
   (void)ReadBlockHeader(bytes).ok();
@@ -25,3 +27,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (std::memcmp(again.values.data(), out.values.data(), out.values.size() * sizeof(double)) != 0) std::abort();
   return 0;
 }
+
+}  // namespace
+}  // namespace pulseboard
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) { return pulseboard::Try(data, size); }

@@ -2,8 +2,10 @@
 #include "server/transfer/csv_parser.h"
 #include "tests/fuzz/transfer_fuzz.h"
 
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  using namespace pulseboard;
+namespace pulseboard {
+namespace {
+
+int Try(const uint8_t* data, size_t size) {
   if (size == 0) return 0;
   const uint8_t choice = data[0];
   const std::string_view text(reinterpret_cast<const char*>(data) + 1, size - 1);
@@ -20,3 +22,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   });
   return 0;
 }
+
+}  // namespace
+}  // namespace pulseboard
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) { return pulseboard::Try(data, size); }

@@ -5,8 +5,10 @@
 #include "server/query/expression/parser.h"
 #include "server/query/expression/printer.h"
 
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  using namespace pulseboard::expression;
+namespace pulseboard::expression {
+namespace {
+
+int Try(const uint8_t* data, size_t size) {
   const auto tree = Parse({reinterpret_cast<const char*>(data), size});
   if (!tree.ok()) return 0;
   const std::string text = Print(**tree);
@@ -15,4 +17,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (!again.ok() && text.size() > kMaxExpressionBytes) return 0;
   if (!again.ok() || Print(**again) != text) std::abort();
   return 0;
+}
+
+}  // namespace
+}  // namespace pulseboard::expression
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  return pulseboard::expression::Try(data, size);
 }

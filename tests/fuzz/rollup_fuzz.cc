@@ -6,8 +6,10 @@
 #include "common/base/endian.h"
 #include "common/codec/rollup_block.h"
 
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  using namespace pulseboard;
+namespace pulseboard {
+namespace {
+
+int Try(const uint8_t* data, size_t size) {
   const std::string_view bytes(reinterpret_cast<const char*>(data), size);
   RollupSpan span;
   RollupColumns out;
@@ -32,3 +34,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (again.starts != out.starts || again.counts != out.counts || again.max_times != out.max_times) std::abort();
   return 0;
 }
+
+}  // namespace
+}  // namespace pulseboard
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) { return pulseboard::Try(data, size); }

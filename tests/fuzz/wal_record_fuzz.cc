@@ -4,8 +4,10 @@
 
 #include "server/storage/wal_record.h"
 
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  using namespace pulseboard;
+namespace pulseboard {
+namespace {
+
+int Try(const uint8_t* data, size_t size) {
   WalRecord record;
   if (!DecodeWalRecord({reinterpret_cast<const char*>(data), size}, &record)) return 0;
   std::string bytes;
@@ -18,3 +20,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   }
   return 0;
 }
+
+}  // namespace
+}  // namespace pulseboard
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) { return pulseboard::Try(data, size); }

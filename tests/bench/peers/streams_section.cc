@@ -85,7 +85,7 @@ std::vector<Stream> ReadStreams(const std::string& data_folder) {
   std::vector<Stream> streams;
   for (const auto& file : files) {
     streams.push_back(ReadStream(file));
-    if (streams.back().samples.size() == 0) streams.pop_back();
+    if (streams.back().samples.empty()) streams.pop_back();
   }
   return streams;
 }

@@ -65,7 +65,8 @@ class ExpressionCursorTest : public ::testing::Test {
   void Fill(SeriesId series, int days) {
     std::vector<TestStore::Row> rows;
     for (int64_t time = kNow - days * kNanosPerDay; time <= kNow; time += 10 * kSecond) {
-      rows.push_back({series, time, static_cast<double>((time - kNow) / (10 * kSecond)) + 1e6});
+      const int64_t step = (time - kNow) / (10 * kSecond);
+      rows.push_back({series, time, static_cast<double>(step) + 1e6});
     }
     store_.Append(rows);
   }

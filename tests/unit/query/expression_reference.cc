@@ -400,9 +400,158 @@ ReferenceVector ReferenceEvaluator::HistogramQuantile(const CallNode& node, int6
   return out;
 }
 
+// The value of a function of a window; none when the window has too few samples for it.
+std::optional<double> ReferenceEvaluator::OfWindow(const CallNode& node, const Window& window, int64_t time) const {
+  const Function function = node.function->function;
+  const std::vector<Point>& p = window.points;
+  std::vector<double> v;
+  for (const Point& point : p) v.push_back(point.value);
+  std::vector<Point> chain = p;
+  if (window.before) chain.insert(chain.begin(), *window.before);
+  const double covered = static_cast<double>(chain.back().time - chain.front().time) / kSecond;
+  double increase = 0;
+  for (size_t i = 1; i < chain.size(); ++i) {
+    increase += chain[i].value < chain[i - 1].value ? chain[i].value : chain[i].value - chain[i - 1].value;
+  }
+  std::optional<double> value;
+  const double n = static_cast<double>(p.size());
+  switch (function) {
+    case Function::kRate:
+      if (chain.size() > 1) value = increase / covered;
+      break;
+    case Function::kIncrease:
+      if (chain.size() > 1) value = increase;
+      break;
+    case Function::kDelta:
+      if (chain.size() > 1) value = chain.back().value - chain.front().value;
+      break;
+    case Function::kIrate:
+    case Function::kIdelta:
+      if (p.size() > 1) {
+        const Point& a = p[p.size() - 2];
+        const Point& b = p.back();
+        value = b.value - a.value;
+        if (function == Function::kIrate) {
+          value = (b.value < a.value ? b.value : *value) / (static_cast<double>(b.time - a.time) / kSecond);
+        }
+      }
+      break;
+    case Function::kDeriv:
+      if (p.size() > 1) {
+        long double sx = 0, sy = 0, sxy = 0, sxx = 0;
+        for (const Point& point : p) {
+          const long double x = static_cast<long double>(point.time - p[0].time) / kSecond;
+          sx += x;
+          sy += point.value;
+          sxy += x * point.value;
+          sxx += x * x;
+        }
+        value = static_cast<double>((sxy - sx * sy / n) / (sxx - sx * sx / n));
+      }
+      break;
+    case Function::kResets:
+    case Function::kChanges:
+      value = 0;
+      for (size_t i = 1; i < p.size(); ++i) {
+        *value += function == Function::kResets ? v[i] < v[i - 1] : v[i] != v[i - 1];
+      }
+      break;
+    case Function::kAvgOverTime:
+      value = Mean(v);
+      break;
+    case Function::kSumOverTime:
+      value = Mean(v) * n;
+      break;
+    case Function::kMinOverTime:
+      value = *std::min_element(v.begin(), v.end());
+      break;
+    case Function::kMaxOverTime:
+      value = *std::max_element(v.begin(), v.end());
+      break;
+    case Function::kCountOverTime:
+      value = n;
+      break;
+    case Function::kLastOverTime:
+      value = v.back();
+      break;
+    case Function::kQuantileOverTime:
+      value = SortedQuantile(Scalar(*node.arguments[0], time), v);
+      break;
+    case Function::kStddevOverTime:
+      value = std::sqrt(VarianceOf(v));
+      break;
+    case Function::kStdvarOverTime:
+      value = VarianceOf(v);
+      break;
+    default:
+      value = 1;  // present_over_time
+  }
+  return value;
+}
+
+// Of the functions of one number; none when it has no value.
+std::optional<double> ReferenceEvaluator::OfNumber(const CallNode& node, double v, int64_t time) const {
+  const auto number = [&](size_t i) { return Scalar(*node.arguments[i], time); };
+  switch (node.function->function) {
+    case Function::kAbs:
+      return std::fabs(v);
+    case Function::kCeil:
+      return std::ceil(v);
+    case Function::kFloor:
+      return std::floor(v);
+    case Function::kRound: {
+      const double to = node.arguments.size() > 1 ? number(1) : 1;
+      return std::floor(v * (1 / to) + 0.5) / (1 / to);
+    }
+    case Function::kClamp:
+      if (number(1) > number(2)) return std::nullopt;
+      return v < number(1) ? number(1) : v > number(2) ? number(2) : v;
+    case Function::kClampMin:
+      return v < number(1) ? number(1) : v;
+    case Function::kClampMax:
+      return v > number(1) ? number(1) : v;
+    case Function::kExp:
+      return std::exp(v);
+    case Function::kLn:
+      return std::log(v);
+    case Function::kLog2:
+      return std::log2(v);
+    case Function::kLog10:
+      return std::log10(v);
+    case Function::kSqrt:
+      return std::sqrt(v);
+    case Function::kSgn:
+      return std::isnan(v) ? v : static_cast<double>((v > 0) - (v < 0));
+    case Function::kTimestamp:
+      return static_cast<double>(time) / kSecond;
+    default:
+      throw std::logic_error("no such function");
+  }
+}
+
+ReferenceLabels ReferenceEvaluator::Relabelled(const CallNode& node, ReferenceLabels labels) const {
+  const auto text = [&node](size_t i) { return std::get<StringNode>(node.arguments[i]->what).value; };
+  if (node.function->function == Function::kLabelJoin) {
+    std::string joined;
+    for (size_t i = 3; i < node.arguments.size(); ++i) joined += (i > 3 ? text(2) : "") + Get(labels, text(i));
+    Set(text(1), joined, &labels);
+    return labels;
+  }
+  std::smatch match;
+  const std::string source = Get(labels, text(3));
+  // Test expressions only use $1.
+  if (std::regex_match(source, match, std::regex(text(4)))) {
+    std::string replacement = text(2);
+    if (const size_t at = replacement.find("$1"); at != std::string::npos) {
+      replacement.replace(at, 2, match.size() > 1 ? match[1].str() : "");
+    }
+    Set(text(1), replacement, &labels);
+  }
+  return labels;
+}
+
 ReferenceVector ReferenceEvaluator::Call(const CallNode& node, int64_t time) const {
   const Function function = node.function->function;
-  const auto text = [&node](size_t i) { return std::get<StringNode>(node.arguments[i]->what).value; };
   ReferenceVector out;
   if (!node.arguments.empty() && node.arguments.back()->type == ValueType::kRange) {
     const std::vector<Window> windows = Range(*node.arguments.back(), time);
@@ -411,89 +560,7 @@ ReferenceVector ReferenceEvaluator::Call(const CallNode& node, int64_t time) con
       return out;  // only used with regular expressions here: no label is fixed
     }
     for (const Window& window : windows) {
-      const std::vector<Point>& p = window.points;
-      std::vector<double> v;
-      for (const Point& point : p) v.push_back(point.value);
-      std::vector<Point> chain = p;
-      if (window.before) chain.insert(chain.begin(), *window.before);
-      const double covered = static_cast<double>(chain.back().time - chain.front().time) / kSecond;
-      double increase = 0;
-      for (size_t i = 1; i < chain.size(); ++i) {
-        increase += chain[i].value < chain[i - 1].value ? chain[i].value : chain[i].value - chain[i - 1].value;
-      }
-      std::optional<double> value;
-      const double n = static_cast<double>(p.size());
-      switch (function) {
-        case Function::kRate:
-          if (chain.size() > 1) value = increase / covered;
-          break;
-        case Function::kIncrease:
-          if (chain.size() > 1) value = increase;
-          break;
-        case Function::kDelta:
-          if (chain.size() > 1) value = chain.back().value - chain.front().value;
-          break;
-        case Function::kIrate:
-        case Function::kIdelta:
-          if (p.size() > 1) {
-            const Point& a = p[p.size() - 2];
-            const Point& b = p.back();
-            value = b.value - a.value;
-            if (function == Function::kIrate) {
-              value = (b.value < a.value ? b.value : *value) / (static_cast<double>(b.time - a.time) / kSecond);
-            }
-          }
-          break;
-        case Function::kDeriv:
-          if (p.size() > 1) {
-            long double sx = 0, sy = 0, sxy = 0, sxx = 0;
-            for (const Point& point : p) {
-              const long double x = static_cast<long double>(point.time - p[0].time) / kSecond;
-              sx += x;
-              sy += point.value;
-              sxy += x * point.value;
-              sxx += x * x;
-            }
-            value = static_cast<double>((sxy - sx * sy / n) / (sxx - sx * sx / n));
-          }
-          break;
-        case Function::kResets:
-        case Function::kChanges:
-          value = 0;
-          for (size_t i = 1; i < p.size(); ++i) {
-            *value += function == Function::kResets ? v[i] < v[i - 1] : v[i] != v[i - 1];
-          }
-          break;
-        case Function::kAvgOverTime:
-          value = Mean(v);
-          break;
-        case Function::kSumOverTime:
-          value = Mean(v) * n;
-          break;
-        case Function::kMinOverTime:
-          value = *std::min_element(v.begin(), v.end());
-          break;
-        case Function::kMaxOverTime:
-          value = *std::max_element(v.begin(), v.end());
-          break;
-        case Function::kCountOverTime:
-          value = n;
-          break;
-        case Function::kLastOverTime:
-          value = v.back();
-          break;
-        case Function::kQuantileOverTime:
-          value = SortedQuantile(Scalar(*node.arguments[0], time), v);
-          break;
-        case Function::kStddevOverTime:
-          value = std::sqrt(VarianceOf(v));
-          break;
-        case Function::kStdvarOverTime:
-          value = VarianceOf(v);
-          break;
-        default:
-          value = 1;  // present_over_time
-      }
+      const std::optional<double> value = OfWindow(node, window, time);
       if (!value) continue;
       out.push_back({function == Function::kLastOverTime ? window.labels : WithoutName(window.labels), *value});
     }
@@ -505,84 +572,13 @@ ReferenceVector ReferenceEvaluator::Call(const CallNode& node, int64_t time) con
     return Select(std::get<SelectorNode>(node.arguments[0]->what), time, true);
   }
   const ReferenceVector in = Vector(*node.arguments[0], time);
-  const auto number = [&](size_t i) { return Scalar(*node.arguments[i], time); };
   if (function == Function::kAbsent) return in.empty() ? ReferenceVector{{{}, 1}} : ReferenceVector{};
   if (function == Function::kSort || function == Function::kSortDesc) return in;  // order is tested elsewhere
   for (const ReferenceElement& e : in) {
-    const double v = e.value;
-    ReferenceLabels labels = WithoutName(e.labels);
-    switch (function) {
-      case Function::kAbs:
-        out.push_back({labels, std::fabs(v)});
-        break;
-      case Function::kCeil:
-        out.push_back({labels, std::ceil(v)});
-        break;
-      case Function::kFloor:
-        out.push_back({labels, std::floor(v)});
-        break;
-      case Function::kRound: {
-        const double to = node.arguments.size() > 1 ? number(1) : 1;
-        out.push_back({labels, std::floor(v * (1 / to) + 0.5) / (1 / to)});
-        break;
-      }
-      case Function::kClamp:
-        if (number(1) <= number(2)) {
-          out.push_back({labels, v < number(1) ? number(1) : v > number(2) ? number(2) : v});
-        }
-        break;
-      case Function::kClampMin:
-        out.push_back({labels, v < number(1) ? number(1) : v});
-        break;
-      case Function::kClampMax:
-        out.push_back({labels, v > number(1) ? number(1) : v});
-        break;
-      case Function::kExp:
-        out.push_back({labels, std::exp(v)});
-        break;
-      case Function::kLn:
-        out.push_back({labels, std::log(v)});
-        break;
-      case Function::kLog2:
-        out.push_back({labels, std::log2(v)});
-        break;
-      case Function::kLog10:
-        out.push_back({labels, std::log10(v)});
-        break;
-      case Function::kSqrt:
-        out.push_back({labels, std::sqrt(v)});
-        break;
-      case Function::kSgn:
-        out.push_back({labels, std::isnan(v) ? v : static_cast<double>((v > 0) - (v < 0))});
-        break;
-      case Function::kTimestamp:
-        out.push_back({labels, static_cast<double>(time) / kSecond});
-        break;
-      case Function::kLabelReplace: {
-        labels = e.labels;
-        std::smatch match;
-        const std::string source = Get(labels, text(3));
-        // Test expressions only use $1.
-        if (std::regex_match(source, match, std::regex(text(4)))) {
-          std::string replacement = text(2);
-          if (const size_t at = replacement.find("$1"); at != std::string::npos) {
-            replacement.replace(at, 2, match.size() > 1 ? match[1].str() : "");
-          }
-          Set(text(1), replacement, &labels);
-        }
-        out.push_back({labels, v});
-        break;
-      }
-      case Function::kLabelJoin: {
-        labels = e.labels;
-        std::string joined;
-        for (size_t i = 3; i < node.arguments.size(); ++i) joined += (i > 3 ? text(2) : "") + Get(labels, text(i));
-        Set(text(1), joined, &labels);
-        out.push_back({labels, v});
-        break;
-      }
-      default:
-        throw std::logic_error("no such function");
+    if (function == Function::kLabelReplace || function == Function::kLabelJoin) {
+      out.push_back({Relabelled(node, e.labels), e.value});
+    } else if (const std::optional<double> value = OfNumber(node, e.value, time)) {
+      out.push_back({WithoutName(e.labels), *value});
     }
   }
   return out;

@@ -65,6 +65,9 @@ class ReferenceEvaluator {
   ReferenceVector Binary(const BinaryNode& node, int64_t time) const;
   ReferenceVector Match(const BinaryNode& node, int64_t time) const;
   ReferenceVector Aggregation(const AggregationNode& node, int64_t time) const;
+  std::optional<double> OfWindow(const CallNode& node, const Window& window, int64_t time) const;
+  std::optional<double> OfNumber(const CallNode& node, double v, int64_t time) const;
+  ReferenceLabels Relabelled(const CallNode& node, ReferenceLabels labels) const;
   ReferenceVector Call(const CallNode& node, int64_t time) const;
   ReferenceVector HistogramQuantile(const CallNode& node, int64_t time) const;
 
