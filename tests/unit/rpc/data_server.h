@@ -56,6 +56,8 @@ class DataServer {
     services.push_back(MakeLiveService(authenticator_, hub_, streams_));
     GrpcServerOptions server_options;
     server_options.listen = "127.0.0.1:0";
+    // Tests of flow control know how much may be on the way, however slow the machine is.
+    server_options.growing_windows = false;
     server_ = GrpcServer::Start(server_options, std::nullopt, std::move(services)).value();
     admin_ = Token("root", Role::kAdmin);
     channel_ = NewChannel();
@@ -74,6 +76,7 @@ class DataServer {
   std::shared_ptr<grpc::Channel> NewChannel() const {
     grpc::ChannelArguments arguments;
     arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);  // a connection of its own
+    arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);            // as the server
     return grpc::CreateCustomChannel(server_->address(), grpc::InsecureChannelCredentials(), arguments);
   }
 

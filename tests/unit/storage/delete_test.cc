@@ -240,8 +240,9 @@ class DeletePowerCutTest : public DeleteTest {
   absl::Status OpenOn(SimulatedDisk* disk, rocksdb::Env* env) {
     store_.reset();
     auto opened = DurableStore::Open(options_, nullptr, disk, env);
-    if (opened.ok()) store_ = *std::move(opened);
-    return opened.status();
+    if (!opened.ok()) return opened.status();
+    store_ = *std::move(opened);
+    return absl::OkStatus();
   }
 };
 

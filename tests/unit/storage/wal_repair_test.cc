@@ -47,8 +47,9 @@ class WalRepairTest : public ::testing::Test {
   absl::Status Open() {
     store_.reset();
     auto opened = DurableStore::Open(options_, nullptr, &disk_, env_.get());
-    if (opened.ok()) store_ = *std::move(opened);
-    return opened.status();
+    if (!opened.ok()) return opened.status();
+    store_ = *std::move(opened);
+    return absl::OkStatus();
   }
   SeriesKey KeyOf(int name) const { return {"m" + std::to_string(name), {}}; }
 
