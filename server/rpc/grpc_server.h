@@ -26,7 +26,7 @@ struct GrpcServerOptions {
   int32_t max_threads = 64;                        // gRPC's own
   int64_t keepalive_interval_ns = 30'000'000'000;  // pings an idle connection this often
   int64_t keepalive_timeout_ns = 10'000'000'000;   // without an answer for this long the connection is closed
-  // What a client may have on the way grows with what the network holds, to some 16 MiB. Off: it stays at 64 KiB a call.
+  // What a client may have on the way grows with what the network holds, to some 16 MiB. Off: it stays at 64 KiB.
   bool growing_windows = true;
 };
 
