@@ -70,7 +70,7 @@ start_server() {
     sleep 0.05
   done
   if [ -z "$ready" ]; then
-    tail -20 "$RUN_DIR/server.log" >&2
+    tail -n 20 "$RUN_DIR/server.log" >&2
     die "the server did not start; its log is $RUN_DIR/server.log"
   fi
   LISTEN=$ready
@@ -131,7 +131,7 @@ start_desktop() {
   if wait "$app"; then
     note "picture: ${BOLD}$PWD/pulseboard.png${RESET}"
   else
-    tail -20 "$RUN_DIR/desktop.log" >&2
+    tail -n 20 "$RUN_DIR/desktop.log" >&2
     die "the desktop app drew no moving data; its log is $RUN_DIR/desktop.log"
   fi
 }
@@ -162,7 +162,7 @@ watch_children() {
   while true; do
     for pid in $SERVER_PID $AGENT_PID; do
       kill -0 "$pid" 2>/dev/null && continue
-      tail -20 "$RUN_DIR/server.log" "$RUN_DIR/agent.log" >&2 || true
+      tail -n 20 "$RUN_DIR/server.log" "$RUN_DIR/agent.log" >&2 || true
       die "$([ "$pid" = "$SERVER_PID" ] && echo server || echo agent) ended by itself; logs: $RUN_DIR"
     done
     sleep 1 &
