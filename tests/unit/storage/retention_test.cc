@@ -245,7 +245,7 @@ TEST_F(StoreRetentionTest, GivesSpaceBackWhenATenantOutgrowsItsSize) {
     return store_->PreviewRetention({}).total_bytes < before / 2 && Bytes() < before / 2;
   });
   EXPECT_EQ(Count(kMine), mine);
-  EXPECT_FALSE(store_->PreviewRetention({}).steps.size() > 0);
+  EXPECT_TRUE(store_->PreviewRetention({}).steps.empty());
 }
 
 TEST_F(StoreRetentionTest, DropsTheStoresOldestWindowsBySize) {

@@ -3,7 +3,6 @@
 #include <rocksdb/file_system.h>
 
 #include <algorithm>
-#include <cstring>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -39,7 +38,7 @@ struct Handle {
     std::string bytes;
     *result = Slice(scratch, 0);
     if (const int error = disk->ReadInode(*inode, path, offset, n, &bytes); error != 0) return ToIO(error, path);
-    std::memcpy(scratch, bytes.data(), bytes.size());
+    std::copy(bytes.begin(), bytes.end(), scratch);
     *result = Slice(scratch, bytes.size());
     return IOStatus::OK();
   }

@@ -116,7 +116,7 @@ class WalRepairTest : public ::testing::Test {
 
   void Damage() {
     const std::vector<std::string> paths = disk_.Paths(".wal");
-    const std::string path = paths[random_() % paths.size()];
+    const std::string& path = paths[random_() % paths.size()];
     const auto size = static_cast<int64_t>(disk_.Contents(path)->size());
     const auto at = static_cast<int64_t>(random_() % static_cast<uint64_t>(size));
     switch (random_() % 8) {

@@ -261,7 +261,10 @@ TEST_F(WalTest, RandomDamageNeverCrashesNorInventsRecords) {
     WriteFile(path, bad);
     const Opened opened = Open();
     for (size_t i = 0; i < opened.commits.size(); ++i) ASSERT_EQ(opened.commits[i], static_cast<int64_t>(i + 1));
-    for (size_t i = 0; i < opened.values.size(); ++i) ASSERT_EQ(opened.values[i], static_cast<double>(i / 3 + 1));
+    for (size_t i = 0; i < opened.values.size(); ++i) {
+      const size_t commit = i / 3 + 1;
+      ASSERT_EQ(opened.values[i], static_cast<double>(commit));
+    }
     wal_.reset();
   }
 }
