@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 
+#include "server/events/event_log.h"
 #include "server/identity/accounts.h"
 #include "server/identity/session_registry.h"
 #include "server/identity/user_directory.h"
@@ -41,6 +42,7 @@ struct ServerConfig {
   HubOptions live;
   QueryOptions query;
   TransferOptions transfer;
+  EventOptions events;
   UserDirectoryOptions users;
   SessionOptions sessions;
   AccountsOptions accounts;

@@ -25,7 +25,8 @@ const std::vector<std::string>& ServiceNames() {
       "pulseboard.v1.AuthService",           "pulseboard.v1.UserService",
       "pulseboard.v1.IngestService",         "pulseboard.v1.QueryService",
       "pulseboard.v1.LiveService",           "pulseboard.v1.StorageService",
-      "pulseboard.v1.TransferService",       "grpc.health.v1.Health",
+      "pulseboard.v1.TransferService",       "pulseboard.v1.EventService",
+      "grpc.health.v1.Health",
       "grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection",
   };
   return names;
@@ -60,6 +61,10 @@ absl::StatusOr<std::unique_ptr<Node>> Node::Start(const ServerConfig& config, co
   node->query_ = std::make_unique<QueryEngine>(*node->store_, clock, config.query);
   node->importer_ = std::make_unique<Importer>(*node->intake_, clock, config.transfer);
   node->exporter_ = std::make_unique<Exporter>(*node->store_, *node->query_, config.transfer);
+  EventOptions events = config.events;
+  events.max_lead_ns = config.intake.max_sample_lead_ns;
+  PB_ASSIGN_OR_RETURN(node->events_,
+                      EventLog::Open(node->store_->GetTable("events"), clock, node->store_->store_id(), events));
   PB_RETURN_IF_ERROR(node->Listen());
   node->AddSelfMetrics();
   node->StartTickers();
@@ -111,6 +116,7 @@ absl::Status Node::Listen() {
   services.push_back(MakeIngestService(*authenticator_, *intake_, streams_));
   services.push_back(MakeQueryService(*authenticator_, *query_, streams_));
   services.push_back(MakeTransferService(*authenticator_, *importer_, *exporter_, streams_));
+  services.push_back(MakeEventService(*authenticator_, *events_, streams_));
   services.push_back(MakeLiveService(*authenticator_, *hub_, streams_));
   services.push_back(MakeStorageService(*authenticator_, *tenants_, *store_, streams_));
   services.push_back(MakeHealthService(*serving_, streams_));
@@ -129,6 +135,8 @@ void Node::StartTickers() {
     if (second++ % 60 != 0) return;
     const auto swept = sessions_->Sweep();
     if (!swept.ok()) PB_LOG(Warning, "app", "left expired sessions reason={}", StatusMessage(swept.status()));
+    const absl::Status events = events_->Sweep();
+    if (!events.ok()) PB_LOG(Warning, "app", "left expired events reason={}", StatusMessage(events));
   });
 }
 
@@ -145,6 +153,7 @@ std::vector<std::string> Node::Reload(const ServerConfig& config) {
   InitLogging(config.log_level);
   accounts_->SetSelfRegistration(config.accounts.self_registration);
   sessions_->SetLives(config.sessions.access_token_life_ns, config.sessions.refresh_token_life_ns);
+  events_->SetRetention(config.events.retention_ns);
   return ApplyRetention(config);
 }
 
@@ -194,6 +203,7 @@ void Node::Close(std::chrono::milliseconds limit) {
     server_->Shutdown(std::min(limit, kShortCalls));
   }
   if (importer_ != nullptr) importer_->Stop();
+  if (events_ != nullptr) events_->Stop();
   if (query_ != nullptr) query_->Stop();
   if (hub_ != nullptr) hub_->Close();
   CloseStore();

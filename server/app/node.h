@@ -12,6 +12,7 @@
 #include "server/app/config.h"
 #include "server/app/self_metrics.h"
 #include "server/app/ticker.h"
+#include "server/events/event_log.h"
 #include "server/identity/accounts.h"
 #include "server/rpc/authenticator.h"
 #include "server/rpc/serving_state.h"
@@ -72,6 +73,7 @@ class Node {
   std::unique_ptr<QueryEngine> query_;
   std::unique_ptr<Importer> importer_;
   std::unique_ptr<Exporter> exporter_;
+  std::unique_ptr<EventLog> events_;
   std::unique_ptr<Authenticator> authenticator_;
   StreamRegistry streams_;
   std::unique_ptr<ServingState> serving_;

@@ -105,6 +105,15 @@ void QueryMetrics(const QueryStats& s, Figures f) {
   f.Counter("query.scanned_rollups", "1", "Rollups read instead of samples.", s.scanned_rollups);
 }
 
+void EventMetrics(const EventStats& s, Figures f) {
+  f.Gauge("events.kept", "1", "Events of all tenants.", s.kept);
+  f.Counter("events.pushed", "1", "Events made durable.", s.pushed);
+  f.Counter("events.duplicate_requests", "1", "Pushes of events that had been answered before.", s.duplicate_requests);
+  f.Counter("events.dropped", "1", "Events dropped for retention.", s.dropped);
+  f.Counter("events.refused_pushes", "1", "Pushes of events sent away because too much waited.", s.refused_pushes);
+  f.Gauge("events.subscriptions", "1", "Open subscriptions of events.", s.subscriptions);
+}
+
 }  // namespace
 
 void Node::AddSelfMetrics() {
@@ -115,6 +124,7 @@ void Node::AddSelfMetrics() {
     IntakeMetrics(intake_->Stats(), Figures(out));
     LiveMetrics(hub_->Stats(), Figures(out));
     QueryMetrics(query_->Stats(), Figures(out));
+    EventMetrics(events_->Stats(), Figures(out));
     Figures own(out);
     own.Gauge("identity.sessions", "1", "Sessions that could be renewed.", sessions_->size());
     own.Gauge("identity.users", "1", "Accounts of tenant default.", users_->Count(kDefaultTenant));

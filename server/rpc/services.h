@@ -12,6 +12,7 @@ namespace pulseboard {
 
 class Accounts;
 class Authenticator;
+class EventLog;
 class Exporter;
 class Hub;
 class Importer;
@@ -31,6 +32,8 @@ std::unique_ptr<grpc::Service> MakeStorageService(const Authenticator& authentic
                                                   Store& store, StreamRegistry& streams);
 std::unique_ptr<grpc::Service> MakeTransferService(const Authenticator& authenticator, Importer& importer,
                                                    const Exporter& exporter, StreamRegistry& streams);
+std::unique_ptr<grpc::Service> MakeEventService(const Authenticator& authenticator, EventLog& events,
+                                                StreamRegistry& streams);
 std::unique_ptr<grpc::Service> MakeLiveService(const Authenticator& authenticator, Hub& hub, StreamRegistry& streams);
 
 }  // namespace pulseboard

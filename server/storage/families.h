@@ -27,6 +27,7 @@ inline constexpr std::array kFixedFamilies = {
     FixedFamily{"rules", true},        // alert rules
     FixedFamily{"alerts", true},       // alert states
     FixedFamily{"ledger", true},       // alert transitions and deliveries
+    FixedFamily{"events", true},       // server/events/FORMAT.md
 };
 
 constexpr bool IsFixedFamily(std::string_view name) {

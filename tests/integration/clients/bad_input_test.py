@@ -73,6 +73,9 @@ class BadInputTest(h.ServerTestCase):
         self.check_all(bad_requests.selector_rows())
         self.check_all(bad_requests.cardinality_rows())
 
+    def test_events(self):
+        self.check_all(bad_requests.event_rows())
+
     def test_storage(self):
         self.check_all(bad_requests.storage_rows())
 

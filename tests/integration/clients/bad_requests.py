@@ -491,6 +491,55 @@ def storage_rows():
     return rows
 
 
+def event_rows():
+    def event(case, field, **changed):
+        fields = dict(source="bad", text="x")
+        fields.update(changed)
+        return bad_field("PushEvents", case, f"events[0].{field}", events=[h.events_pb2.Event(**fields)])
+
+    def listing(case, field, **fields):
+        return bad_field("ListEvents", case, field, **fields)
+
+    rows = [
+        bad_field("PushEvents", "none", "events"),
+        bad_field("PushEvents", "too many", "events", events=[h.events_pb2.Event(source="bad", text="x")] * 1001),
+        bad_field("PushEvents", "long request_id", "request_id", request_id="x" * 129,
+                  events=[h.events_pb2.Event(source="bad", text="x")]),
+        event("no source", "source", source=""),
+        event("source with a space", "source", source="a b"),
+        event("source too long", "source", source="a" * 201),
+        event("no text", "text", text=""),
+        event("text too long", "text", text="x" * 8193),
+        event("text with NUL", "text", text="a\0b"),
+        event("unknown severity", "severity", severity=6),
+        event("negative severity", "severity", severity=-1),
+        event("reserved label name", "labels", labels={"__name__": "x"}),
+        event("label value too long", "labels", labels={"a": "x" * 1025}),
+        event("too many labels", "labels", labels={f"a{i}": "x" for i in range(65)}),
+        event("before 1970", "time", time=h.google_time(-1)),
+        event("long ago", "time", time=h.google_time(1)),
+        event("far ahead", "time", time=h.google_time(4 * 10**9)),
+        event("nanos out of range", "time", time=h.google_time(1, -1)),
+        listing("time before 1970", "start_time", start_time=h.google_time(-1)),
+        listing("end before start", "end_time", start_time=h.google_time(5), end_time=h.google_time(4)),
+        listing("negative page size", "page_size", page_size=-1),
+        listing("unknown severity", "filter.min_severity", filter=h.events_pb2.EventFilter(min_severity=9)),
+        listing("long text", "filter.text_contains", filter=h.events_pb2.EventFilter(text_contains="x" * 1025)),
+        Row("ListEvents", "huge page size is coerced", h.events_pb2.ListEventsRequest(page_size=(1 << 31) - 1), "OK"),
+        bad_field("SubscribeEvents", "unknown severity", "filter.min_severity",
+                  filter=h.events_pb2.EventFilter(min_severity=-1)),
+    ]
+    rows += [Row("ListEvents", f"page token {token[:9]!r}", h.events_pb2.ListEventsRequest(page_token=token),
+                 "INVALID_ARGUMENT", "BAD_PAGE_TOKEN") for token in ("no page token", "x" * (1 << 20), "00")]
+    rows += [Row("SubscribeEvents", f"resume token {token[:9]!r}",
+                 h.events_pb2.SubscribeEventsRequest(resume_token=token), "INVALID_ARGUMENT", "BAD_RESUME_TOKEN")
+             for token in ("no token", "x" * (1 << 20), "00")]
+    return rows + [Row(method, f"selector {text[:20]!r}",
+                       h.METHODS[method].request(filter=h.events_pb2.EventFilter(selector=text)), "INVALID_ARGUMENT",
+                       "BAD_SELECTOR")
+                   for method in ("ListEvents", "SubscribeEvents") for text in ("{", "a{b=~\"(\"}", "{a=\"\"}", "x" * 4097)]
+
+
 def backup_rows():
     """For a server with backups, one of them called `taken`."""
     rows = [bad_field(method, f"name {name[:20]!r}", "name", name=name)

@@ -51,12 +51,13 @@ from grpc.reflection.v1alpha import reflection_pb2 as reflection_v1alpha  # noqa
 from grpc.reflection.v1alpha import reflection_pb2_grpc as reflection_v1alpha_grpc  # noqa: E402,F401
 from pulseboard.v1 import auth_pb2, auth_pb2_grpc, ingest_pb2, ingest_pb2_grpc, live_pb2, live_pb2_grpc  # noqa: E402,F401
 from pulseboard.v1 import query_pb2, query_pb2_grpc, types_pb2, user_pb2, user_pb2_grpc  # noqa: E402,F401
+from pulseboard.v1 import events_pb2, events_pb2_grpc  # noqa: E402,F401
 from pulseboard.v1 import storage_pb2, storage_pb2_grpc, transfer_pb2, transfer_pb2_grpc  # noqa: E402,F401
 
 SERVICES = {name: pb.DESCRIPTOR.services_by_name[name] for name, pb in (
     ("AuthService", auth_pb2), ("UserService", user_pb2), ("IngestService", ingest_pb2),
     ("QueryService", query_pb2), ("LiveService", live_pb2), ("StorageService", storage_pb2),
-    ("TransferService", transfer_pb2))}
+    ("TransferService", transfer_pb2), ("EventService", events_pb2))}
 
 
 class Method:
@@ -239,7 +240,7 @@ class Client:
             request = method.request(**fields)
         call = self.start(name, request, metadata)
         try:
-            if name == "Subscribe":
+            if name in ("Subscribe", "SubscribeEvents"):
                 next(call)
                 call.cancel()
             elif method.server_streaming:

@@ -21,6 +21,7 @@ ALLOWED = {
     "GetStorageStatus": {ADMIN}, "CreateBackup": {ADMIN}, "ListBackups": {ADMIN}, "PruneBackups": {ADMIN},
     "VerifyBackup": {ADMIN}, "VerifyStore": {ADMIN}, "DeleteSamples": {ADMIN}, "PreviewRetention": {ADMIN},
     "Import": PUSHERS, "Export": READERS,
+    "PushEvents": PUSHERS, "ListEvents": READERS, "SubscribeEvents": READERS,
 }
 WITHOUT_ACCOUNT = {"Login", "RefreshSession", "RegisterUser"}
 PASSWORD = "correct horse battery"
@@ -82,6 +83,7 @@ class RolesTest(h.ServerTestCase):
                 revision=self.clients[role].call("GetPreferences").revision, preferences={}),
             "Push": lambda: dict(samples=[h.sample(selector)]),
             "ListLabelValues": lambda: dict(label="host"),
+            "PushEvents": lambda: dict(events=[h.events_pb2.Event(source="roles", text="x")]),
             "PruneBackups": lambda: dict(keep=1000),
             "VerifyBackup": lambda: dict(name="kept"),
             "DeleteSamples": lambda: dict(selector="roles.value", dry_run=True),
