@@ -12,6 +12,11 @@ namespace {
 __extension__ typedef __int128 Wide;  // products of two times
 
 constexpr int64_t kSamplesPerColumn = 4;
+constexpr int64_t kFewColumns = int64_t{1} << 30;  // so few that the product of two such numbers fits 64 bits
+
+int64_t Subtract(int64_t a, int64_t b) {
+  return static_cast<int64_t>(static_cast<uint64_t>(a) - static_cast<uint64_t>(b));
+}
 
 // Number of the column that holds `time`, rounded towards minus infinity.
 Wide ColumnOf(int64_t time, TimeRange range, int64_t columns) {
@@ -106,7 +111,24 @@ void M4Reducer::AddReduced(Sample sample) {
 void M4Reducer::OpenColumn(int64_t time) {
   column_ = {};
   column_open_ = true;
-  column_end_ = ColumnStart(ColumnOf(time, range_, columns_) + 1, range_, columns_);
+  column_end_ = ColumnEnd(time);
+}
+
+int64_t M4Reducer::ColumnEnd(int64_t time) const {
+  const int64_t width = Subtract(range_.end, range_.start);
+  if (!range_.Contains(time) || width < 0 || columns_ > kFewColumns) {
+    return ColumnStart(ColumnOf(time, range_, columns_) + 1, range_, columns_);
+  }
+  // The same without wide divisions, of which there would be four for each column: a guess, and from there the column
+  // whose start and end enclose the time. start(i) = ceil(i * width / columns).
+  const int64_t whole = width / columns_, rest = width % columns_;
+  const auto start = [&](int64_t i) { return i * whole + (i * rest + columns_ - 1) / columns_; };
+  const int64_t offset = time - range_.start;
+  const double guess = static_cast<double>(offset) * static_cast<double>(columns_) / static_cast<double>(width);
+  int64_t column = std::clamp(static_cast<int64_t>(guess), int64_t{0}, columns_ - 1);
+  while (start(column) > offset) --column;
+  while (start(column + 1) <= offset) ++column;
+  return range_.start + start(column + 1);
 }
 
 void M4Reducer::CloseColumn() {

@@ -53,6 +53,8 @@ class M4Reducer {
   void AddReduced(Sample sample);
   void OpenColumn(int64_t time);
   void CloseColumn();
+  // First instant after the column that holds `time`.
+  int64_t ColumnEnd(int64_t time) const;
 
   const TimeRange range_;
   const int64_t columns_;

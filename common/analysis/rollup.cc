@@ -41,7 +41,7 @@ void RollupFold::AddSample(int64_t time, double value) {
   rollup_.last = value;
   rollup_.last_time = time;
   ++rollup_.count;
-  AddToSum(value);
+  if (with_sum_) AddToSum(value);
 }
 
 void RollupFold::AddRollup(const Rollup& rollup) {
@@ -76,7 +76,7 @@ void RollupFold::AddRollup(const Rollup& rollup) {
     rollup_.count += rollup.count;
     rollup_.nan_count += rollup.nan_count;
   }
-  AddToSum(rollup.sum);
+  if (with_sum_) AddToSum(rollup.sum);
 }
 
 Rollup RollupFold::Take() {
@@ -98,9 +98,17 @@ int64_t BucketStart(int64_t time, int64_t bucket_ns) {
   return time - (rest < 0 ? rest + bucket_ns : rest);
 }
 
+RollupFields FieldsToFold(RollupFields fields) {
+  // Counts tell buckets of nothing but NaN, falls need first and last.
+  RollupFields out = kLineFields | RollupField::kCount;
+  if (fields.Has(RollupField::kSum)) out = out | RollupField::kSum;
+  if (fields.Has(RollupField::kResets)) out = out | RollupField::kResets;
+  return out;
+}
+
 void FoldSamples(std::span<const int64_t> times, std::span<const double> values, int64_t bucket_ns, bool is_counter,
-                 RollupColumns* out) {
-  RollupFold fold(is_counter);
+                 RollupColumns* out, RollupFields fields) {
+  RollupFold fold(is_counter, fields.Has(RollupField::kSum));
   for (size_t i = 0; i < times.size();) {
     const int64_t start = BucketStart(times[i], bucket_ns);
     for (; i < times.size() && times[i] - start < bucket_ns; ++i) fold.AddSample(times[i], values[i]);
@@ -108,8 +116,9 @@ void FoldSamples(std::span<const int64_t> times, std::span<const double> values,
   }
 }
 
-void FoldRollups(const RollupColumns& finer, int64_t bucket_ns, bool is_counter, RollupColumns* out) {
-  RollupFold fold(is_counter);
+void FoldRollups(const RollupColumns& finer, int64_t bucket_ns, bool is_counter, RollupColumns* out,
+                 RollupFields fields) {
+  RollupFold fold(is_counter, fields.Has(RollupField::kSum));
   for (size_t i = 0; i < finer.size();) {
     const int64_t start = BucketStart(finer.starts[i], bucket_ns);
     for (; i < finer.size() && finer.starts[i] - start < bucket_ns; ++i) fold.AddRollup(finer.Get(i));

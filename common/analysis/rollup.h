@@ -16,8 +16,8 @@ namespace pulseboard {
 // below.
 class RollupFold {
  public:
-  // `is_counter`: keep account of falls (Rollup::resets).
-  explicit RollupFold(bool is_counter) : is_counter_(is_counter) {}
+  // `is_counter`: keep account of falls (Rollup::resets). `with_sum` false: sums stay 0, which is faster.
+  explicit RollupFold(bool is_counter, bool with_sum = true) : is_counter_(is_counter), with_sum_(with_sum) {}
 
   bool empty() const { return rollup_.count == 0 && rollup_.nan_count == 0; }
   void AddSample(int64_t time, double value);
@@ -29,6 +29,7 @@ class RollupFold {
   void AddToSum(double value);
 
   const bool is_counter_;
+  const bool with_sum_;
   double lost_ = 0;  // what rounding has left out of the sum so far
   Rollup rollup_;
 };
@@ -36,11 +37,17 @@ class RollupFold {
 // Start of the bucket that holds `time`.
 int64_t BucketStart(int64_t time, int64_t bucket_ns);
 
-// Appends the buckets of sorted samples. Buckets that are split over two calls must not be.
+// What has to be there of shorter buckets to fold them into longer ones, of which `fields` are asked for.
+RollupFields FieldsToFold(RollupFields fields);
+
+// Appends the buckets of sorted samples, all columns; only those of `fields` must be right. Buckets that are split over
+// two calls must not be.
 void FoldSamples(std::span<const int64_t> times, std::span<const double> values, int64_t bucket_ns, bool is_counter,
-                 RollupColumns* out);
-// The same from shorter buckets, which have all columns. REQUIRES: bucket_ns is a multiple of their length.
-void FoldRollups(const RollupColumns& finer, int64_t bucket_ns, bool is_counter, RollupColumns* out);
+                 RollupColumns* out, RollupFields fields = kAllRollupFields);
+// The same from shorter buckets, which have the columns FieldsToFold(fields). REQUIRES: bucket_ns is a multiple of
+// their length.
+void FoldRollups(const RollupColumns& finer, int64_t bucket_ns, bool is_counter, RollupColumns* out,
+                 RollupFields fields = kAllRollupFields);
 
 // The rollup of two neighbouring stretches of time. Associative but for the rounding of the sums, which are added
 // plainly. For counters the fall from the one to the other is included.

@@ -15,24 +15,34 @@ constexpr size_t kPadding = 16;        // zero bytes after a copied segment, so 
 constexpr size_t kShortColumn = 2048;  // symbols; below, filling a long table would take longer than using it
 constexpr int kShortColumnCodeBits = 8;
 constexpr int kFirstLengthGuess = 6;
+constexpr size_t kOnStack = 2048;  // bytes of copied segments up to which none is allocated for them
 
 enum LengthStep : uint64_t { kSameLength = 0, kLonger = 1, kShorter = 2, kExplicit = 3 };
 
-// Canonical codes, bits reversed because streams start at the lowest bit.
-std::array<uint16_t, kMaxSymbols> AssignCodes(const CodeLengths& lengths) {
-  std::array<uint16_t, kMaxSymbols> codes = {};
-  uint32_t code = 0;
-  for (int length = 1; length <= kMaxCodeBits; ++length) {
-    code <<= 1;
-    for (size_t s = 0; s < kMaxSymbols; ++s) {
-      if (lengths[s] != length) continue;
-      uint32_t reversed = 0;
-      for (int bit = 0; bit < length; ++bit) reversed |= ((code >> bit) & 1) << (length - 1 - bit);
-      codes[s] = static_cast<uint16_t>(reversed);
-      ++code;
+constexpr std::array<uint16_t, size_t{1} << kMaxCodeBits> MakeReversed() {
+  std::array<uint16_t, size_t{1} << kMaxCodeBits> out = {};
+  for (size_t v = 0; v < out.size(); ++v) {
+    for (int bit = 0; bit < kMaxCodeBits; ++bit) {
+      if ((v >> bit & 1) != 0) out[v] = static_cast<uint16_t>(out[v] | 1u << (kMaxCodeBits - 1 - bit));
     }
   }
-  return codes;
+  return out;
+}
+// Of kMaxCodeBits bits, the last as the first.
+constexpr std::array<uint16_t, size_t{1} << kMaxCodeBits> kReversed = MakeReversed();
+
+// Canonical codes, bits reversed because streams start at the lowest bit. Of the first `alphabet` symbols; others are
+// not touched. REQUIRES: lengths of a prefix code. Short columns pay for this as for their symbols.
+void AssignCodes(const CodeLengths& lengths, size_t alphabet, std::array<uint16_t, kMaxSymbols>* codes) {
+  std::array<uint32_t, kMaxCodeBits + 1> of_length = {};
+  for (size_t s = 0; s < alphabet; ++s) ++of_length[lengths[s]];
+  std::array<uint32_t, kMaxCodeBits + 1> next = {};
+  for (size_t length = 2; length < next.size(); ++length)
+    next[length] = (next[length - 1] + of_length[length - 1]) << 1;
+  for (size_t s = 0; s < alphabet; ++s) {
+    if (lengths[s] != 0)
+      (*codes)[s] = static_cast<uint16_t>(kReversed[next[lengths[s]]++] >> (kMaxCodeBits - lengths[s]));
+  }
 }
 
 struct Range {
@@ -90,13 +100,40 @@ struct Entry {
 };
 using Table = std::array<Entry, size_t{1} << kMaxCodeBits>;
 
-void FillTable(const CodeLengths& lengths, int index_bits, Table* table) {
-  const auto codes = AssignCodes(lengths);
-  for (size_t s = 0; s < kMaxSymbols; ++s) {
-    if (lengths[s] == 0) continue;
-    const Entry entry = {static_cast<uint8_t>(s), lengths[s]};
-    for (size_t at = codes[s]; at < size_t{1} << index_bits; at += size_t{1} << lengths[s]) (*table)[at] = entry;
+// Length by length: all codes of up to `length` bits stand in the first 2^length entries; to make room for longer ones
+// these are repeated behind themselves.
+void FillTable(const CodeLengths& lengths, size_t alphabet, int index_bits, Table* table) {
+  std::array<uint16_t, kMaxSymbols> codes;
+  AssignCodes(lengths, alphabet, &codes);
+  std::array<uint8_t, kMaxCodeBits + 2> places = {};  // where the symbols of each length begin in `by_length`
+  for (size_t s = 0; s < alphabet; ++s) ++places[lengths[s] + size_t{1}];
+  for (size_t length = 1; length < places.size(); ++length) {
+    places[length] = static_cast<uint8_t>(places[length] + places[length - 1]);
   }
+  const auto begins = places;
+  std::array<uint8_t, kMaxSymbols> by_length;
+  for (size_t s = 0; s < alphabet; ++s) by_length[places[lengths[s]]++] = static_cast<uint8_t>(s);
+  for (int length = 1; length <= index_bits; ++length) {
+    const size_t half = size_t{1} << (length - 1);
+    std::memcpy(table->data() + half, table->data(), half * sizeof(Entry));
+    const auto at = static_cast<size_t>(length);
+    for (size_t i = begins[at]; i < begins[at + 1]; ++i) {
+      (*table)[codes[by_length[i]]] = {by_length[i], static_cast<uint8_t>(length)};
+    }
+  }
+}
+
+// Whole words while they last.
+void CopyReversed(std::string_view from, char* to) {
+  const char* end = from.data() + from.size();
+  for (; end - from.data() >= static_cast<std::ptrdiff_t>(sizeof(uint64_t)); to += sizeof(uint64_t)) {
+    end -= sizeof(uint64_t);
+    uint64_t word;
+    std::memcpy(&word, end, sizeof(word));
+    word = __builtin_bswap64(word);
+    std::memcpy(to, &word, sizeof(word));
+  }
+  while (end != from.data()) *to++ = *--end;
 }
 
 // All streams' bytes, one after the other, with padding behind each: one base and one bound for all, which leaves
@@ -219,7 +256,8 @@ void EncodeSymbols(std::span<const uint8_t> symbols, const CodeLengths& lengths,
   out->push_back(static_cast<char>(alphabet));
   if (alphabet == 1) return;
   WriteLengths(lengths, alphabet, out);
-  const auto codes = AssignCodes(lengths);
+  std::array<uint16_t, kMaxSymbols> codes;
+  AssignCodes(lengths, alphabet, &codes);
   std::array<std::string, kStreams> streams;
   for (size_t s = 0; s < kStreams; ++s) {
     const Range range = StreamRange(s, symbols.size());
@@ -250,28 +288,31 @@ bool DecodeSymbols(ByteReader* in, size_t count, uint8_t* out) {
   }
   const int index_bits = longest <= kShortColumnCodeBits ? kShortColumnCodeBits : kMaxCodeBits;
   Table table;
-  FillTable(lengths, index_bits, &table);
+  FillTable(lengths, alphabet, index_bits, &table);
   const std::string_view first = in->LengthPrefixed();
   if (!in->ok()) return false;
   const std::array<std::string_view, 2> segments = {first, in->Bytes(in->remaining())};
   // Each segment as it is, for the stream from its front, and reversed, for the one from its back.
   const size_t room = 2 * (segments[0].size() + segments[1].size()) + kStreams * kPadding;
-  const std::unique_ptr<char[]> copies(new char[room]);
-  char* at = copies.get();
+  std::array<char, kOnStack> small;
+  const std::unique_ptr<char[]> large(room > small.size() ? new char[room] : nullptr);
+  char* const copies = large != nullptr ? large.get() : small.data();
+  char* at = copies;
   std::array<Stream, kStreams> streams;
   for (size_t s = 0; s < kStreams; ++s) {
     const std::string_view segment = segments[s / 2];
     const Range range = StreamRange(s, count);
-    const auto bit = static_cast<size_t>(at - copies.get()) * 8;
+    const auto bit = static_cast<size_t>(at - copies) * 8;
     streams[s] = {bit, bit, out + range.begin, out + range.end};
     if (s % 2 == 0) {
-      at = std::copy(segment.begin(), segment.end(), at);
+      std::memcpy(at, segment.data(), segment.size());
     } else {
-      at = std::reverse_copy(segment.begin(), segment.end(), at);
+      CopyReversed(segment, at);
     }
-    at = std::fill_n(at, kPadding, 0);
+    std::memset(at + segment.size(), 0, kPadding);
+    at += segment.size() + kPadding;
   }
-  const Bytes bytes = {copies.get(), room - sizeof(uint64_t)};
+  const Bytes bytes = {copies, room - sizeof(uint64_t)};
   if (index_bits == kShortColumnCodeBits) {
     DecodeInterleaved<kShortColumnCodeBits, 7>(table, bytes, &streams);
   } else {

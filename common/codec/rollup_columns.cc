@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -173,12 +174,16 @@ void PutTimes(const RollupColumns& c, std::string* out) {
 // Decodes columns as they are asked for; others they lean on first, once.
 class Columns {
  public:
-  Columns(ByteReader* in, std::span<const int64_t> starts) : starts_(starts) {
+  Columns(ByteReader* in, std::span<const int64_t> starts)
+      : starts_(starts), room_(new int64_t[kRoom * starts.size()]) {
     for (std::string_view& column : bytes_) column = in->LengthPrefixed();
     ok_ = in->ok() && in->remaining() == 0;
     if (!ok_) return;
-    counts_ = Read(kCounts);
-    for (const int64_t count : counts_) ok_ &= count >= 0;
+    Read(kCounts, counts());
+    for (size_t i = 0; ok_ && i < size(); ++i) {
+      ok_ &= counts()[i] >= 0;
+      all_have_numbers_ &= counts()[i] > 0;
+    }
     ByteReader lasts(bytes_[kLasts]);
     exponent_ = lasts.Fixed<uint8_t>();
     ok_ &= lasts.ok() && (exponent_ <= kMaxDecimalExponent || exponent_ == kOrderedBits);
@@ -186,85 +191,101 @@ class Columns {
   }
 
   bool ok() const { return ok_; }
-  const Integers& counts() const { return counts_; }
-
-  Integers Read(Slot slot) {
-    Integers out(starts_.size());
+  void ReadCounts(int64_t* out) const { std::copy_n(counts(), size(), out); }
+  void Read(Slot slot, int64_t* out) {
     ByteReader in(bytes_[slot]);
-    ok_ = ok_ && DecodeIntegers(&in, out.size(), out.data()) && in.remaining() == 0;
-    return out;
+    ok_ = ok_ && DecodeIntegers(&in, size(), out) && in.remaining() == 0;
   }
-  const Integers& Lasts() {
-    if (lasts_.empty()) lasts_ = Read(kLasts);
-    return lasts_;
-  }
-  const Integers& Firsts() {
-    if (!firsts_.empty()) return firsts_;
-    const Integers& lasts = Lasts();
-    firsts_ = Read(kFirsts);
-    for (size_t i = firsts_.size(); i-- > 1;) firsts_[i] = Add(firsts_[i], lasts[i - 1]);
-    firsts_[0] = Add(firsts_[0], lasts[0]);
-    return firsts_;
-  }
-  Integers Extremes(bool greatest) {
-    const Integers& lasts = Lasts();
-    const Integers& firsts = Firsts();
-    Integers out = Read(greatest ? kMaxs : kMins);
-    if (greatest) {
-      for (size_t i = 0; i < out.size(); ++i) out[i] = Add(std::max(firsts[i], lasts[i]), out[i]);
+  void ReadLasts(double* out) { ToValues(Lasts(), out); }
+  void ReadFirsts(double* out) { ToValues(Firsts(), out); }
+  void ReadExtremes(Slot slot, double* out) {
+    const int64_t* const lasts = Lasts();
+    const int64_t* const firsts = Firsts();
+    int64_t* const at = spare();
+    Read(slot, at);
+    if (!ok_) return;
+    if (slot == kMaxs) {
+      for (size_t i = 0; i < size(); ++i) at[i] = Add(std::max(firsts[i], lasts[i]), at[i]);
     } else {
-      for (size_t i = 0; i < out.size(); ++i) out[i] = Subtract(std::min(firsts[i], lasts[i]), out[i]);
+      for (size_t i = 0; i < size(); ++i) at[i] = Subtract(std::min(firsts[i], lasts[i]), at[i]);
     }
-    return out;
-  }
-  // Corner integers as values.
-  void ToValues(const Integers& integers, double* out) const {
-    if (exponent_ == kOrderedBits) {
-      for (size_t i = 0; i < integers.size(); ++i) out[i] = std::bit_cast<double>(OrderedBits(integers[i]));
-    } else {
-      FromDecimals(integers, exponent_, out);
-    }
-    for (size_t i = 0; i < integers.size(); ++i) {
-      if (counts_[i] == 0) out[i] = std::numeric_limits<double>::quiet_NaN();
-    }
+    ToValues(at, out);
   }
   void ReadDoubles(Slot slot, double* out) {
     ByteReader in(bytes_[slot]);
     const auto encoding = in.Fixed<uint8_t>();
     if (encoding == static_cast<uint8_t>(ValueEncoding::kConstant)) {
-      std::fill_n(out, starts_.size(), in.Fixed<double>());
+      std::fill_n(out, size(), in.Fixed<double>());
       ok_ &= in.ok() && in.remaining() == 0;
     } else if (slot == kSums && encoding == kPredicted && exponent_ != kOrderedBits) {
+      const int64_t* const lasts = Lasts();
+      const int64_t* const firsts = Firsts();
       bytes_[slot] = in.rest();
-      Integers sums = Read(slot);
-      const Integers& firsts = Firsts();
-      const Integers& lasts = Lasts();
-      for (size_t i = 0; i < sums.size(); ++i) sums[i] = Add(sums[i], PredictedSum(counts_[i], firsts[i], lasts[i]));
-      FromDecimals(sums, exponent_, out);
+      int64_t* const sums = spare();
+      Read(slot, sums);
+      if (!ok_) return;
+      for (size_t i = 0; i < size(); ++i) sums[i] = Add(sums[i], PredictedSum(counts()[i], firsts[i], lasts[i]));
+      FromDecimals({sums, size()}, exponent_, out);
     } else {
-      ok_ = ok_ && in.ok() && DecodeValues(static_cast<ValueEncoding>(encoding), &in, starts_.size(), out);
+      ok_ = ok_ && in.ok() && DecodeValues(static_cast<ValueEncoding>(encoding), &in, size(), out);
     }
   }
-  const Integers& FirstTimes() {
-    if (first_times_.empty()) {
-      first_times_ = Read(kFirstTimes);
-      for (size_t i = 0; i < first_times_.size(); ++i) first_times_[i] = Add(first_times_[i], starts_[i]);
-    }
-    return first_times_;
-  }
-  Integers OtherTimes(Slot slot) {
-    const Integers& first_times = FirstTimes();
-    Integers out = Read(slot);
-    for (size_t i = 0; i < out.size(); ++i) out[i] = Add(out[i], first_times[i]);
-    return out;
+  void ReadFirstTimes(int64_t* out) { std::copy_n(FirstTimes(), size(), out); }
+  void ReadOtherTimes(Slot slot, int64_t* out) {
+    const int64_t* const first_times = FirstTimes();
+    Read(slot, out);
+    for (size_t i = 0; ok_ && i < size(); ++i) out[i] = Add(out[i], first_times[i]);
   }
 
  private:
+  static constexpr size_t kRoom = 5;  // columns that others lean on, and one to work in
+
+  size_t size() const { return starts_.size(); }
+  int64_t* counts() const { return room_.get(); }
+  int64_t* spare() const { return room_.get() + 4 * size(); }
+  const int64_t* Lasts() {
+    int64_t* const lasts = room_.get() + size();
+    if (!std::exchange(has_lasts_, true)) Read(kLasts, lasts);
+    return lasts;
+  }
+  const int64_t* Firsts() {
+    int64_t* const firsts = room_.get() + 2 * size();
+    if (std::exchange(has_firsts_, true)) return firsts;
+    const int64_t* const lasts = Lasts();
+    Read(kFirsts, firsts);
+    if (!ok_) return firsts;
+    firsts[0] = Add(firsts[0], lasts[0]);
+    for (size_t i = 1; i < size(); ++i) firsts[i] = Add(firsts[i], lasts[i - 1]);
+    return firsts;
+  }
+  const int64_t* FirstTimes() {
+    int64_t* const times = room_.get() + 3 * size();
+    if (std::exchange(has_first_times_, true)) return times;
+    Read(kFirstTimes, times);
+    for (size_t i = 0; ok_ && i < size(); ++i) times[i] = Add(times[i], starts_[i]);
+    return times;
+  }
+  // Corner integers as values.
+  void ToValues(const int64_t* integers, double* out) const {
+    if (!ok_) return;
+    if (exponent_ == kOrderedBits) {
+      for (size_t i = 0; i < size(); ++i) out[i] = std::bit_cast<double>(OrderedBits(integers[i]));
+    } else {
+      FromDecimals({integers, size()}, exponent_, out);
+    }
+    if (all_have_numbers_) return;
+    for (size_t i = 0; i < size(); ++i) {
+      if (counts()[i] == 0) out[i] = std::numeric_limits<double>::quiet_NaN();
+    }
+  }
+
   const std::span<const int64_t> starts_;
+  const std::unique_ptr<int64_t[]> room_;
   std::array<std::string_view, kSlots> bytes_;
   bool ok_ = false;
+  bool all_have_numbers_ = true;
+  bool has_lasts_ = false, has_firsts_ = false, has_first_times_ = false;
   int exponent_ = kOrderedBits;
-  Integers counts_, lasts_, firsts_, first_times_;
 };
 
 }  // namespace
@@ -283,43 +304,24 @@ bool DecodeRollupColumns(ByteReader* in, RollupFields fields, size_t first, Roll
   const size_t n = out->starts.size() - first;
   Columns columns(in, {out->starts.data() + first, n});
   if (!columns.ok()) return false;
-  const auto append = [&](RollupField field, const auto& integers, std::vector<int64_t>* column) {
-    if (!fields.Has(field)) return;
-    const Integers& values = integers();
-    column->insert(column->end(), values.begin(), values.end());
-  };
-  const auto values = [&](RollupField field, const auto& integers, std::vector<double>* column) {
-    if (!fields.Has(field)) return;
+  // Straight to the end of the output.
+  const auto read = [&](RollupField field, auto* column, const auto& into) {
+    if (!fields.Has(field) || !columns.ok()) return;
     column->resize(first + n);
-    columns.ToValues(integers(), column->data() + first);
+    into(column->data() + first);
   };
-  const auto doubles = [&](RollupField field, Slot slot, std::vector<double>* column) {
-    if (!fields.Has(field)) return;
-    column->resize(first + n);
-    columns.ReadDoubles(slot, column->data() + first);
-  };
-  append(
-      RollupField::kCount, [&] { return columns.counts(); }, &out->counts);
-  append(
-      RollupField::kNanCount, [&] { return columns.Read(kNanCounts); }, &out->nan_counts);
-  values(
-      RollupField::kLast, [&]() -> const Integers& { return columns.Lasts(); }, &out->lasts);
-  values(
-      RollupField::kFirst, [&]() -> const Integers& { return columns.Firsts(); }, &out->firsts);
-  values(
-      RollupField::kMin, [&] { return columns.Extremes(false); }, &out->mins);
-  values(
-      RollupField::kMax, [&] { return columns.Extremes(true); }, &out->maxs);
-  doubles(RollupField::kSum, kSums, &out->sums);
-  doubles(RollupField::kResets, kResets, &out->resets);
-  append(
-      RollupField::kFirstTime, [&]() -> const Integers& { return columns.FirstTimes(); }, &out->first_times);
-  append(
-      RollupField::kLastTime, [&] { return columns.OtherTimes(kLastTimes); }, &out->last_times);
-  append(
-      RollupField::kMinTime, [&] { return columns.OtherTimes(kMinTimes); }, &out->min_times);
-  append(
-      RollupField::kMaxTime, [&] { return columns.OtherTimes(kMaxTimes); }, &out->max_times);
+  read(RollupField::kCount, &out->counts, [&](int64_t* to) { columns.ReadCounts(to); });
+  read(RollupField::kNanCount, &out->nan_counts, [&](int64_t* to) { columns.Read(kNanCounts, to); });
+  read(RollupField::kLast, &out->lasts, [&](double* to) { columns.ReadLasts(to); });
+  read(RollupField::kFirst, &out->firsts, [&](double* to) { columns.ReadFirsts(to); });
+  read(RollupField::kMin, &out->mins, [&](double* to) { columns.ReadExtremes(kMins, to); });
+  read(RollupField::kMax, &out->maxs, [&](double* to) { columns.ReadExtremes(kMaxs, to); });
+  read(RollupField::kSum, &out->sums, [&](double* to) { columns.ReadDoubles(kSums, to); });
+  read(RollupField::kResets, &out->resets, [&](double* to) { columns.ReadDoubles(kResets, to); });
+  read(RollupField::kFirstTime, &out->first_times, [&](int64_t* to) { columns.ReadFirstTimes(to); });
+  read(RollupField::kLastTime, &out->last_times, [&](int64_t* to) { columns.ReadOtherTimes(kLastTimes, to); });
+  read(RollupField::kMinTime, &out->min_times, [&](int64_t* to) { columns.ReadOtherTimes(kMinTimes, to); });
+  read(RollupField::kMaxTime, &out->max_times, [&](int64_t* to) { columns.ReadOtherTimes(kMaxTimes, to); });
   return columns.ok();
 }
 

@@ -270,7 +270,7 @@ absl::Status RollupKeeper::Fill(const StoredSeries& series, size_t tier, int64_t
   if (status.ok() && ranges.empty()) return absl::OkStatus();
   RollupColumns stored;
   RollupColumns derived;
-  if (status.ok()) status = reader->Derive(series, {}, tier, ranges, &derived);
+  if (status.ok()) status = reader->Derive(series, {}, tier, ranges, kAllRollupFields, &derived);
   if (status.ok() && block) {
     RollupSpan old;
     status = DecodeRollupBlock(*block, kAllRollupFields, &old, &stored);

@@ -234,13 +234,13 @@ absl::Status TierReader::ReadRollups(const StoredSeries& series, std::span<const
   Keep(range, touched, fields, &stored.columns);
   RollupColumns derived;
   const std::vector<TimeRange> derive = touched.empty() ? std::move(stored.derive) : Unite(stored.derive, touched);
-  PB_RETURN_IF_ERROR(Derive(series, runs, tier, derive, &derived));
+  PB_RETURN_IF_ERROR(Derive(series, runs, tier, derive, fields, &derived));
   AppendMerged(std::move(stored.columns), std::move(derived), fields, out);
   return absl::OkStatus();
 }
 
 absl::Status TierReader::Derive(const StoredSeries& series, std::span<const SampleRun> runs, size_t tier,
-                                std::span<const TimeRange> ranges, RollupColumns* out) {
+                                std::span<const TimeRange> ranges, RollupFields fields, RollupColumns* out) {
   const Tier& here = (*tiers_)[tier];
   SampleColumns samples;
   RollupColumns finer;
@@ -248,11 +248,11 @@ absl::Status TierReader::Derive(const StoredSeries& series, std::span<const Samp
     if (here.source == 0) {
       samples.clear();
       PB_RETURN_IF_ERROR(ReadSamples(series, runs, range, &samples));
-      FoldSamples(samples.times, samples.values, here.bucket_ns, series.is_counter, out);
+      FoldSamples(samples.times, samples.values, here.bucket_ns, series.is_counter, out, fields);
     } else {
       finer.clear();
-      PB_RETURN_IF_ERROR(ReadRollups(series, runs, here.source, range, kAllRollupFields, &finer));
-      FoldRollups(finer, here.bucket_ns, series.is_counter, out);
+      PB_RETURN_IF_ERROR(ReadRollups(series, runs, here.source, range, FieldsToFold(fields), &finer));
+      FoldRollups(finer, here.bucket_ns, series.is_counter, out, fields);
     }
   }
   return absl::OkStatus();

@@ -41,9 +41,10 @@ class TierReader {
   // Appends the buckets of tiers[tier] within `range`, whole ones, after what is in `out`. REQUIRES: tier >= 1.
   absl::Status ReadRollups(const StoredSeries& series, std::span<const SampleRun> runs, size_t tier, TimeRange range,
                            RollupFields fields, RollupColumns* out);
-  // The same, all columns, from the tier's source, whatever is stored for the tier itself.
+  // The same from the tier's source, whatever is stored for the tier itself. All columns are there, those of `fields`
+  // right.
   absl::Status Derive(const StoredSeries& series, std::span<const SampleRun> runs, size_t tier,
-                      std::span<const TimeRange> ranges, RollupColumns* out);
+                      std::span<const TimeRange> ranges, RollupFields fields, RollupColumns* out);
 
   const ReadStats& stats() const { return stats_; }
 

@@ -94,7 +94,8 @@ class RollupPass {
     }
     Layout& layout = LayoutFor(span);
     RollupColumns derived;
-    const absl::Status read = layout.reader->Derive(series, {}, layout.tiers.size() - 1, ranges, &derived);
+    const absl::Status read =
+        layout.reader->Derive(series, {}, layout.tiers.size() - 1, ranges, kAllRollupFields, &derived);
     if (!read.ok()) {  // the damage is a finding of its own
       pass_->summary().unchecked_rollups += static_cast<int64_t>(stored.size());
       return;

@@ -173,6 +173,32 @@ TEST(M4, AlignsColumnsToTheStartOfTheRange) {
             (std::vector<int64_t>{kStart, kStart + 5, kStart + 9, kStart + 10, kStart + 15, kStart + 19}));
 }
 
+// Column i begins at the first instant at or after i * width / columns, however wide and odd the range.
+TEST(M4, CutsColumnsWhereExactArithmeticDoes) {
+  std::mt19937_64 random(5);
+  for (int run = 0; run < 2'000; ++run) {
+    const auto columns = static_cast<int64_t>(1 + random() % 3'000);
+    const int64_t width = columns * 4 + static_cast<int64_t>(random() >> (2 + random() % 50));
+    const int64_t start = static_cast<int64_t>(random() >> 2) - (int64_t{1} << 61);
+    const auto border = [&](int64_t column) {
+      return start + static_cast<int64_t>((Wide{column} * width + columns - 1) / columns);
+    };
+    SampleColumns samples, expected;
+    for (int64_t column = 0; column < columns; column += 1 + static_cast<int64_t>(random() % 100)) {
+      const int64_t first = border(column), last = border(column + 1) - 1;
+      samples.push_back(first, 1);
+      samples.push_back(first + 1, 1);
+      samples.push_back(last, 1);
+      expected.push_back(first, 1);
+      expected.push_back(last, 1);
+    }
+    M4Reducer reducer({start, start + width}, columns);
+    reducer.StartReducing();
+    reducer.Add(samples);
+    ASSERT_EQ(reducer.Finish().times, expected.times) << start << " " << width << " " << columns;
+  }
+}
+
 TEST(M4, WorksAtTheEdgesOfTime) {
   const TimeRange all_time{std::numeric_limits<int64_t>::min(), std::numeric_limits<int64_t>::max()};
   SampleColumns samples;

@@ -93,6 +93,42 @@ TEST(Rollup, FoldsIntoAlignedBucketsAlsoBeforeTheEpoch) {
   EXPECT_EQ(coarser.counts, (std::vector<int64_t>{3, 2, 1}));
 }
 
+TEST(Rollup, FoldsTheFieldsAskedForFromThoseTheyNeed) {
+  std::mt19937_64 random(6);
+  for (int run = 0; run < 200; ++run) {
+    std::vector<int64_t> times;
+    std::vector<double> values;
+    for (int64_t i = 0; i < 400; ++i) {
+      times.push_back(i * 3);
+      values.push_back(random() % 4 == 0 ? kNan : static_cast<double>(random() % 50));
+    }
+    RollupColumns finer, all;
+    FoldSamples(times, values, 10, true, &finer);
+    FoldRollups(finer, 60, true, &all);
+    for (const RollupFields fields : {kLineFields, kLineFields | RollupField::kCount, RollupFields(RollupField::kSum),
+                                      RollupFields(RollupField::kResets)}) {
+      RollupColumns few, out;
+      FoldSamples(times, values, 10, true, &few, FieldsToFold(fields));
+      few.Keep(FieldsToFold(fields));
+      FoldRollups(few, 60, true, &out, fields);
+      RollupColumns expected = all;
+      out.Keep(fields);
+      expected.Keep(fields);
+      ASSERT_EQ(out.starts, expected.starts);
+      ASSERT_EQ(out.counts, expected.counts);
+      ASSERT_EQ(out.nan_counts, expected.nan_counts);
+      ASSERT_EQ(out.sums, expected.sums);
+      ASSERT_EQ(out.resets, expected.resets);
+      ASSERT_EQ(out.first_times, expected.first_times);
+      ASSERT_EQ(out.max_times, expected.max_times);
+      for (size_t i = 0; i < out.mins.size(); ++i) {
+        ASSERT_EQ(std::bit_cast<uint64_t>(out.mins[i]), std::bit_cast<uint64_t>(expected.mins[i]));
+        ASSERT_EQ(std::bit_cast<uint64_t>(out.lasts[i]), std::bit_cast<uint64_t>(expected.lasts[i]));
+      }
+    }
+  }
+}
+
 // All but the sum is the same whichever way it is put together.
 TEST(Rollup, MergesLikeOneFoldOverAll) {
   std::mt19937_64 random(2);
