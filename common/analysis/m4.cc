@@ -40,15 +40,30 @@ int64_t ColumnStart(Wide index, TimeRange range, int64_t columns) {
 
 }  // namespace
 
-void M4Reducer::Run::Add(Sample sample) {
-  if (empty) {
-    empty = false;
-    first = last = min = max = sample;
-    return;
+size_t M4Reducer::Run::Add(const SampleColumns& sorted, size_t from, int64_t end) {
+  const auto at = [&sorted](size_t i) { return Sample{sorted.times[i], sorted.values[i]}; };
+  if (empty) first = last = min = max = at(from);
+  empty = false;
+  double low = min.value, high = max.value;
+  constexpr size_t kNone = std::numeric_limits<size_t>::max();
+  size_t lowest = kNone, highest = kNone;
+  size_t i = from;
+  for (; i < sorted.size() && sorted.times[i] < end; ++i) {
+    const double value = sorted.values[i];
+    if (std::isnan(value)) break;
+    if (value < low) {
+      low = value;
+      lowest = i;
+    }
+    if (value > high) {
+      high = value;
+      highest = i;
+    }
   }
-  last = sample;
-  if (sample.value < min.value) min = sample;
-  if (sample.value > max.value) max = sample;
+  last = at(i - 1);
+  if (lowest != kNone) min = at(lowest);
+  if (highest != kNone) max = at(highest);
+  return i;
 }
 
 void M4Reducer::Run::AppendTo(SampleColumns* out) const {
@@ -72,7 +87,7 @@ void M4Reducer::Add(const SampleColumns& sorted) {
     if (!FitsAsItIs(added_)) StartReducing();
     return;
   }
-  for (size_t i = 0; i < sorted.size(); ++i) AddReduced({sorted.times[i], sorted.values[i]});
+  Reduce(sorted);
 }
 
 bool M4Reducer::FitsAsItIs(int64_t samples) const { return samples <= kSamplesPerColumn * columns_; }
@@ -80,21 +95,29 @@ bool M4Reducer::FitsAsItIs(int64_t samples) const { return samples <= kSamplesPe
 void M4Reducer::StartReducing() {
   if (reducing_) return;
   reducing_ = true;
-  for (size_t i = 0; i < raw_.size(); ++i) AddReduced({raw_.times[i], raw_.values[i]});
+  Reduce(raw_);
   raw_ = {};
 }
 
-void M4Reducer::AddReduced(Sample sample) {
-  if (!column_open_ || sample.time_unix_nanos >= column_end_) {
-    CloseColumn();
-    OpenColumn(sample.time_unix_nanos);
+void M4Reducer::Reduce(const SampleColumns& sorted) {
+  for (size_t i = 0; i < sorted.size();) {
+    const Sample sample = {sorted.times[i], sorted.values[i]};
+    if (!column_open_ || sample.time_unix_nanos >= column_end_) {
+      CloseColumn();
+      OpenColumn(sample.time_unix_nanos);
+    }
+    if (std::isnan(sample.value)) {
+      AddBreak(sample);
+      ++i;
+    } else {
+      column_.trailing_break = false;
+      i = (column_.inner_break ? column_.after : column_.before).Add(sorted, i, column_end_);
+    }
   }
+}
+
+void M4Reducer::AddBreak(Sample sample) {
   Column& column = column_;
-  if (!std::isnan(sample.value)) {
-    column.trailing_break = false;
-    (column.inner_break ? column.after : column.before).Add(sample);
-    return;
-  }
   if (column.before.empty) {
     if (!column.leading_break) column.leading = sample;
     column.leading_break = true;

@@ -38,7 +38,8 @@ class M4Reducer {
     bool empty = true;
     Sample first, last, min, max;
 
-    void Add(Sample sample);
+    // From sorted[from], a number, up to the first NaN or time at or after `end`. Returns where that is.
+    size_t Add(const SampleColumns& sorted, size_t from, int64_t end);
     void AppendTo(SampleColumns* out) const;
   };
   struct Column {
@@ -50,7 +51,8 @@ class M4Reducer {
     Sample leading, inner, trailing;
   };
 
-  void AddReduced(Sample sample);
+  void Reduce(const SampleColumns& sorted);
+  void AddBreak(Sample sample);
   void OpenColumn(int64_t time);
   void CloseColumn();
   // First instant after the column that holds `time`.

@@ -44,6 +44,55 @@ void RollupFold::AddSample(int64_t time, double value) {
   if (with_sum_) AddToSum(value);
 }
 
+size_t RollupFold::AddSamples(std::span<const int64_t> times, std::span<const double> values, size_t from,
+                              int64_t start, int64_t bucket_ns) {
+  size_t end = from + 1;
+  while (end < times.size() && times[end] - start < bucket_ns) ++end;
+  for (size_t i = from; i < end;) {
+    if (std::isnan(values[i])) {
+      AddSample(times[i], values[i]);
+      ++i;
+    } else {
+      i = AddNumbers(times, values, i, end);
+    }
+  }
+  return end;
+}
+
+size_t RollupFold::AddNumbers(std::span<const int64_t> times, std::span<const double> values, size_t from, size_t end) {
+  // The first by itself, so that there is something to compare with.
+  AddSample(times[from], values[from]);
+  constexpr size_t kNone = std::numeric_limits<size_t>::max();
+  size_t lowest = kNone, highest = kNone;
+  double low = rollup_.min, high = rollup_.max;
+  size_t i = from + 1;
+  for (; i < end; ++i) {
+    const double value = values[i];
+    if (std::isnan(value)) break;
+    if (value < low) {
+      low = value;
+      lowest = i;
+    }
+    if (value > high) {
+      high = value;
+      highest = i;
+    }
+  }
+  if (i == from + 1) return i;
+  rollup_.min = low;
+  rollup_.max = high;
+  if (lowest != kNone) rollup_.min_time = times[lowest];
+  if (highest != kNone) rollup_.max_time = times[highest];
+  rollup_.last = values[i - 1];
+  rollup_.last_time = times[i - 1];
+  rollup_.count += static_cast<int64_t>(i - from - 1);
+  for (size_t k = from + 1; is_counter_ && k < i; ++k) {
+    if (values[k] < values[k - 1]) rollup_.resets += values[k - 1];
+  }
+  for (size_t k = from + 1; with_sum_ && k < i; ++k) AddToSum(values[k]);
+  return i;
+}
+
 void RollupFold::AddRollup(const Rollup& rollup) {
   if (rollup.count == 0) {
     if (rollup_.count == 0) {
@@ -111,7 +160,7 @@ void FoldSamples(std::span<const int64_t> times, std::span<const double> values,
   RollupFold fold(is_counter, fields.Has(RollupField::kSum));
   for (size_t i = 0; i < times.size();) {
     const int64_t start = BucketStart(times[i], bucket_ns);
-    for (; i < times.size() && times[i] - start < bucket_ns; ++i) fold.AddSample(times[i], values[i]);
+    i = fold.AddSamples(times, values, i, start, bucket_ns);
     out->push_back(start, fold.Take());
   }
 }

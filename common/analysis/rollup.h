@@ -21,11 +21,16 @@ class RollupFold {
 
   bool empty() const { return rollup_.count == 0 && rollup_.nan_count == 0; }
   void AddSample(int64_t time, double value);
+  // The same for all that lies within the bucket from `start` on, as sorted[from] does. Returns the first place behind.
+  size_t AddSamples(std::span<const int64_t> times, std::span<const double> values, size_t from, int64_t start,
+                    int64_t bucket_ns);
   void AddRollup(const Rollup& rollup);
   // The rollup of all that was added; the fold is empty after. REQUIRES: not empty.
   Rollup Take();
 
  private:
+  // From a number up to the first NaN or `end`.
+  size_t AddNumbers(std::span<const int64_t> times, std::span<const double> values, size_t from, size_t end);
   void AddToSum(double value);
 
   const bool is_counter_;

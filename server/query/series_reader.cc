@@ -12,13 +12,16 @@
 namespace pulseboard {
 namespace {
 
-constexpr int64_t kPieceBuckets = 16'384;
+// Pieces begin at multiples of so many buckets: few enough that a piece stays in the cache, and whole span blocks of the
+// usual tiers (480 buckets of 1m, 384 of 1h), none of which is then decoded twice.
+constexpr int64_t kPieceBuckets = 1'920;
 constexpr RollupFields kFields = kLineFields | RollupField::kCount;
 
 TimeRange PieceOf(const LineStep& step, int64_t from) {
   if (step.sparse) return {from, step.range.end};
   if (step.bucket_ns != kRawBucket) {
-    return {from, std::min(step.range.end, BucketStart(from, step.bucket_ns) + kPieceBuckets * step.bucket_ns)};
+    const int64_t piece_ns = kPieceBuckets * step.bucket_ns;
+    return {from, std::min(step.range.end, BucketStart(from, piece_ns) + piece_ns)};
   }
   const bool rest_is_short = from >= step.range.end - kNanosPerDay;
   return {from, rest_is_short ? step.range.end : from + kNanosPerDay};
@@ -105,6 +108,8 @@ absl::StatusOr<SampleColumns> SeriesReader::ReadSamples(TimeRange range) {
 
 absl::Status SeriesReader::AppendBuckets(const RollupColumns& rollups, int64_t bucket_ns, TimeRange piece,
                                          SampleColumns* out) {
+  out->times.reserve(4 * rollups.size());
+  out->values.reserve(4 * rollups.size());
   for (size_t i = 0; i < rollups.size();) {
     const auto is_broken = [&](size_t at) {
       return rollups.nan_counts[at] > 0 && rollups.counts[at] > 0 && rollups.starts[at] >= plan_->raw_from;

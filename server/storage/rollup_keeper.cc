@@ -287,7 +287,8 @@ absl::Status RollupKeeper::Fill(const StoredSeries& series, size_t tier, int64_t
                      "remove rollups");
   }
   const auto buckets = static_cast<int64_t>(all.size());
-  if (!block && !force && SamplesIn(all) < kMinSamplesPerBucket * buckets) return absl::OkStatus();
+  const int64_t least = std::max(kMinSamplesPerBucket * buckets, tier == 1 ? 0 : kMinSamplesPerSpan);
+  if (!block && !force && SamplesIn(all) < least) return absl::OkStatus();
   if (partition == nullptr) {
     PB_ASSIGN_OR_RETURN(partition, blocks_->ForWrite(t.bucket_ns, range.start, t.window_days));
   }

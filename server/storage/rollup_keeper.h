@@ -39,6 +39,9 @@ class RollupKeeper {
  public:
   // Samples per bucket, on average, from which on a span pays while samples are there: below, reading them is as cheap.
   static constexpr int64_t kMinSamplesPerBucket = 50;
+  // The same of a span as a whole, but for the first tier: two or three blocks of samples are read as fast, and a few
+  // rollups in a block of their own take as much space as all the samples of some hours.
+  static constexpr int64_t kMinSamplesPerSpan = 4'096;
   // Stretches to fill that are remembered, at most (about 100 bytes each).
   static constexpr size_t kMaxWanted = 400'000;
 

@@ -4,6 +4,7 @@
 
 #include <bit>
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <random>
 #include <vector>
@@ -91,6 +92,28 @@ TEST(Rollup, FoldsIntoAlignedBucketsAlsoBeforeTheEpoch) {
   FoldRollups(out, 20, false, &coarser);
   EXPECT_EQ(coarser.starts, (std::vector<int64_t>{-20, 0, 20}));
   EXPECT_EQ(coarser.counts, (std::vector<int64_t>{3, 2, 1}));
+}
+
+TEST(Rollup, FoldsColumnsAsSampleBySample) {
+  std::mt19937_64 random(7);
+  for (int run = 0; run < 2'000; ++run) {
+    const bool counter = run % 2 == 0;
+    std::vector<int64_t> times;
+    std::vector<double> values;
+    for (int64_t i = 0; i < 40; ++i) {
+      times.push_back(i);
+      values.push_back(random() % 6 == 0 ? kNan : static_cast<double>(random() % 20) / 10 - 1);
+    }
+    RollupColumns columns;
+    FoldSamples(times, values, 20, counter, &columns);
+    ASSERT_EQ(columns.size(), 2U);
+    for (size_t bucket = 0; bucket < 2; ++bucket) {
+      RollupFold fold(counter);
+      for (size_t i = 20 * bucket; i < 20 * bucket + 20; ++i) fold.AddSample(times[i], values[i]);
+      const Rollup one = fold.Take(), other = columns.Get(bucket);
+      ASSERT_EQ(std::memcmp(&one, &other, sizeof(Rollup)), 0) << "run " << run << " bucket " << bucket;
+    }
+  }
 }
 
 TEST(Rollup, FoldsTheFieldsAskedForFromThoseTheyNeed) {
