@@ -129,9 +129,9 @@ class TextImport {
     }
     if (!source_status_.ok()) return false;
     if (sent_.end() < offset) {
-      source_status_ = absl::FailedPreconditionError(
-          "the text is shorter (" + std::to_string(sent_.end()) + " bytes) than what was imported of it before (" +
-          std::to_string(offset) + "): give it another producer id");
+      source_status_ = absl::FailedPreconditionError("the text is shorter (" + std::to_string(sent_.end()) +
+                                                     " bytes) than what was imported of it before (" +
+                                                     std::to_string(offset) + "): give it another producer id");
       return false;
     }
     if (offset > 0 && !SendContext(stream, offset)) return false;
@@ -234,8 +234,8 @@ class TextImport {
   int64_t seen_answers_ PB_GUARDED_BY(mu_) = 0;
   int64_t committed_ PB_GUARDED_BY(mu_) = 0;
   std::optional<int64_t> resumed_at_ PB_GUARDED_BY(mu_);  // of the first connection
-  v1::ImportProgress progress_ PB_GUARDED_BY(mu_);  // of this connection
-  v1::ImportProgress earlier_ PB_GUARDED_BY(mu_);   // of those that broke
+  v1::ImportProgress progress_ PB_GUARDED_BY(mu_);        // of this connection
+  v1::ImportProgress earlier_ PB_GUARDED_BY(mu_);         // of those that broke
   std::optional<v1::ImportSummary> summary_ PB_GUARDED_BY(mu_);
 };
 

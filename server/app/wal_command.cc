@@ -28,8 +28,9 @@ void PrintSegments(const WalReport& report) {
     Print(fmt::format("gap: {}, lost before an earlier repair", Commits(gap.first, gap.last)));
   }
   if (report.torn_bytes > 0) {
-    Print(fmt::format("torn tail: {} bytes behind the last record; nothing of it was acknowledged, the next start cuts it",
-                      report.torn_bytes));
+    Print(fmt::format(
+        "torn tail: {} bytes behind the last record; nothing of it was acknowledged, the next start cuts it",
+        report.torn_bytes));
   }
 }
 
@@ -77,8 +78,9 @@ int RunWalCommand(const WalCommandOptions& options) {
     Print("repaired: all other records are kept, commits keep their numbers, the store opens again");
     return 0;
   }
-  Print(options.repair ? "dry run: nothing was changed; a repair leaves out what is listed and keeps all the rest"
-                       : "the log is damaged; `pulseboardd wal repair` leaves out what is listed and keeps all the rest");
+  Print(options.repair
+            ? "dry run: nothing was changed; a repair leaves out what is listed and keeps all the rest"
+            : "the log is damaged; `pulseboardd wal repair` leaves out what is listed and keeps all the rest");
   return kDamaged;
 }
 

@@ -165,8 +165,8 @@ void DurableStore::AddToLog(Request* request, int64_t* next_commit, GroupProduce
   request->in_log = true;
   request->commit_sequence = (*next_commit)++;
   for (const SeriesId id : request->new_series) newest_.AddNew(id);
-  newest_.Judge(batch.series, batch.times, [this](SeriesId series) { return NewestSealedTime(series); },
-                &request->late);
+  newest_.Judge(
+      batch.series, batch.times, [this](SeriesId series) { return NewestSealedTime(series); }, &request->late);
   wal_->AddToGroup(request->commit_sequence, options_.clock->NowUnixNanos(), batch, definitions, request->late);
 }
 

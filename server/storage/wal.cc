@@ -451,8 +451,8 @@ std::string Wal::RepairHint() const {
 
 absl::Status Wal::Damaged(const Segment& segment, int64_t offset, std::string_view what) const {
   return MakeError(ErrorReason::kBlockCorrupt,
-                   "log " + segment.path + " is damaged at offset " + std::to_string(offset) + ": " + std::string(what) +
-                       RepairHint(),
+                   "log " + segment.path + " is damaged at offset " + std::to_string(offset) + ": " +
+                       std::string(what) + RepairHint(),
                    {{"file", segment.path}, {"offset", std::to_string(offset)}});
 }
 

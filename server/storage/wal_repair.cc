@@ -174,9 +174,8 @@ class Repair {
 
   absl::Status ScanOne(size_t i, int64_t* last, SegmentVisitor* visitor, int64_t* file_bytes) {
     const bool is_last = i + 1 == segments_.size();
-    PB_ASSIGN_OR_RETURN(const SuspectSegment segment,
-                        OpenSuspect(options_.files, directory_ + "/" + segments_[i].name, segments_[i].named_commit,
-                                    facts_.store_id));
+    PB_ASSIGN_OR_RETURN(const SuspectSegment segment, OpenSuspect(options_.files, directory_ + "/" + segments_[i].name,
+                                                                  segments_[i].named_commit, facts_.store_id));
     *file_bytes = segment.file_bytes;
     std::optional<int64_t> next;
     if (!is_last) next = segments_[i + 1].named_commit;

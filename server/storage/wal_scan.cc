@@ -11,8 +11,7 @@ namespace {
 // One pass over one segment.
 class Scan {
  public:
-  Scan(const SuspectSegment& segment, std::optional<int64_t> next_commit, int64_t* last_commit,
-       SegmentVisitor* visitor)
+  Scan(const SuspectSegment& segment, std::optional<int64_t> next_commit, int64_t* last_commit, SegmentVisitor* visitor)
       : segment_(segment), next_commit_(next_commit), last_(last_commit), visitor_(visitor) {}
 
   absl::StatusOr<int64_t> Run() {

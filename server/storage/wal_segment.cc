@@ -83,7 +83,8 @@ void FinishFrame(char* frame, FrameType type, uint32_t payload_bytes, uint32_t s
   std::memcpy(frame + 4, &payload_bytes, sizeof(payload_bytes));
   frame[kFrameCheckedFrom] = static_cast<char>(type);
   std::memcpy(frame + kSyncedAt, &synced_before, sizeof(synced_before));
-  const uint32_t checksum = Crc32(salt, {frame + kFrameCheckedFrom, kFrameHeaderBytes - kFrameCheckedFrom + payload_bytes});
+  const uint32_t checksum =
+      Crc32(salt, {frame + kFrameCheckedFrom, kFrameHeaderBytes - kFrameCheckedFrom + payload_bytes});
   std::memcpy(frame + kFrameChecksumAt, &checksum, sizeof(checksum));
 }
 

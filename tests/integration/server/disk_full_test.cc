@@ -137,7 +137,8 @@ class DiskFull : public ::testing::Test {
     const client::Subscriber newcomer(login_.channel, login_.session, watch, &late_viewer);
     EXPECT_TRUE(Eventually([&] { return late_viewer.live() && late_viewer.sample_count() == acked_; }));
     EXPECT_EQ(viewer_.state().state, client::SubscriberState::kConnected);
-    EXPECT_TRUE(Eventually([&] { return Health("pulseboard.v1.IngestService") == hv1::HealthCheckResponse::NOT_SERVING; }));
+    EXPECT_TRUE(
+        Eventually([&] { return Health("pulseboard.v1.IngestService") == hv1::HealthCheckResponse::NOT_SERVING; }));
     EXPECT_EQ(Health("pulseboard.v1.LiveService"), hv1::HealthCheckResponse::SERVING);
     EXPECT_EQ(Health(""), hv1::HealthCheckResponse::SERVING);
   }

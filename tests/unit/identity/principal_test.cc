@@ -19,8 +19,7 @@ Principal WithRole(Role role) {
 
 TEST(Authorize, GivesEachRoleItsOwnSetOfRights) {
   const std::map<Role, std::set<Right>> expected = {
-      {Role::kAdmin,
-       {Right::kPush, Right::kRead, Right::kManageUsers, Right::kReadSelfMetrics, Right::kManageStorage}},
+      {Role::kAdmin, {Right::kPush, Right::kRead, Right::kManageUsers, Right::kReadSelfMetrics, Right::kManageStorage}},
       {Role::kEditor, {Right::kPush, Right::kRead}},
       {Role::kViewer, {Right::kRead}},
       {Role::kIngest, {Right::kPush}},

@@ -183,11 +183,9 @@ TEST_F(AckModeTest, AFailedSyncBehindBufferedCommitsStopsTheStore) {
   const SeriesId series = Series("cpu");
   ASSERT_TRUE(PushAs(AckMode::kBuffered, series, {{kStart, 1}}).ok());
   files_.FailSyncs(ENOSPC);
-  EXPECT_TRUE(
-      HasReason(PushAs(AckMode::kFsynced, series, {{kStart + 1, 2}}).status(), ErrorReason::kStoreReadOnly));
+  EXPECT_TRUE(HasReason(PushAs(AckMode::kFsynced, series, {{kStart + 1, 2}}).status(), ErrorReason::kStoreReadOnly));
   files_.FailSyncs(0);
-  EXPECT_TRUE(
-      HasReason(PushAs(AckMode::kFsynced, series, {{kStart + 1, 2}}).status(), ErrorReason::kStoreReadOnly));
+  EXPECT_TRUE(HasReason(PushAs(AckMode::kFsynced, series, {{kStart + 1, 2}}).status(), ErrorReason::kStoreReadOnly));
   EXPECT_EQ(Read(series).size(), 1u);
 }
 

@@ -11,7 +11,10 @@ TEST(NewestTimes, TellsOlderAndEqualTimesFromNewerOnes) {
   NewestTimes newest;
   newest.AddNew(1);
   newest.AddNew(2);
-  const auto never = [](SeriesId) -> int64_t { ADD_FAILURE(); return 0; };
+  const auto never = [](SeriesId) -> int64_t {
+    ADD_FAILURE();
+    return 0;
+  };
   Late late;
   newest.Judge(std::vector<SeriesId>{1, 1, 2, 1, 1}, std::vector<int64_t>{10, 5, 5, 10, 11}, never, &late);
   EXPECT_EQ(late, (Late{1, 3}));
@@ -20,7 +23,10 @@ TEST(NewestTimes, TellsOlderAndEqualTimesFromNewerOnes) {
 TEST(NewestTimes, ForgetsWhatWasNotWritten) {
   NewestTimes newest;
   newest.AddNew(1);
-  const auto never = [](SeriesId) -> int64_t { ADD_FAILURE(); return 0; };
+  const auto never = [](SeriesId) -> int64_t {
+    ADD_FAILURE();
+    return 0;
+  };
   Late late;
   newest.Judge(std::vector<SeriesId>{1}, std::vector<int64_t>{10}, never, &late);
   newest.Accept();

@@ -181,8 +181,7 @@ TEST_F(StoreRetentionTest, ShowsNoBucketOfATierThatIsOlderThanTheTenantsOwn) {
   RetentionPolicy policy;
   policy.tenants[kTheirs].retention_ns = {{kRawBucket, kDay}, {kNanosPerMinute, 3 * kDay}, {kNanosPerHour, 5 * kDay}};
   store_->SetRetention(policy);
-  EXPECT_EQ(store_->Tiers(kTheirs),
-            (std::vector<TierOptions>{{kNanosPerMinute, 3 * kDay}, {kNanosPerHour, 5 * kDay}}));
+  EXPECT_EQ(store_->Tiers(kTheirs), (std::vector<TierOptions>{{kNanosPerMinute, 3 * kDay}, {kNanosPerHour, 5 * kDay}}));
   EXPECT_EQ(store_->Tiers(kMine), options_.tiers);
   EXPECT_EQ(store_->RawRetention(kTheirs), kDay);
   const auto oldest = [&](TenantId tenant, int64_t bucket_ns) {

@@ -263,8 +263,8 @@ TEST_P(WalRepairSeeds, KeepsWhatWasNotHit) {
   for (const WalDamage& damage : repaired->damage) {
     EXPECT_EQ(disk_.Contents(damage.quarantine)->size(), static_cast<size_t>(damage.end - damage.offset));
     EXPECT_EQ(*disk_.Contents(damage.quarantine),
-              before.at(damage.file).substr(static_cast<size_t>(damage.offset),
-                                            static_cast<size_t>(damage.end - damage.offset)));
+              before.at(damage.file)
+                  .substr(static_cast<size_t>(damage.offset), static_cast<size_t>(damage.end - damage.offset)));
   }
   const auto again = InspectWal(repair);
   ASSERT_TRUE(again.ok()) << again.status();
