@@ -241,8 +241,8 @@ std::vector<SeriesId> SeriesIndex::PurgeRetired(const SeriesSet& keep) {
   std::vector<SeriesId> purged;
   WriterLock lock(&mu_);
   if (old_visit_.expired()) {
-    // The analysis does not see into the lambda that the lock is held.
-    purgeable_.ForEach([&, &records = records_](SeriesId id) {
+    auto& records = records_;  // the analysis does not see into the lambda that the lock is held
+    purgeable_.ForEach([&](SeriesId id) {
       if (records.Find(id)->holders == 0 && !keep.Contains(id)) purged.push_back(id);
       return true;
     });
