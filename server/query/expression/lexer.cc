@@ -156,9 +156,14 @@ absl::StatusOr<Token> Lexer::Symbol() {
   return token;
 }
 
+std::string LowerCase(std::string_view text) {
+  std::string out(text);
+  std::transform(out.begin(), out.end(), out.begin(), [](unsigned char c) { return std::tolower(c); });
+  return out;
+}
+
 bool IsBareName(std::string_view name) {
-  std::string lower(name);
-  std::transform(lower.begin(), lower.end(), lower.begin(), [](unsigned char c) { return std::tolower(c); });
+  const std::string lower = LowerCase(name);
   if (lower == "nan" || std::find(kReserved.begin(), kReserved.end(), lower) != kReserved.end()) return false;
   // A leading ':' would join the "[" "…:" before it; it is quoted for certainty.
   if (name.empty() || !IsNameByte(name[0], true) || name[0] == ':') return false;

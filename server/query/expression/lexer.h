@@ -49,6 +49,8 @@ class Lexer {
   int brackets_ = 0;  // inside `[…]` a `:` is never part of a name
 };
 
+// Keywords, functions and operators are read in any case.
+std::string LowerCase(std::string_view text);
 // The metric name as it can stand in an expression: bare, or `{"quoted"}` when it would be read as something else.
 bool IsBareName(std::string_view name);
 // Quotes and escapes.

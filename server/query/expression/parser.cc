@@ -1,34 +1,24 @@
 #include "server/query/expression/parser.h"
 
 #include <algorithm>
-#include <cctype>
-#include <cmath>
 #include <limits>
 #include <optional>
 #include <string>
 #include <utility>
 
-#include "common/base/clock.h"
 #include "common/base/errors.h"
 #include "common/model/names.h"
 #include "server/query/expression/functions.h"
 #include "server/query/expression/lexer.h"
 #include "server/query/expression/printer.h"
+#include "server/query/expression/selector_parser.h"
 
 namespace pulseboard::expression {
 namespace {
 
-constexpr double kMaxAtSeconds = 9.2e9;  // 2261
-
-std::string Lower(std::string_view text) {
-  std::string out(text);
-  std::transform(out.begin(), out.end(), out.begin(), [](unsigned char c) { return std::tolower(c); });
-  return out;
-}
-
 std::optional<BinaryOp> FindBinaryOp(const Token& token) {
   if (token.kind != Token::Kind::kSymbol && token.kind != Token::Kind::kName) return std::nullopt;
-  const std::string text = Lower(token.text);
+  const std::string text = LowerCase(token.text);
   for (int i = 0; i <= static_cast<int>(BinaryOp::kUnless); ++i) {
     if (OperatorText(static_cast<BinaryOp>(i)) == text) return static_cast<BinaryOp>(i);
   }
@@ -36,7 +26,7 @@ std::optional<BinaryOp> FindBinaryOp(const Token& token) {
 }
 
 std::optional<AggregationOp> FindAggregation(std::string_view name) {
-  const std::string text = Lower(name);
+  const std::string text = LowerCase(name);
   for (int i = 0; i <= static_cast<int>(AggregationOp::kCountValues); ++i) {
     if (AggregationName(static_cast<AggregationOp>(i)) == text) return static_cast<AggregationOp>(i);
   }
@@ -45,19 +35,10 @@ std::optional<AggregationOp> FindAggregation(std::string_view name) {
 
 bool HasParameter(AggregationOp op) { return op >= AggregationOp::kTopk; }
 
-template <typename What>
-NodePtr MakeNode(What what, ValueType type, size_t at) {
-  auto node = std::make_unique<Node>();
-  node->what = std::move(what);
-  node->type = type;
-  node->column = at + 1;
-  return node;
-}
-
-// Recursive descent with one token of look-ahead: `token_` is the next one, not yet taken.
-class Parser {
+// Recursive descent with one token of look-ahead.
+class Parser : public SelectorParser {
  public:
-  explicit Parser(std::string_view text) : text_(text), lexer_(text) {}
+  explicit Parser(std::string_view text) : SelectorParser(text) {}
 
   absl::StatusOr<NodePtr> Parse() {
     PB_RETURN_IF_ERROR(Take());
@@ -68,36 +49,6 @@ class Parser {
   }
 
  private:
-  // --- Tokens ---
-  absl::Status Take() {
-    PB_ASSIGN_OR_RETURN(token_, lexer_.Next());
-    return absl::OkStatus();
-  }
-  bool Is(std::string_view symbol) const { return token_.kind == Token::Kind::kSymbol && token_.text == symbol; }
-  bool IsWord(std::string_view word) const { return token_.kind == Token::Kind::kName && Lower(token_.text) == word; }
-  absl::Status Unexpected(std::string_view expected) const { return Fail(token_, expected); }
-  absl::Status Fail(const Token& token, std::string_view expected) const {
-    const std::string found =
-        token.kind == Token::Kind::kEnd ? "the end" : "'" + Printable(token.text.substr(0, 40)) + "'";
-    return BadExpression(text_, token.at, found, expected);
-  }
-  absl::Status WrongType(const Node& node, std::string_view expected) const {
-    return BadExpression(text_, node.column - 1, TypeName(node.type), expected);
-  }
-  absl::Status Expect(std::string_view symbol) {
-    if (!Is(symbol)) return Unexpected("'" + std::string(symbol) + "'");
-    return Take();
-  }
-
-  template <typename What>
-  absl::StatusOr<NodePtr> Made(What what, ValueType type, size_t at) {
-    if (++nodes_ > kMaxNodes) {
-      return BadExpression(text_, at, "part " + std::to_string(nodes_),
-                           "at most " + std::to_string(kMaxNodes) + " operators, calls, selectors and numbers");
-    }
-    return MakeNode(std::move(what), type, at);
-  }
-
   // --- Operators ---
   absl::StatusOr<NodePtr> Operation(int least) {
     if (++depth_ > kMaxDepth) return Unexpected("operands nested at most " + std::to_string(kMaxDepth) + " deep");
@@ -228,7 +179,7 @@ class Parser {
       PB_ASSIGN_OR_RETURN(NodePtr node, Call(name));
       return Postfix(std::move(node), true);
     }
-    const std::string lower = Lower(name.text);
+    const std::string lower = LowerCase(name.text);
     if (lower == "inf" || lower == "nan") {
       const double value =
           lower == "inf" ? std::numeric_limits<double>::infinity() : std::numeric_limits<double>::quiet_NaN();
@@ -236,76 +187,6 @@ class Parser {
     }
     PB_ASSIGN_OR_RETURN(NodePtr selector, InstantSelector(name));
     return Postfix(std::move(selector), false);
-  }
-
-  absl::StatusOr<NodePtr> InstantSelector(const std::optional<Token>& name) {
-    const size_t at = name ? name->at : token_.at;
-    std::vector<Matcher> matchers;
-    if (name) PB_RETURN_IF_ERROR(AddName(*name, std::string(name->text), &matchers));
-    if (Is("{")) PB_RETURN_IF_ERROR(Braces(name.has_value(), &matchers));
-    if (std::all_of(matchers.begin(), matchers.end(), [](const Matcher& m) { return m.Matches(""); })) {
-      return BadExpression(text_, at, "a selector that picks everything",
-                           "a metric name or a matcher that excludes the empty text");
-    }
-    return Made(SelectorNode{Selector(std::move(matchers)), 0, {}}, ValueType::kVector, at);
-  }
-
-  absl::Status AddName(const Token& token, std::string name, std::vector<Matcher>* matchers) {
-    if (const absl::Status valid = ValidateMetricName("name", name); !valid.ok()) {
-      return Fail(token, "a metric name: letters, digits and _ : . - /, at most " +
-                             std::to_string(kMaxMetricNameBytes) + " bytes,");
-    }
-    PB_ASSIGN_OR_RETURN(Matcher matcher,
-                        Matcher::Make(std::string(kMetricNameLabel), Matcher::Op::kEqual, std::move(name)));
-    matchers->push_back(std::move(matcher));
-    return absl::OkStatus();
-  }
-
-  absl::Status Braces(bool named, std::vector<Matcher>* matchers) {
-    PB_RETURN_IF_ERROR(Take());
-    while (!Is("}")) {
-      if (matchers->size() >= kMaxMatchers) {
-        return Unexpected("at most " + std::to_string(kMaxMatchers) + " matchers");
-      }
-      if (token_.kind == Token::Kind::kString) {
-        if (std::exchange(named, true)) return Unexpected("one metric name");
-        const Token token = token_;
-        PB_RETURN_IF_ERROR(AddName(token, token.string, matchers));
-        // The name goes first, wherever it stood, so that equal selectors print equally.
-        std::rotate(matchers->begin(), matchers->end() - 1, matchers->end());
-        PB_RETURN_IF_ERROR(Take());
-      } else {
-        PB_RETURN_IF_ERROR(OneMatcher(matchers));
-      }
-      if (!Is(",")) break;
-      PB_RETURN_IF_ERROR(Take());
-    }
-    if (!Is("}")) return Unexpected("',' or '}'");
-    return Take();
-  }
-
-  absl::Status OneMatcher(std::vector<Matcher>* matchers) {
-    if (token_.kind != Token::Kind::kName) return Unexpected("a label name, a quoted metric name or '}'");
-    std::string label(token_.text);
-    PB_RETURN_IF_ERROR(Take());
-    Matcher::Op op = Matcher::Op::kEqual;
-    if (Is("=~")) {
-      op = Matcher::Op::kRegex;
-    } else if (Is("!~")) {
-      op = Matcher::Op::kNotRegex;
-    } else if (Is("!=")) {
-      op = Matcher::Op::kNotEqual;
-    } else if (!Is("=")) {
-      return Unexpected("one of = != =~ !~");
-    }
-    PB_RETURN_IF_ERROR(Take());
-    if (token_.kind != Token::Kind::kString) return Unexpected("a quoted value");
-    absl::StatusOr<Matcher> matcher = Matcher::Make(std::move(label), op, token_.string);
-    if (!matcher.ok()) {
-      return Unexpected("a regular expression in RE2 syntax (" + StatusMessage(matcher.status()) + ")");
-    }
-    matchers->push_back(*std::move(matcher));
-    return Take();
   }
 
   // --- What may follow an operand: [range], [range:step], offset, @ ---
@@ -329,15 +210,6 @@ class Parser {
     if (auto* selector = std::get_if<SelectorNode>(&node->what)) return &selector->shift;
     if (auto* subquery = std::get_if<SubqueryNode>(&node->what)) return &subquery->shift;
     return nullptr;
-  }
-
-  absl::StatusOr<int64_t> Duration() {
-    if (token_.kind != Token::Kind::kDuration || token_.duration_ns <= 0) {
-      return Unexpected("a duration such as 5m or 1h30m, not zero,");
-    }
-    const int64_t nanos = token_.duration_ns;
-    PB_RETURN_IF_ERROR(Take());
-    return nanos;
   }
 
   absl::StatusOr<NodePtr> Range(NodePtr node, bool closed) {
@@ -367,36 +239,6 @@ class Parser {
     selector->range_ns = range;
     node->type = ValueType::kRange;
     return node;
-  }
-
-  absl::Status Offset(TimeShift* shift) {
-    if (shift->offset_ns != 0) return Unexpected("one offset");
-    PB_RETURN_IF_ERROR(Take());
-    const bool negative = Is("-");
-    if (negative) PB_RETURN_IF_ERROR(Take());
-    PB_ASSIGN_OR_RETURN(const int64_t nanos, Duration());
-    shift->offset_ns = negative ? -nanos : nanos;
-    return absl::OkStatus();
-  }
-
-  absl::Status At(TimeShift* shift) {
-    if (shift->anchor != TimeShift::Anchor::kNone) return Unexpected("one @");
-    PB_RETURN_IF_ERROR(Take());
-    if (IsWord("start") || IsWord("end")) {
-      shift->anchor = IsWord("start") ? TimeShift::Anchor::kStart : TimeShift::Anchor::kEnd;
-      PB_RETURN_IF_ERROR(Take());
-      PB_RETURN_IF_ERROR(Expect("("));
-      return Expect(")");
-    }
-    const bool negative = Is("-");
-    if (negative) PB_RETURN_IF_ERROR(Take());
-    if (token_.kind != Token::Kind::kNumber || token_.number > kMaxAtSeconds) {
-      return Unexpected("seconds since 1970 below 9.2e9, start() or end()");
-    }
-    const int64_t millis = std::llround(token_.number * 1e3);
-    shift->anchor = TimeShift::Anchor::kTime;
-    shift->time_unix_nanos = (negative ? -millis : millis) * kNanosPerMilli;
-    return Take();
   }
 
   // --- Calls ---
@@ -486,11 +328,7 @@ class Parser {
                          "a regular expression in RE2 syntax (" + StatusMessage(regex.status()) + ")");
   }
 
-  std::string_view text_;
-  Lexer lexer_;
-  Token token_;
   size_t depth_ = 0;
-  size_t nodes_ = 0;
 };
 
 }  // namespace
