@@ -241,14 +241,16 @@ std::vector<SeriesId> SeriesIndex::PurgeRetired(const SeriesSet& keep) {
   std::vector<SeriesId> purged;
   WriterLock lock(&mu_);
   if (old_visit_.expired()) {
-    auto& records = records_;  // the analysis does not see into the lambda that the lock is held
+    std::vector<SeriesId> purgeable;
     purgeable_.ForEach([&](SeriesId id) {
-      if (records.Find(id)->holders == 0 && !keep.Contains(id)) purged.push_back(id);
+      purgeable.push_back(id);
       return true;
     });
-    for (const SeriesId id : purged) {
+    for (const SeriesId id : purgeable) {
+      if (records_.Find(id)->holders > 0 || keep.Contains(id)) continue;
       records_.Find(id)->tenant->Purge(id);
       purgeable_.Remove(id);
+      purged.push_back(id);
     }
     if (!retired_.empty()) {
       // Visits from here on know that these are retired; those before may still bring one of them back.
