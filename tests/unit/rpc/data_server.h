@@ -71,6 +71,8 @@ class DataServer {
     hub_.Close();
     importer_->Stop();
     engine_->Stop();
+    // As the node does: no commit tells the intake anything after this. What a broken store says is the test's affair.
+    store_->Close().IgnoreError();
   }
 
   std::shared_ptr<grpc::Channel> NewChannel() const {
