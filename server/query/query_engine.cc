@@ -110,6 +110,21 @@ absl::Status QueryEngine::CheckSeriesCount(std::string_view selector, size_t cou
                     {"setting", "query.max_series"}});
 }
 
+absl::Status QueryEngine::CheckScanned(int64_t samples_and_rollups) const {
+  if (samples_and_rollups <= options_.max_samples) return absl::OkStatus();
+  const std::string got = std::to_string(samples_and_rollups);
+  const std::string limit = std::to_string(options_.max_samples);
+  return MakeError(ErrorReason::kQueryTooBroad,
+                   "the query read " + got + " samples and rollups and is not done; at most " + limit +
+                       " (query.max_samples) would be accepted",
+                   {{"sampleCount", got}, {"limit", limit}, {"setting", "query.max_samples"}});
+}
+
+void QueryEngine::NoteScanned(int64_t samples, int64_t rollups) {
+  scanned_samples_ += samples;
+  scanned_rollups_ += rollups;
+}
+
 absl::StatusOr<std::vector<SeriesId>> QueryEngine::Select(const QueryContext& context,
                                                           std::string_view selector) const {
   PB_RETURN_IF_ERROR(CheckAlive(context));

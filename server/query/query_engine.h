@@ -23,8 +23,12 @@
 
 namespace pulseboard {
 
+class ChunkSource;
+class ColumnCursor;
 class ExpressionCursor;
 class RangeCursor;
+struct ColumnsRequest;
+struct QueryEstimate;
 
 struct QueryOptions {
   int32_t threads = 2;               // query.threads: worker threads; 1 to 64
@@ -109,6 +113,8 @@ struct ExpressionRequest {
 struct RangeSeries {
   uint32_t ref = 0;
   std::shared_ptr<const SeriesInfo> series;
+  int32_t aggregate = -1;  // number of the aggregate, counted from 0; -1: samples
+  bool earlier = false;    // of the period to compare with
 };
 struct RangeColumn {
   uint32_t ref = 0;
@@ -122,12 +128,15 @@ struct RangeSummary {
   int64_t bucket_ns = 0;  // of the tier that the columns were made for; 0: samples
   int64_t column_ns = 0;  // width of a column; 0: not reduced
   int64_t commit_sequence = 0;
-  int64_t step_ns = 0;  // of expressions: between two instants
+  int64_t step_ns = 0;            // of expressions: between two instants
+  double max_quantile_error = 0;  // of columns: relative to the value; 0: quantiles are exact
 };
-// Definitions come before the columns that use them; the summary comes last, once.
+// Bounds and definitions come before the columns that use them; the summary comes last, once.
 struct RangeChunk {
+  std::vector<int64_t> bounds;  // of all columns of time, once, in answers made of such
   std::vector<RangeSeries> definitions;
   std::vector<RangeColumn> columns;
+  std::shared_ptr<const QueryEstimate> estimate;  // of a dry run, with an empty summary
   std::optional<RangeSummary> summary;
 };
 
@@ -184,6 +193,14 @@ class QueryEngine {
   absl::StatusOr<LatestSamples> QueryLatest(const QueryContext& context, std::string_view selector) const;
   // Opens a consistent view; read it chunk by chunk (range_cursor.h).
   absl::StatusOr<std::unique_ptr<RangeCursor>> OpenRange(const QueryContext& context, const RangeRequest& request);
+  // Columns of time with aggregates of each; read it chunk by chunk (columns/column_cursor.h).
+  absl::StatusOr<std::unique_ptr<ColumnCursor>> OpenColumns(const QueryContext& context, const ColumnsRequest& request);
+  // A dry run of each kind: the answer's estimate and nothing else. What would be refused is.
+  absl::StatusOr<std::unique_ptr<ChunkSource>> EstimateRange(const QueryContext& context, const RangeRequest& request);
+  absl::StatusOr<std::unique_ptr<ChunkSource>> EstimateColumns(const QueryContext& context,
+                                                               const ColumnsRequest& request);
+  absl::StatusOr<std::unique_ptr<ChunkSource>> EstimateExpression(const QueryContext& context,
+                                                                  const ExpressionRequest& request);
   // Evaluates server/query/expression/LANGUAGE.md; read it chunk by chunk (expression_cursor.h). BAD_EXPRESSION with
   // the column.
   absl::StatusOr<std::unique_ptr<ExpressionCursor>> OpenExpression(const QueryContext& context,
@@ -192,21 +209,28 @@ class QueryEngine {
   // OK while the call may go on: CANCELLED, or QUERY_TOO_BROAD past its deadline.
   absl::Status CheckAlive(const QueryContext& context) const;
 
+  // For the cursors. QUERY_TOO_BROAD above `max_series`.
+  absl::Status CheckSeriesCount(std::string_view selector, size_t count) const;
+  // Of the context's tenant, ascending. BAD_SELECTOR.
+  absl::StatusOr<std::vector<SeriesId>> Select(const QueryContext& context, std::string_view selector) const;
+  void NoteScanned(int64_t samples, int64_t rollups);
+  // QUERY_TOO_BROAD when one call has read more than `max_samples`.
+  absl::Status CheckScanned(int64_t samples_and_rollups) const;
+
   // Lets running jobs end and takes no more. Idempotent; the destructor does it too.
   void Stop();
   const QueryOptions& options() const { return options_; }
   const Clock& clock() const { return clock_; }
+  Store& store() { return store_; }
   QueryStats Stats() const;
 
  private:
   friend class ExpressionCursor;
   friend class RangeCursor;
-  absl::StatusOr<std::vector<SeriesId>> Select(const QueryContext& context, std::string_view selector) const;
   absl::StatusOr<Selector> ParseForList(const QueryContext& context, std::string_view selector) const;
   absl::StatusOr<std::vector<LabelValueSummary>> ListValues(const QueryContext& context, std::string_view label,
                                                             std::string_view list, const PageRequest& request,
                                                             std::string* next_page_token) const;
-  absl::Status CheckSeriesCount(std::string_view selector, size_t count) const;
 
   Store& store_;
   const Clock& clock_;

@@ -89,6 +89,16 @@ class ExpressionCursor::StoreSource final : public expression::SampleSource {
     return absl::OkStatus();
   }
 
+  absl::StatusOr<QueryEstimate> Estimate() const {
+    QueryEstimate all;
+    for (const Selection& selection : selections_) {
+      PB_ASSIGN_OR_RETURN(const QueryEstimate one,
+                          EstimateRead(engine_, context_, selection.ids, *PlanOf(selection.range)));
+      all.Add(one);
+    }
+    return all;
+  }
+
   absl::StatusOr<std::vector<std::shared_ptr<const SeriesInfo>>> Series(size_t selection) override {
     std::vector<std::shared_ptr<const SeriesInfo>> out;
     out.reserve(selections_[selection].ids.size());
@@ -99,11 +109,7 @@ class ExpressionCursor::StoreSource final : public expression::SampleSource {
   }
 
   absl::Status Read(size_t selection, SeriesId series, const Visit& visit) override {
-    const TimeRange range = selections_[selection].range;
-    const int64_t now = engine_.clock_.NowUnixNanos();
-    auto plan = std::make_shared<const LinePlan>(
-        PlanLine({range, range, 0, now + kSlackNanos, now, engine_.store_.RawRetention(context_.tenant)}, {}));
-    SeriesReader reader(*view_, series, std::move(plan));
+    SeriesReader reader(*view_, series, PlanOf(selections_[selection].range));
     while (!reader.done()) {
       PB_RETURN_IF_ERROR(CheckAlive());
       const int64_t before = reader.scanned_samples();
@@ -136,16 +142,16 @@ class ExpressionCursor::StoreSource final : public expression::SampleSource {
     std::vector<SeriesId> ids;
   };
 
+  std::shared_ptr<const LinePlan> PlanOf(TimeRange range) const {
+    const int64_t now = engine_.clock_.NowUnixNanos();
+    return std::make_shared<const LinePlan>(
+        PlanLine({range, range, 0, now + kSlackNanos, now, engine_.store_.RawRetention(context_.tenant)}, {}));
+  }
+
   absl::Status Count(int64_t scanned) {
     scanned_ += scanned;
-    engine_.scanned_samples_ += scanned;
-    if (scanned_ <= engine_.options_.max_samples) return absl::OkStatus();
-    const std::string got = std::to_string(scanned_);
-    const std::string limit = std::to_string(engine_.options_.max_samples);
-    return MakeError(ErrorReason::kQueryTooBroad,
-                     "the query read " + got + " samples and is not done; at most " + limit +
-                         " (query.max_samples) would be accepted",
-                     {{"sampleCount", got}, {"limit", limit}, {"setting", "query.max_samples"}});
+    engine_.NoteScanned(scanned, 0);
+    return engine_.CheckScanned(scanned_);
   }
 
   QueryEngine& engine_;
@@ -231,6 +237,21 @@ absl::StatusOr<RangeChunk> ExpressionCursor::Next() {
   summary_.scanned_sample_count = source_->scanned_samples();
   chunk.summary = summary_;
   return chunk;
+}
+
+absl::StatusOr<QueryEstimate> ExpressionCursor::Estimate() const {
+  PB_ASSIGN_OR_RETURN(QueryEstimate estimate, source_->Estimate());
+  // No operator makes more series than it reads, but for count_values.
+  const int64_t lines = std::max<int64_t>(1, estimate.series_count);
+  estimate.AddAnswer(lines, lines * static_cast<int64_t>(grid_.size));
+  return estimate;
+}
+
+absl::StatusOr<std::unique_ptr<ChunkSource>> QueryEngine::EstimateExpression(const QueryContext& context,
+                                                                             const ExpressionRequest& request) {
+  PB_ASSIGN_OR_RETURN(const auto cursor, OpenExpression(context, request));
+  PB_ASSIGN_OR_RETURN(const QueryEstimate estimate, cursor->Estimate());
+  return std::make_unique<EstimateSource>(estimate);
 }
 
 absl::StatusOr<std::unique_ptr<ExpressionCursor>> QueryEngine::OpenExpression(const QueryContext& context,
