@@ -8,6 +8,7 @@
 #include <set>
 
 #include "common/base/errors.h"
+#include "tests/support/forwarding_store.h"
 #include "tests/support/test_store.h"
 #include "tests/unit/query/column_reference.h"
 
@@ -219,9 +220,12 @@ TEST_F(ColumnCursorTest, AnswersTheSameFromTiersAsFromSamples) {
   FillAtRandom(4, 9);
   Seal();
   // As if samples of more than an hour ago were gone: whole hours come from rollups alone.
-  QueryOptions options;
-  options.raw_retention_ns = kHour;
-  QueryEngine without_samples(*store_, clock_, options);
+  class WithoutSamples final : public testing::ForwardingStore {
+   public:
+    using ForwardingStore::ForwardingStore;
+    int64_t RawRetention(TenantId /*tenant*/) const override { return kHour; }
+  } forgetful(*store_);
+  QueryEngine without_samples(forgetful, clock_, QueryOptions{});
   std::mt19937_64 random(9);
   for (int round = 0; round < 40; ++round) {
     ColumnsRequest request = RandomRequest(random, 4, false);
