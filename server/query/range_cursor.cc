@@ -61,7 +61,8 @@ absl::Status RangeCursor::ReadPiece() {
   ready_at_ = 0;
   summary_.scanned_sample_count += reader_->scanned_samples() - samples_before;
   summary_.scanned_rollup_count += reader_->scanned_rollups() - rollups_before;
-  engine_.NoteScanned(reader_->scanned_samples() - samples_before, reader_->scanned_rollups() - rollups_before);
+  PB_RETURN_IF_ERROR(engine_.NoteScanned(context_, reader_->scanned_samples() - samples_before,
+                                         reader_->scanned_rollups() - rollups_before));
   return engine_.CheckScanned(summary_.scanned_sample_count + summary_.scanned_rollup_count);
 }
 

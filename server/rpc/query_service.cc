@@ -125,8 +125,9 @@ class QueryReactor final : public grpc::ServerUnaryReactor, public std::enable_s
   absl::Status Begin(const grpc::CallbackServerContext& context, const Authenticator& authenticator,
                      QueryEngine& engine, Work work) {
     PB_ASSIGN_OR_RETURN(const Principal principal, authenticator.Authenticate(context, Right::kRead));
-    PB_ASSIGN_OR_RETURN(auto ticket, engine.Admit());
-    const QueryContext query{principal.tenant, engine.Deadline(RemainingNanos(context)), cancellation_};
+    PB_ASSIGN_OR_RETURN(auto ticket, engine.Admit(principal.tenant));
+    const QueryContext query{principal.tenant, engine.Deadline(RemainingNanos(context)), cancellation_,
+                             ticket->usage()};
     // The ticket goes with the job: its place is free again as soon as the work is done.
     const bool queued = ticket->Run([self = shared_from_this(), ticket, query, work = std::move(work)] {
       self->Finish(ToGrpcStatus(work(query)));

@@ -55,11 +55,11 @@ QueryStreamReactor<Response>* QueryStreamReactor<Response>::Start(grpc::Callback
                                                                   StreamTicker& ticker) {
   auto self =
       std::shared_ptr<QueryStreamReactor>(new QueryStreamReactor(context, authenticator, engine, streams, ticker));
-  self->Begin([&]() -> absl::Status {
+  self->Begin([&]() -> absl::StatusOr<TenantId> {
     PB_ASSIGN_OR_RETURN(const Principal principal, authenticator.Authenticate(*context, Right::kRead));
     PB_ASSIGN_OR_RETURN(self->open_, std::move(open));
     self->query_ = {principal.tenant, engine.Deadline(RemainingNanos(*context)), self->cancellation()};
-    return absl::OkStatus();
+    return principal.tenant;
   });
   return self.get();
 }
@@ -67,12 +67,15 @@ QueryStreamReactor<Response>* QueryStreamReactor<Response>::Start(grpc::Callback
 template <typename Response>
 absl::Status QueryStreamReactor<Response>::ReadMessages(std::deque<Response>* out, bool* last) {
   if (source_ == nullptr) {
+    query_.usage = this->usage();
     PB_ASSIGN_OR_RETURN(source_, open_(query_));
   }
   PB_ASSIGN_OR_RETURN(const RangeChunk chunk, source_->Next());
   ToMessages(chunk, out);
   *last = chunk.summary.has_value();
-  return absl::OkStatus();
+  int64_t bytes = 0;
+  for (const Response& message : *out) bytes += static_cast<int64_t>(message.ByteSizeLong());
+  return this->engine().Charge(query_, UsageKind::kAnswerBytes, bytes);
 }
 
 template <typename Response>
@@ -83,11 +86,11 @@ AnswerStreamReactor<Response>* AnswerStreamReactor<Response>::Start(grpc::Callba
                                                                     StreamTicker& ticker) {
   auto self =
       std::shared_ptr<AnswerStreamReactor>(new AnswerStreamReactor(context, authenticator, engine, streams, ticker));
-  self->Begin([&]() -> absl::Status {
+  self->Begin([&]() -> absl::StatusOr<TenantId> {
     PB_ASSIGN_OR_RETURN(const Principal principal, authenticator.Authenticate(*context, Right::kRead));
     PB_ASSIGN_OR_RETURN(self->answer_, std::move(answer));
     self->query_ = {principal.tenant, engine.Deadline(RemainingNanos(*context)), self->cancellation()};
-    return absl::OkStatus();
+    return principal.tenant;
   });
   return self.get();
 }

@@ -53,6 +53,7 @@ class AnswerStreamReactor final : public PooledStreamReactor<Response> {
 
   absl::Status ReadMessages(std::deque<Response>* out, bool* last) override {
     *last = true;
+    query_.usage = this->usage();
     return answer_(query_, out);
   }
   void ReleaseView() override {}

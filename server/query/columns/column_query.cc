@@ -36,6 +36,7 @@ absl::StatusOr<std::unique_ptr<ColumnQuery>> ColumnQuery::Open(QueryEngine& engi
   }
   PB_ASSIGN_OR_RETURN(const std::vector<SeriesId> ids, engine.Select(context, spec.selector));
   PB_RETURN_IF_ERROR(engine.CheckSeriesCount(spec.selector, ids.size()));
+  PB_RETURN_IF_ERROR(engine.Charge(context, UsageKind::kSeries, static_cast<int64_t>(ids.size())));
   query->series_.reserve(ids.size());
   for (const SeriesId id : ids) {
     if (auto info = engine.store().GetSeries(id); info != nullptr) query->series_.push_back(std::move(info));
@@ -56,7 +57,7 @@ absl::Status ColumnQuery::Read(const SeriesInfo& info, size_t period, const Colu
   return reader.Read(visit, [this](int64_t samples, int64_t rollups) {
     scanned_samples_ += samples;
     scanned_rollups_ += rollups;
-    engine_.NoteScanned(samples, rollups);
+    PB_RETURN_IF_ERROR(engine_.NoteScanned(context_, samples, rollups));
     PB_RETURN_IF_ERROR(engine_.CheckScanned(scanned_samples_ + scanned_rollups_));
     return CheckAlive();
   });
@@ -83,6 +84,7 @@ absl::StatusOr<QueryEstimate> ColumnQuery::Estimate() const {
 
 absl::Status ColumnQuery::Hold(size_t values) {
   held_ += static_cast<int64_t>(values);
+  PB_RETURN_IF_ERROR(engine_.Charge(context_, UsageKind::kHeldValues, static_cast<int64_t>(values)));
   if (held_ <= engine_.options().max_held_values) return absl::OkStatus();
   const std::string limit = std::to_string(engine_.options().max_held_values);
   return MakeError(ErrorReason::kQueryTooBroad,

@@ -84,6 +84,7 @@ class ExpressionCursor::StoreSource final : public expression::SampleSource {
     std::sort(ids.begin(), ids.end());
     ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
     PB_RETURN_IF_ERROR(engine_.CheckSeriesCount(expression_, ids.size()));
+    PB_RETURN_IF_ERROR(engine_.Charge(context_, UsageKind::kSeries, static_cast<int64_t>(ids.size())));
     if (hull.end < hull.start) hull = {0, 0};  // no selector at all
     PB_ASSIGN_OR_RETURN(view_, engine_.store_.OpenView(ids, hull, nullptr));
     return absl::OkStatus();
@@ -124,6 +125,7 @@ class ExpressionCursor::StoreSource final : public expression::SampleSource {
 
   absl::Status Hold(size_t values) override {
     held_ += static_cast<int64_t>(values);
+    PB_RETURN_IF_ERROR(engine_.Charge(context_, UsageKind::kHeldValues, static_cast<int64_t>(values)));
     if (held_ <= engine_.options_.max_held_values) return absl::OkStatus();
     const std::string limit = std::to_string(engine_.options_.max_held_values);
     return MakeError(ErrorReason::kQueryTooBroad,
@@ -150,7 +152,7 @@ class ExpressionCursor::StoreSource final : public expression::SampleSource {
 
   absl::Status Count(int64_t scanned) {
     scanned_ += scanned;
-    engine_.NoteScanned(scanned, 0);
+    PB_RETURN_IF_ERROR(engine_.NoteScanned(context_, scanned, 0));
     return engine_.CheckScanned(scanned_);
   }
 

@@ -196,6 +196,7 @@ def transfer_rows():
                 getattr(request, name).seconds, getattr(request, name).nanos = value
         return Row("Export", case, request, "INVALID_ARGUMENT", "BAD_FIELD", field)
 
+    some_query = pb.ExportQuery(expression=h.query_pb2.QueryExpressionRequest(expression="kept.value"))
     good = h.import_text(text, "rows")
     bad_time = h.import_text(text, "rows")
     bad_time[0].spec.default_time.seconds = -1
@@ -233,6 +234,14 @@ def transfer_rows():
         csv("column twice", "csv.columns[1].name", columns=[pb.CsvColumn(name="value", ignored=True)] * 2),
         csv("10,001 columns", "csv.columns", columns=[pb.CsvColumn(name=str(i), ignored=True) for i in range(10001)]),
         exported("no format", "format", format=0),
+        exported("query of nothing", "queries[0].query", selector="", queries=[pb.ExportQuery()]),
+        exported("selector beside queries", "selector", queries=[some_query]),
+        exported("two queries as CSV", "queries", selector="", queries=[some_query] * 2),
+        exported("33 queries", "queries", selector="", queries=[some_query] * 33, format=pb.TEXT_FORMAT_JSON_LINES),
+        exported("queries as OpenMetrics", "format", selector="", queries=[some_query], format=pb.TEXT_FORMAT_OPENMETRICS),
+        exported("queries as wide CSV", "csv.layout", selector="", queries=[some_query],
+                 csv=pb.CsvOptions(layout=pb.CSV_LAYOUT_WIDE)),
+        exported("zone of no name", "time_zone", format=pb.TEXT_FORMAT_XLSX, time_zone="/etc/passwd"),
         exported("format only for import", "format", format=pb.TEXT_FORMAT_PROMETHEUS),
         exported("unknown format", "format", format=-7),
         exported("odd separator", "csv.separator", csv=pb.CsvOptions(separator="|")),

@@ -8,6 +8,7 @@
 #include <set>
 
 #include "common/base/errors.h"
+#include "server/query/expression/expression_cursor.h"
 #include "tests/support/forwarding_store.h"
 #include "tests/support/test_store.h"
 #include "tests/unit/query/column_reference.h"
@@ -243,6 +244,41 @@ TEST_F(ColumnCursorTest, AnswersTheSameFromTiersAsFromSamples) {
       ExpectSame(without->lines.at(line), values);
       if (HasFatalFailure()) FAIL() << line.series << " " << line.aggregate << " round " << round;
     }
+  }
+}
+
+TEST_F(ColumnCursorTest, AnswersTheSameAsExpressions) {
+  FillAtRandom(2, 11);
+  Flush();
+  const TimeRange range{kNow - 20 * kHour, kNow};
+  for (const auto& [kind, function] :
+       {std::pair(AggregateKind::kIncrease, "increase"), std::pair(AggregateKind::kRate, "rate"),
+        std::pair(AggregateKind::kSum, "sum_over_time")}) {
+    const auto columns = Query({"m", range, {kHour, {}}, {{kind, 0}}, {}, {}, {}});
+    ASSERT_TRUE(columns.ok());
+    const QueryContext context{kDefaultTenant, engine_->Deadline(std::nullopt), nullptr};
+    const auto cursor =
+        engine_->OpenExpression(context, {std::string(function) + "(m[1h])", range.start + kHour, range.end, kHour, 0});
+    ASSERT_TRUE(cursor.ok()) << StatusMessage(cursor.status());
+    std::map<uint32_t, Line> refs;
+    size_t values = 0;
+    for (bool last = false; !last;) {
+      const auto chunk = (*cursor)->Next();
+      ASSERT_TRUE(chunk.ok());
+      for (const RangeSeries& s : chunk->definitions) {
+        refs[s.ref] = {SeriesKey{"m", s.series->key.labels}.Format(), 0, false};
+      }
+      for (const RangeColumn& column : chunk->columns) {
+        const auto& line = columns->lines.at(refs[column.ref]);
+        for (size_t i = 0; i < column.samples.size(); ++i, ++values) {
+          const int64_t start = column.samples.times[i] - kHour;  // (t - 1h, t] there, [t - 1h, t) here
+          ASSERT_TRUE(line.contains(start));
+          EXPECT_NEAR(line.at(start), column.samples.values[i], 1e-9 * std::max(1.0, std::abs(line.at(start))));
+        }
+      }
+      last = chunk->summary.has_value();
+    }
+    EXPECT_EQ(static_cast<int64_t>(values), columns->summary.sample_count) << function;
   }
 }
 

@@ -180,10 +180,10 @@ TEST_F(QueryEngineTest, AdmitsSoManyAndTellsTheOthersWhenToComeBack) {
   options.max_active = 2;
   options.threads = 1;
   QueryEngine small(*store_, clock_, options);
-  auto first = small.Admit();
-  auto second = small.Admit();
+  auto first = small.Admit(kDefaultTenant);
+  auto second = small.Admit(kDefaultTenant);
   ASSERT_TRUE(first.ok() && second.ok());
-  const absl::Status busy = small.Admit().status();
+  const absl::Status busy = small.Admit(kDefaultTenant).status();
   EXPECT_TRUE(HasReason(busy, ErrorReason::kQueryBusy));
   EXPECT_EQ(GetErrorDetail(busy)->retry_after_ms, options.busy_retry_ms);
   // Both have room on the pool, even while its one thread is taken.
@@ -194,7 +194,7 @@ TEST_F(QueryEngineTest, AdmitsSoManyAndTellsTheOthersWhenToComeBack) {
   go.set_value();
   done.get_future().wait();
   *first = nullptr;
-  EXPECT_TRUE(small.Admit().ok());
+  EXPECT_TRUE(small.Admit(kDefaultTenant).ok());
   EXPECT_EQ(small.Stats().refused_busy, 1);
   small.Stop();
   EXPECT_FALSE((*second)->Run([] {}));

@@ -316,7 +316,7 @@ TEST(QueryService, SaysWhenItIsBusyAndWhenTooBroad) {
   const grpc::Status broad = query->QueryLatest(server.Context().get(), request, &response);
   EXPECT_EQ(ReasonOf(broad), ErrorReason::kQueryTooBroad);
   EXPECT_TRUE(Eventually([&] { return server.engine().Stats().active == 0; }));
-  const auto place = server.engine().Admit();
+  const auto place = server.engine().Admit(kDefaultTenant);
   const grpc::Status busy = query->QueryLatest(server.Context().get(), request, &response);
   EXPECT_EQ(ReasonOf(busy), ErrorReason::kQueryBusy);
   EXPECT_TRUE(GetErrorDetail(FromGrpcStatus(busy))->retry_after_ms.has_value());
