@@ -65,21 +65,26 @@ bool FairPool::Submit(std::shared_ptr<Customer> customer, std::function<void()> 
   return true;
 }
 
+bool FairPool::ComesBeforeLocked(const Waiter& a, const Waiter& b, int64_t now) {
+  const TenantId x = a.customer->tenant_, y = b.customer->tenant_;
+  if (x != y) {
+    // A tenant that runs already is charged only later.
+    const Tenant& left = tenants_[x];
+    const Tenant& right = tenants_[y];
+    if (left.running != right.running) return left.running < right.running;
+    if (left.used_ns != right.used_ns) return left.used_ns < right.used_ns;
+  }
+  // Waiting makes up for what was used, so that nobody waits for ever.
+  return a.customer->used_ns_ - (now - a.since_ns) < b.customer->used_ns_ - (now - b.since_ns);
+}
+
 FairPool::Waiters::iterator FairPool::NextLocked() {
   const int64_t now = clock_.MonotonicNanos();
-  const auto comes_before = [&](const std::shared_ptr<Waiter>& a, const std::shared_ptr<Waiter>& b) {
-    const TenantId x = a->customer->tenant_, y = b->customer->tenant_;
-    if (x != y) {
-      // A tenant that runs already is charged only later.
-      const Tenant& left = tenants_[x];
-      const Tenant& right = tenants_[y];
-      if (left.running != right.running) return left.running < right.running;
-      if (left.used_ns != right.used_ns) return left.used_ns < right.used_ns;
-    }
-    // Waiting makes up for what was used, so that nobody waits for ever.
-    return a->customer->used_ns_ - (now - a->since_ns) < b->customer->used_ns_ - (now - b->since_ns);
-  };
-  return std::min_element(waiters_.begin(), waiters_.end(), comes_before);
+  auto best = waiters_.begin();
+  for (auto it = waiters_.begin(); it != waiters_.end(); ++it) {
+    if (it != best && ComesBeforeLocked(**it, **best, now)) best = it;
+  }
+  return best;
 }
 
 void FairPool::GrantLocked() {

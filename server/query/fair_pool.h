@@ -87,6 +87,7 @@ class FairPool {
   void Run();
   void RunJob(Waiter* waiter);
   void GrantLocked() PB_REQUIRES(mu_);
+  bool ComesBeforeLocked(const Waiter& a, const Waiter& b, int64_t now) PB_REQUIRES(mu_);
   Waiters::iterator NextLocked() PB_REQUIRES(mu_);
   void ChargeLocked(Customer* customer, int64_t since_ns) PB_REQUIRES(mu_);
   void GiveTurn(Slice* slice, const std::function<bool()>& cancelled);
