@@ -62,7 +62,8 @@ inline constexpr TenantId kDefaultTenant = 1;
 inline constexpr TenantId kSystemTenant = 2;
 
 // Persisted: never renumber.
-enum class MetricKind : uint8_t { kUnspecified = 0, kGauge = 1, kCounter = 2 };
+// kCounter: a cumulative count; kDelta: each sample is the increase since the one before.
+enum class MetricKind : uint8_t { kUnspecified = 0, kGauge = 1, kCounter = 2, kDelta = 3 };
 
 struct SeriesMetadata {
   MetricKind kind = MetricKind::kGauge;

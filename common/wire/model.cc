@@ -31,11 +31,25 @@ SeriesInfo FromProto(const v1::Series& in) {
 }
 
 v1::MetricKind ToProto(MetricKind kind) {
-  return kind == MetricKind::kCounter ? v1::METRIC_KIND_COUNTER : v1::METRIC_KIND_GAUGE;
+  switch (kind) {
+    case MetricKind::kCounter:
+      return v1::METRIC_KIND_COUNTER;
+    case MetricKind::kDelta:
+      return v1::METRIC_KIND_DELTA;
+    default:
+      return v1::METRIC_KIND_GAUGE;
+  }
 }
 
 MetricKind FromProto(v1::MetricKind kind) {
-  return kind == v1::METRIC_KIND_COUNTER ? MetricKind::kCounter : MetricKind::kGauge;
+  switch (kind) {
+    case v1::METRIC_KIND_COUNTER:
+      return MetricKind::kCounter;
+    case v1::METRIC_KIND_DELTA:
+      return MetricKind::kDelta;
+    default:
+      return MetricKind::kGauge;
+  }
 }
 
 void ToProto(const SampleColumns& samples, size_t first, size_t count, uint32_t ref, v1::SeriesColumns* out) {

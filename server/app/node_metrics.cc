@@ -101,6 +101,8 @@ void QueryMetrics(const QueryStats& s, Figures f) {
   f.Gauge("query.active", "1", "Queries running or waiting.", s.active);
   f.Counter("query.admitted", "1", "Queries admitted.", s.admitted);
   f.Counter("query.refused", "1", "Queries refused as too many.", s.refused_busy);
+  f.Gauge("query.waiting", "1", "Queries that wait for a thread's time.", s.waiting);
+  f.Counter("query.handovers", "1", "Times a long query gave way to another.", s.handovers);
   f.Counter("query.scanned_samples", "1", "Raw samples read.", s.scanned_samples);
   f.Counter("query.scanned_rollups", "1", "Rollups read instead of samples.", s.scanned_rollups);
 }

@@ -42,12 +42,16 @@ struct ImportCommandOptions {
 
 struct ExportCommandOptions {
   ConnectionFlags connection;
-  std::string format;  // csv or openmetrics
+  std::string format;  // csv, openmetrics, jsonl or xlsx
   CsvFlags csv;
   std::string selector;
-  std::string from;    // see moment.h
-  std::string to;      // the same; empty: now
-  std::string output;  // empty: standard output
+  std::string expression;               // instead of a selector: its answer
+  std::string step;                     // of columns of time, or between two instants of the expression
+  std::vector<std::string> aggregates;  // avg, sum … or p99; with a selector and a step
+  std::string time_zone;                // of XLSX
+  std::string from;                     // see moment.h
+  std::string to;                       // the same; empty: now
+  std::string output;                   // empty: standard output
 };
 
 inline constexpr int kExitSomeRefused = 3;

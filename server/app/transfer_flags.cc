@@ -59,17 +59,34 @@ CLI::App* AddImportCommand(CLI::App* app, ImportCommandOptions* options) {
 }
 
 CLI::App* AddExportCommand(CLI::App* app, ExportCommandOptions* options) {
-  CLI::App* command = app->add_subcommand("export", "Exports series as CSV or OpenMetrics text");
+  CLI::App* command = app->add_subcommand("export", "Exports series, or answers of queries, as a file");
   AddConnectionFlags(command, &options->connection);
   command->add_option("--format", options->format, "Kind of text")
-      ->check(CLI::IsMember({"csv", "openmetrics"}))
+      ->check(CLI::IsMember({"csv", "openmetrics", "jsonl", "xlsx"}))
       ->required();
   AddCommonCsvFlags(command, &options->csv);
   command->add_option("--time", options->csv.time, "CSV: how times are written; default: rfc3339")
       ->check(CLI::IsMember({"rfc3339", "s", "ms", "us", "ns"}));
-  command->add_option("--selector", options->selector, "Which series, e.g. 'system.cpu.usage{host=\"a\"}'")
-      ->type_name("TEXT")
-      ->required();
+  CLI::Option* const selector =
+      command->add_option("--selector", options->selector, "Which series, e.g. 'system.cpu.usage{host=\"a\"}'")
+          ->type_name("TEXT");
+  CLI::Option* const expression =
+      command->add_option("--expression", options->expression, "Instead of --selector: exports what it evaluates to")
+          ->type_name("TEXT")
+          ->excludes(selector);
+  command
+      ->add_option("--step", options->step,
+                   "Columns of time of this length, or instants so far apart; default: samples")
+      ->type_name("DURATION");
+  command
+      ->add_option(
+          "--aggregate", options->aggregates,
+          "Of each column: avg, sum, min, max, count, first, last, increase, rate or p0 to p100; may be given again")
+      ->type_name("NAME")
+      ->excludes(expression)
+      ->allow_extra_args(false);
+  command->add_option("--time-zone", options->time_zone, "XLSX: zone of its times; default: UTC")
+      ->type_name("IANA-NAME");
   command->add_option("--from", options->from, "Start: " + std::string(kMomentSpellings))
       ->type_name("TIME")
       ->required();

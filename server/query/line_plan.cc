@@ -32,6 +32,15 @@ class Planner {
     return std::move(plan_);
   }
 
+  LinePlan MakeFromTier(int64_t bucket_ns) {
+    plan_.raw_from = request_.now_unix_nanos - request_.raw_retention_ns;
+    plan_.bucket_ns = bucket_ns;
+    size_t tier = 0;
+    while (tier < tiers_.size() && tiers_[tier].bucket_ns <= bucket_ns) ++tier;
+    AddKept(request_.readable, tier);
+    return std::move(plan_);
+  }
+
  private:
   // Number of the tier wanted, counted from 1; 0: samples.
   size_t ChooseTier() const {
@@ -102,6 +111,10 @@ class Planner {
 
 LinePlan PlanLine(const LineRequest& request, std::span<const TierOptions> tiers) {
   return Planner(request, tiers).Make();
+}
+
+LinePlan PlanTier(const LineRequest& request, std::span<const TierOptions> tiers, int64_t bucket_ns) {
+  return Planner(request, tiers).MakeFromTier(bucket_ns);
 }
 
 LinePlan WithoutTiers(const LinePlan& plan) {

@@ -44,6 +44,9 @@ struct LinePlan {
 
 // `tiers`: ascending, as Store::Tiers gives them.
 LinePlan PlanLine(const LineRequest& request, std::span<const TierOptions> tiers);
+// Reads `request.readable` from the tier of `bucket_ns` where it holds whole buckets, its edges from finer ones, what
+// is older than kept from coarser ones. No columns.
+LinePlan PlanTier(const LineRequest& request, std::span<const TierOptions> tiers, int64_t bucket_ns);
 // The same range and columns from samples alone, as far back as there are any.
 LinePlan WithoutTiers(const LinePlan& plan);
 

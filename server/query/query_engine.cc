@@ -52,21 +52,24 @@ std::string NextToken(const QueryContext& context, std::string_view list, std::s
 
 }  // namespace
 
+QueryEngine::Ticket::Ticket(QueryEngine& engine, TenantId tenant)
+    : engine_(engine), customer_(engine.pool_.Enter(tenant)), usage_(engine.usage_.Begin(tenant)) {}
+
 QueryEngine::Ticket::~Ticket() { --engine_.active_; }
 
-bool QueryEngine::Ticket::Run(std::function<void()> job) { return engine_.pool_.TrySubmit(std::move(job)); }
+bool QueryEngine::Ticket::Run(std::function<void()> job) { return engine_.pool_.Submit(customer_, std::move(job)); }
 
 QueryEngine::QueryEngine(Store& store, const Clock& clock, QueryOptions options)
     : store_(store),
       clock_(clock),
       options_(options),
-      pool_(std::max(1, options.threads), static_cast<size_t>(std::max(1, options.max_active))) {}
+      pool_(clock, {std::max(1, options.threads), options.slice_ns, options.thread_niceness}) {}
 
 QueryEngine::~QueryEngine() { Stop(); }
 
 void QueryEngine::Stop() { pool_.Stop(); }
 
-absl::StatusOr<std::shared_ptr<QueryEngine::Ticket>> QueryEngine::Admit() {
+absl::StatusOr<std::shared_ptr<QueryEngine::Ticket>> QueryEngine::Admit(TenantId tenant) {
   if (++active_ > options_.max_active) {
     --active_;
     ++refused_busy_;
@@ -76,8 +79,17 @@ absl::StatusOr<std::shared_ptr<QueryEngine::Ticket>> QueryEngine::Admit() {
                   {{"limit", limit}, {"setting", "query.max_active"}}),
         options_.busy_retry_ms);
   }
+  std::shared_ptr<Ticket> ticket(new Ticket(*this, tenant));
+  if (ticket->usage()->Add(UsageKind::kCalls, 1) > options_.max_tenant_active) {
+    ++refused_busy_;
+    const std::string limit = std::to_string(options_.max_tenant_active);
+    return WithRetryAfterMs(MakeError(ErrorReason::kQueryBusy,
+                                      limit + " queries of this tenant are under way, the most it may have at once",
+                                      {{"limit", limit}, {"setting", "query.max_tenant_active"}}),
+                            options_.busy_retry_ms);
+  }
   ++admitted_;
-  return std::shared_ptr<Ticket>(new Ticket(*this));
+  return ticket;
 }
 
 int64_t QueryEngine::Deadline(std::optional<int64_t> remaining_ns) const {
@@ -87,6 +99,7 @@ int64_t QueryEngine::Deadline(std::optional<int64_t> remaining_ns) const {
 }
 
 absl::Status QueryEngine::CheckAlive(const QueryContext& context) const {
+  FairPool::Breathe([&context] { return context.cancellation != nullptr && context.cancellation->cancelled(); });
   if (context.cancellation != nullptr && context.cancellation->cancelled()) {
     return absl::CancelledError("the caller cancelled the query");
   }
@@ -108,6 +121,62 @@ absl::Status QueryEngine::CheckSeriesCount(std::string_view selector, size_t cou
                     {"seriesCount", got},
                     {"limit", limit},
                     {"setting", "query.max_series"}});
+}
+
+absl::Status QueryEngine::CheckScanned(int64_t samples_and_rollups) const {
+  if (samples_and_rollups <= options_.max_samples) return absl::OkStatus();
+  const std::string got = std::to_string(samples_and_rollups);
+  const std::string limit = std::to_string(options_.max_samples);
+  return MakeError(ErrorReason::kQueryTooBroad,
+                   "the query read " + got + " samples and rollups and is not done; at most " + limit +
+                       " (query.max_samples) would be accepted",
+                   {{"sampleCount", got}, {"limit", limit}, {"setting", "query.max_samples"}});
+}
+
+absl::Status QueryEngine::NoteScanned(const QueryContext& context, int64_t samples, int64_t rollups) {
+  scanned_samples_ += samples;
+  scanned_rollups_ += rollups;
+  return Charge(context, UsageKind::kSamples, samples + rollups);
+}
+
+absl::Status QueryEngine::Charge(const QueryContext& context, UsageKind kind, int64_t amount) const {
+  if (context.usage == nullptr || amount == 0) return absl::OkStatus();
+  const int64_t together = context.usage->Add(kind, amount);
+  struct Limit {
+    int64_t most;
+    const char* setting;
+    const char* what;
+  };
+  const auto limit = [&]() -> Limit {
+    switch (kind) {
+      case UsageKind::kCalls:
+        return {options_.max_tenant_active, "query.max_tenant_active", "calls"};
+      case UsageKind::kSeries:
+        return {options_.max_tenant_series, "query.max_tenant_series", "series"};
+      case UsageKind::kSamples:
+        return {options_.max_tenant_samples, "query.max_tenant_samples", "samples and rollups read"};
+      case UsageKind::kHeldValues:
+        return {options_.max_tenant_held_values, "query.max_tenant_held_values", "values held"};
+      case UsageKind::kAnswerBytes:
+        return {options_.max_tenant_answer_bytes, "query.max_tenant_answer_bytes", "bytes answered"};
+    }
+    return {INT64_MAX, "", ""};
+  }();
+  if (kind == UsageKind::kAnswerBytes && context.usage->Of(kind) > options_.max_answer_bytes) {
+    const std::string most = std::to_string(options_.max_answer_bytes);
+    return MakeError(ErrorReason::kQueryTooBroad,
+                     "the answer is longer than " + most +
+                         " bytes (query.max_answer_bytes); fewer points would be accepted, or an export",
+                     {{"limit", most}, {"setting", "query.max_answer_bytes"}});
+  }
+  if (together <= limit.most) return absl::OkStatus();
+  const std::string most = std::to_string(limit.most);
+  const std::string got = std::to_string(together);
+  return WithRetryAfterMs(MakeError(ErrorReason::kQueryBusy,
+                                    "the queries of this tenant that are under way use " + got + " " + limit.what +
+                                        " together; at most " + most + " (" + limit.setting + ") would be accepted",
+                                    {{"used", got}, {"limit", most}, {"setting", limit.setting}}),
+                          options_.busy_retry_ms);
 }
 
 absl::StatusOr<std::vector<SeriesId>> QueryEngine::Select(const QueryContext& context,
@@ -226,12 +295,14 @@ absl::StatusOr<std::unique_ptr<RangeCursor>> QueryEngine::OpenRange(const QueryC
   }
   PB_ASSIGN_OR_RETURN(std::vector<SeriesId> ids, Select(context, request.selector));
   PB_RETURN_IF_ERROR(CheckSeriesCount(request.selector, ids.size()));
+  PB_RETURN_IF_ERROR(Charge(context, UsageKind::kSeries, static_cast<int64_t>(ids.size())));
   PB_ASSIGN_OR_RETURN(std::unique_ptr<ReadView> view, store_.OpenView(ids, request.range, nullptr));
   return std::unique_ptr<RangeCursor>(new RangeCursor(*this, context, request, std::move(ids), std::move(view)));
 }
 
 QueryStats QueryEngine::Stats() const {
-  return {active_, admitted_, refused_busy_, scanned_samples_, scanned_rollups_};
+  return {active_,           admitted_,        refused_busy_,   static_cast<int64_t>(pool_.waiting()),
+          pool_.handovers(), scanned_samples_, scanned_rollups_};
 }
 
 }  // namespace pulseboard

@@ -16,15 +16,20 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/base/clock.h"
-#include "common/base/worker_pool.h"
 #include "common/model/labels.h"
 #include "common/model/samples.h"
+#include "server/query/fair_pool.h"
+#include "server/query/query_usage.h"
 #include "server/storage/store.h"
 
 namespace pulseboard {
 
+class ChunkSource;
+class ColumnCursor;
 class ExpressionCursor;
 class RangeCursor;
+struct ColumnsRequest;
+struct QueryEstimate;
 
 struct QueryOptions {
   int32_t threads = 2;               // query.threads: worker threads; 1 to 64
@@ -35,7 +40,16 @@ struct QueryOptions {
   int64_t busy_retry_ms = 500;                     // query.busy_retry: RetryInfo with QUERY_BUSY
   int64_t lookback_ns = 300 * kNanosPerSecond;     // query.lookback: an older sample is no value of an instant
   int64_t max_held_values = 20'000'000;            // query.max_held_values: values an expression may hold, 8 bytes each
-  int32_t chunk_samples = 8'000;                   // query.chunk_samples: samples per chunk of a QueryRange answer
+  int64_t max_answer_bytes = int64_t{1} << 30;     // query.max_answer_bytes: of one streamed answer
+  // What the calls of one tenant that are under way may use together; beyond, QUERY_BUSY.
+  int32_t max_tenant_active = 32;                      // query.max_tenant_active: calls
+  int64_t max_tenant_series = 100'000;                 // query.max_tenant_series: series picked
+  int64_t max_tenant_samples = 200'000'000;            // query.max_tenant_samples: samples and rollups read
+  int64_t max_tenant_held_values = 40'000'000;         // query.max_tenant_held_values
+  int64_t max_tenant_answer_bytes = int64_t{4} << 30;  // query.max_tenant_answer_bytes
+  int64_t slice_ns = 10 * kNanosPerMilli;  // query.slice: a call that ran so long gives way to those that wait
+  int32_t thread_niceness = 5;             // query.thread_niceness: how much less than ingestion they are preferred
+  int32_t chunk_samples = 8'000;           // query.chunk_samples: samples per chunk of a QueryRange answer
 };
 
 // Cancels the work of one call from any thread. Thread-safe.
@@ -53,6 +67,7 @@ struct QueryContext {
   TenantId tenant = 0;
   int64_t deadline_monotonic_nanos = 0;  // by the engine's clock; see QueryEngine::Deadline
   std::shared_ptr<const Cancellation> cancellation;
+  std::shared_ptr<QueryUsage::Call> usage = nullptr;  // of the call's ticket; null: not counted for its tenant
 };
 
 struct PageRequest {
@@ -109,6 +124,8 @@ struct ExpressionRequest {
 struct RangeSeries {
   uint32_t ref = 0;
   std::shared_ptr<const SeriesInfo> series;
+  int32_t aggregate = -1;  // number of the aggregate, counted from 0; -1: samples
+  bool earlier = false;    // of the period to compare with
 };
 struct RangeColumn {
   uint32_t ref = 0;
@@ -122,12 +139,15 @@ struct RangeSummary {
   int64_t bucket_ns = 0;  // of the tier that the columns were made for; 0: samples
   int64_t column_ns = 0;  // width of a column; 0: not reduced
   int64_t commit_sequence = 0;
-  int64_t step_ns = 0;  // of expressions: between two instants
+  int64_t step_ns = 0;            // of expressions: between two instants
+  double max_quantile_error = 0;  // of columns: relative to the value; 0: quantiles are exact
 };
-// Definitions come before the columns that use them; the summary comes last, once.
+// Bounds and definitions come before the columns that use them; the summary comes last, once.
 struct RangeChunk {
+  std::vector<int64_t> bounds;  // of all columns of time, once, in answers made of such
   std::vector<RangeSeries> definitions;
   std::vector<RangeColumn> columns;
+  std::shared_ptr<const QueryEstimate> estimate;  // of a dry run, with an empty summary
   std::optional<RangeSummary> summary;
 };
 
@@ -135,6 +155,8 @@ struct QueryStats {
   int64_t active = 0;
   int64_t admitted = 0;
   int64_t refused_busy = 0;
+  int64_t waiting = 0;    // jobs without a thread's time
+  int64_t handovers = 0;  // times a long job gave way
   int64_t scanned_samples = 0;
   int64_t scanned_rollups = 0;
 };
@@ -159,18 +181,22 @@ class QueryEngine {
     // Runs `job` on the pool. At most one job of a ticket may wait or run at a time; then there is always room. After
     // Stop the job is dropped unrun and false returned.
     [[nodiscard]] bool Run(std::function<void()> job);
+    const std::shared_ptr<QueryUsage::Call>& usage() const { return usage_; }
 
    private:
     friend class QueryEngine;
-    explicit Ticket(QueryEngine& engine) : engine_(engine) {}
+    Ticket(QueryEngine& engine, TenantId tenant);
     QueryEngine& engine_;
+    const std::shared_ptr<FairPool::Customer> customer_;
+    const std::shared_ptr<QueryUsage::Call> usage_;
   };
 
   QueryEngine(Store& store, const Clock& clock, QueryOptions options);
   ~QueryEngine();
 
-  // RESOURCE_EXHAUSTED/QUERY_BUSY with RetryInfo when `max_active` calls are under way.
-  absl::StatusOr<std::shared_ptr<Ticket>> Admit();
+  // RESOURCE_EXHAUSTED/QUERY_BUSY with RetryInfo when `max_active` calls, or `max_tenant_active` of this tenant, are
+  // under way.
+  absl::StatusOr<std::shared_ptr<Ticket>> Admit(TenantId tenant);
   // The instant at which a call starting now must end: the caller's own deadline or `max_duration_ns`, whichever is
   // sooner.
   int64_t Deadline(std::optional<int64_t> remaining_ns) const;
@@ -184,29 +210,48 @@ class QueryEngine {
   absl::StatusOr<LatestSamples> QueryLatest(const QueryContext& context, std::string_view selector) const;
   // Opens a consistent view; read it chunk by chunk (range_cursor.h).
   absl::StatusOr<std::unique_ptr<RangeCursor>> OpenRange(const QueryContext& context, const RangeRequest& request);
+  // Columns of time with aggregates of each; read it chunk by chunk (columns/column_cursor.h).
+  absl::StatusOr<std::unique_ptr<ColumnCursor>> OpenColumns(const QueryContext& context, const ColumnsRequest& request);
+  // A dry run of each kind: the answer's estimate and nothing else. What would be refused is.
+  absl::StatusOr<std::unique_ptr<ChunkSource>> EstimateRange(const QueryContext& context, const RangeRequest& request);
+  absl::StatusOr<std::unique_ptr<ChunkSource>> EstimateColumns(const QueryContext& context,
+                                                               const ColumnsRequest& request);
+  absl::StatusOr<std::unique_ptr<ChunkSource>> EstimateExpression(const QueryContext& context,
+                                                                  const ExpressionRequest& request);
   // Evaluates server/query/expression/LANGUAGE.md; read it chunk by chunk (expression_cursor.h). BAD_EXPRESSION with
   // the column.
   absl::StatusOr<std::unique_ptr<ExpressionCursor>> OpenExpression(const QueryContext& context,
                                                                    const ExpressionRequest& request);
 
-  // OK while the call may go on: CANCELLED, or QUERY_TOO_BROAD past its deadline.
+  // OK while the call may go on: CANCELLED, or QUERY_TOO_BROAD past its deadline. Gives way to other calls when its
+  // slice of time is over, so do not hold a lock. To be called every few thousand steps of work, a millisecond or so.
   absl::Status CheckAlive(const QueryContext& context) const;
+
+  // For the cursors. QUERY_TOO_BROAD above `max_series`.
+  absl::Status CheckSeriesCount(std::string_view selector, size_t count) const;
+  // Of the context's tenant, ascending. BAD_SELECTOR.
+  absl::StatusOr<std::vector<SeriesId>> Select(const QueryContext& context, std::string_view selector) const;
+  absl::Status NoteScanned(const QueryContext& context, int64_t samples, int64_t rollups);
+  // Counts series, held values or bytes answered for the call's tenant. QUERY_BUSY when its calls use too much
+  // together, QUERY_TOO_BROAD when the one call does.
+  absl::Status Charge(const QueryContext& context, UsageKind kind, int64_t amount) const;
+  // QUERY_TOO_BROAD when one call has read more than `max_samples`.
+  absl::Status CheckScanned(int64_t samples_and_rollups) const;
 
   // Lets running jobs end and takes no more. Idempotent; the destructor does it too.
   void Stop();
   const QueryOptions& options() const { return options_; }
   const Clock& clock() const { return clock_; }
+  Store& store() { return store_; }
   QueryStats Stats() const;
 
  private:
   friend class ExpressionCursor;
   friend class RangeCursor;
-  absl::StatusOr<std::vector<SeriesId>> Select(const QueryContext& context, std::string_view selector) const;
   absl::StatusOr<Selector> ParseForList(const QueryContext& context, std::string_view selector) const;
   absl::StatusOr<std::vector<LabelValueSummary>> ListValues(const QueryContext& context, std::string_view label,
                                                             std::string_view list, const PageRequest& request,
                                                             std::string* next_page_token) const;
-  absl::Status CheckSeriesCount(std::string_view selector, size_t count) const;
 
   Store& store_;
   const Clock& clock_;
@@ -216,7 +261,8 @@ class QueryEngine {
   std::atomic<int64_t> refused_busy_{0};
   std::atomic<int64_t> scanned_samples_{0};
   std::atomic<int64_t> scanned_rollups_{0};
-  WorkerPool pool_;
+  QueryUsage usage_;
+  FairPool pool_;
 };
 
 }  // namespace pulseboard

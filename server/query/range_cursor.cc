@@ -61,18 +61,9 @@ absl::Status RangeCursor::ReadPiece() {
   ready_at_ = 0;
   summary_.scanned_sample_count += reader_->scanned_samples() - samples_before;
   summary_.scanned_rollup_count += reader_->scanned_rollups() - rollups_before;
-  engine_.scanned_samples_ += reader_->scanned_samples() - samples_before;
-  engine_.scanned_rollups_ += reader_->scanned_rollups() - rollups_before;
-  const int64_t scanned = summary_.scanned_sample_count + summary_.scanned_rollup_count;
-  if (scanned > engine_.options_.max_samples) {
-    const std::string got = std::to_string(scanned);
-    const std::string limit = std::to_string(engine_.options_.max_samples);
-    return MakeError(ErrorReason::kQueryTooBroad,
-                     "the query read " + got + " samples and rollups and is not done; at most " + limit +
-                         " (query.max_samples) would be accepted",
-                     {{"sampleCount", got}, {"limit", limit}, {"setting", "query.max_samples"}});
-  }
-  return absl::OkStatus();
+  PB_RETURN_IF_ERROR(engine_.NoteScanned(context_, reader_->scanned_samples() - samples_before,
+                                         reader_->scanned_rollups() - rollups_before));
+  return engine_.CheckScanned(summary_.scanned_sample_count + summary_.scanned_rollup_count);
 }
 
 void RangeCursor::Emit(RangeChunk* chunk, size_t* room) {
@@ -115,6 +106,21 @@ absl::StatusOr<RangeChunk> RangeCursor::Next() {
   }
   chunk.summary = summary_;
   return chunk;
+}
+
+absl::StatusOr<QueryEstimate> RangeCursor::Estimate() const {
+  PB_ASSIGN_OR_RETURN(QueryEstimate estimate, EstimateRead(engine_, context_, series_, *plan_));
+  int64_t points = estimate.scanned_sample_count + 4 * estimate.scanned_rollup_count;
+  if (plan_->columns > 0) points = std::min(points, 4 * plan_->columns * estimate.series_count);
+  estimate.AddAnswer(estimate.series_count, points);
+  return estimate;
+}
+
+absl::StatusOr<std::unique_ptr<ChunkSource>> QueryEngine::EstimateRange(const QueryContext& context,
+                                                                        const RangeRequest& request) {
+  PB_ASSIGN_OR_RETURN(const auto cursor, OpenRange(context, request));
+  PB_ASSIGN_OR_RETURN(const QueryEstimate estimate, cursor->Estimate());
+  return std::make_unique<EstimateSource>(estimate);
 }
 
 }  // namespace pulseboard

@@ -11,6 +11,7 @@
 #include "server/query/chunk_source.h"
 #include "server/query/line_plan.h"
 #include "server/query/query_engine.h"
+#include "server/query/query_estimate.h"
 #include "server/query/series_reader.h"
 #include "server/storage/store.h"
 
@@ -24,6 +25,7 @@ class RangeCursor final : public ChunkSource {
   // The next chunk; the last one carries the summary, none may be asked for after it. A single series is read in pieces
   // (series_reader.h), so that memory is bounded by those and the answer's own chunk. Errors as for QueryEngine.
   absl::StatusOr<RangeChunk> Next() override;
+  absl::StatusOr<QueryEstimate> Estimate() const;
 
  private:
   friend class QueryEngine;

@@ -66,13 +66,6 @@ void EventToProto(const LiveProgress& event, v1::SubscribeResponse* out) {
   out->mutable_progress()->set_dropped_sample_count(event.dropped_sample_count);
 }
 
-template <typename Timestamp>
-absl::StatusOr<int64_t> RequireTime(std::string_view field, const Timestamp& time) {
-  if (const auto nanos = ToUnixNanos(time)) return *nanos;
-  return BadField(field, std::to_string(time.seconds()) + " s + " + std::to_string(time.nanos()) + " ns",
-                  "1970-01-01 to 2262-04-11 with 0 to 999,999,999 nanos");
-}
-
 absl::StatusOr<std::optional<AckMode>> AckModeFromProto(v1::AckMode mode) {
   switch (mode) {
     case v1::ACK_MODE_UNSPECIFIED:
@@ -92,6 +85,12 @@ std::optional<int64_t> ToUnixNanos(const google::protobuf::Timestamp& time) {
   if (time.seconds() < 0 || time.seconds() >= kMaxSeconds) return std::nullopt;
   if (time.nanos() < 0 || time.nanos() >= kNanosPerSecond) return std::nullopt;
   return time.seconds() * kNanosPerSecond + time.nanos();
+}
+
+absl::StatusOr<int64_t> RequireTime(std::string_view field, const google::protobuf::Timestamp& time) {
+  if (const auto nanos = ToUnixNanos(time)) return *nanos;
+  return BadField(field, std::to_string(time.seconds()) + " s + " + std::to_string(time.nanos()) + " ns",
+                  "1970-01-01 to 2262-04-11 with 0 to 999,999,999 nanos");
 }
 
 std::optional<int64_t> ToNanos(const google::protobuf::Duration& duration) {

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string_view>
 
 #include "google/protobuf/duration.pb.h"
 #include "google/protobuf/timestamp.pb.h"
@@ -19,6 +20,8 @@ namespace pulseboard {
 
 // Nothing when the time does not fit (before 1970, after 2262, nanos out of range).
 std::optional<int64_t> ToUnixNanos(const google::protobuf::Timestamp& time);
+// The same, BAD_FIELD about `field` when it does not fit.
+absl::StatusOr<int64_t> RequireTime(std::string_view field, const google::protobuf::Timestamp& time);
 // Nothing when the duration does not fit or its parts are out of range or of different sign.
 std::optional<int64_t> ToNanos(const google::protobuf::Duration& duration);
 // Time left until the call's deadline; nothing without one.

@@ -11,17 +11,18 @@ ExportReactor* ExportReactor::Start(grpc::CallbackServerContext* context, const 
                                     const Authenticator& authenticator, const Exporter& exporter,
                                     StreamRegistry& streams, StreamTicker& ticker) {
   auto self = std::shared_ptr<ExportReactor>(new ExportReactor(context, authenticator, exporter, streams, ticker));
-  self->Begin([&]() -> absl::Status {
+  self->Begin([&]() -> absl::StatusOr<TenantId> {
     PB_ASSIGN_OR_RETURN(const Principal principal, authenticator.Authenticate(*context, Right::kRead));
     PB_ASSIGN_OR_RETURN(self->spec_, FromProto(request, exporter.engine().clock().NowUnixNanos()));
     self->query_ = {principal.tenant, exporter.Deadline(RemainingNanos(*context)), self->cancellation()};
-    return absl::OkStatus();
+    return principal.tenant;
   });
   return self.get();
 }
 
 absl::Status ExportReactor::ReadMessages(std::deque<v1::ExportResponse>* out, bool* last) {
   if (cursor_ == nullptr) {
+    query_.usage = usage();
     PB_ASSIGN_OR_RETURN(cursor_, exporter_.Open(query_, spec_));
   }
   v1::ExportResponse piece;

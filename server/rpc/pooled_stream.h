@@ -72,23 +72,25 @@ class PooledStreamReactor : public grpc::ServerWriteReactor<Response>,
   virtual absl::Status CheckAlive() const = 0;
 
   // To be called once, right after construction: keeps the reactor alive and begins to read, or ends the call.
-  // `admit` checks the request.
+  // `admit` checks the request and says whose it is.
   template <typename Admit>
   void Begin(Admit&& admit) {
     self_ = this->shared_from_this();
-    absl::Status status = admit();
-    if (status.ok()) status = TakeTicket();
+    const absl::StatusOr<TenantId> tenant = admit();
+    const absl::Status status = tenant.ok() ? TakeTicket(*tenant) : tenant.status();
     if (!status.ok()) End(status);
   }
   std::shared_ptr<const Cancellation> cancellation() const { return cancellation_; }
   QueryEngine& engine() const { return engine_; }
+  // Of the ticket: for ReadMessages.
+  std::shared_ptr<QueryUsage::Call> usage() const { return ticket_->usage(); }
 
  private:
   static absl::Status ShuttingDown() {
     return MakeError(ErrorReason::kShuttingDown, "the server is shutting down; ask again");
   }
-  absl::Status TakeTicket() {
-    PB_ASSIGN_OR_RETURN(ticket_, engine_.Admit());
+  absl::Status TakeTicket(TenantId tenant) {
+    PB_ASSIGN_OR_RETURN(ticket_, engine_.Admit(tenant));
     ticker_id_ = ticker_.Add(this->weak_from_this());
     registry_id_ = streams_.Add(this->weak_from_this());
     MutexLock lock(&mu_);

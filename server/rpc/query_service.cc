@@ -8,12 +8,14 @@
 #include "common/wire/model.h"
 #include "common/wire/status.h"
 #include "pulseboard/v1/query.grpc.pb.h"
+#include "server/query/columns/column_cursor.h"
 #include "server/query/expression/expression_cursor.h"
 #include "server/query/query_engine.h"
 #include "server/query/range_cursor.h"
 #include "server/rpc/authenticator.h"
 #include "server/rpc/data_wire.h"
 #include "server/rpc/query_stream.h"
+#include "server/rpc/query_wire.h"
 #include "server/rpc/services.h"
 
 namespace pulseboard {
@@ -123,8 +125,9 @@ class QueryReactor final : public grpc::ServerUnaryReactor, public std::enable_s
   absl::Status Begin(const grpc::CallbackServerContext& context, const Authenticator& authenticator,
                      QueryEngine& engine, Work work) {
     PB_ASSIGN_OR_RETURN(const Principal principal, authenticator.Authenticate(context, Right::kRead));
-    PB_ASSIGN_OR_RETURN(auto ticket, engine.Admit());
-    const QueryContext query{principal.tenant, engine.Deadline(RemainingNanos(context)), cancellation_};
+    PB_ASSIGN_OR_RETURN(auto ticket, engine.Admit(principal.tenant));
+    const QueryContext query{principal.tenant, engine.Deadline(RemainingNanos(context)), cancellation_,
+                             ticket->usage()};
     // The ticket goes with the job: its place is free again as soon as the work is done.
     const bool queued = ticket->Run([self = shared_from_this(), ticket, query, work = std::move(work)] {
       self->Finish(ToGrpcStatus(work(query)));
@@ -181,20 +184,60 @@ class QueryService final : public v1::QueryService::CallbackService {
 
   grpc::ServerWriteReactor<v1::QueryRangeResponse>* QueryRange(grpc::CallbackServerContext* context,
                                                                const v1::QueryRangeRequest* request) override {
+    const int64_t now = engine_.clock().NowUnixNanos();
+    const bool dry_run = request->dry_run();
+    if (HasTimeColumns(*request)) {
+      return Stream<v1::QueryRangeResponse>(
+          context, ColumnsFromProto(*request, now),
+          [this, dry_run](const QueryContext& query, const ColumnsRequest& columns) -> Source {
+            if (dry_run) return engine_.EstimateColumns(query, columns);
+            return engine_.OpenColumns(query, columns);
+          });
+    }
     return Stream<v1::QueryRangeResponse>(
-        context, pulseboard::FromProto(*request, engine_.clock().NowUnixNanos()),
-        [this](const QueryContext& query, const RangeRequest& range) { return engine_.OpenRange(query, range); });
+        context, pulseboard::FromProto(*request, now),
+        [this, dry_run](const QueryContext& query, const RangeRequest& range) -> Source {
+          if (dry_run) return engine_.EstimateRange(query, range);
+          return engine_.OpenRange(query, range);
+        });
   }
 
   grpc::ServerWriteReactor<v1::QueryExpressionResponse>* QueryExpression(
       grpc::CallbackServerContext* context, const v1::QueryExpressionRequest* request) override {
-    return Stream<v1::QueryExpressionResponse>(context, pulseboard::FromProto(*request, engine_.clock().NowUnixNanos()),
-                                               [this](const QueryContext& query, const ExpressionRequest& expression) {
-                                                 return engine_.OpenExpression(query, expression);
-                                               });
+    const bool dry_run = request->dry_run();
+    return Stream<v1::QueryExpressionResponse>(
+        context, pulseboard::FromProto(*request, engine_.clock().NowUnixNanos()),
+        [this, dry_run](const QueryContext& query, const ExpressionRequest& expression) -> Source {
+          if (dry_run) return engine_.EstimateExpression(query, expression);
+          return engine_.OpenExpression(query, expression);
+        });
+  }
+
+  grpc::ServerUnaryReactor* QueryTable(grpc::CallbackServerContext* context, const v1::QueryTableRequest* request,
+                                       v1::QueryTableResponse* response) override {
+    return Run(context, response, [this, request](const QueryContext& query) -> absl::StatusOr<TableAnswer> {
+      PB_ASSIGN_OR_RETURN(const TableRequest table, pulseboard::FromProto(*request, engine_.clock().NowUnixNanos()));
+      return pulseboard::QueryTable(engine_, query, table, request->dry_run());
+    });
+  }
+
+  grpc::ServerWriteReactor<v1::QueryHistogramResponse>* QueryHistogram(
+      grpc::CallbackServerContext* context, const v1::QueryHistogramRequest* request) override {
+    using Reactor = AnswerStreamReactor<v1::QueryHistogramResponse>;
+    absl::StatusOr<HistogramRequest> parsed = pulseboard::FromProto(*request, engine_.clock().NowUnixNanos());
+    if (!parsed.ok()) return Reactor::Start(context, parsed.status(), authenticator_, engine_, streams_, ticker_);
+    Reactor::Answer answer = [this, histogram = *std::move(parsed), dry_run = request->dry_run()](
+                                 const QueryContext& query, std::deque<v1::QueryHistogramResponse>* out) {
+      absl::StatusOr<HistogramAnswer> made = pulseboard::QueryHistogram(engine_, query, histogram, dry_run);
+      if (made.ok()) ToMessages(*made, out);
+      return made.status();
+    };
+    return Reactor::Start(context, std::move(answer), authenticator_, engine_, streams_, ticker_);
   }
 
  private:
+  using Source = absl::StatusOr<std::unique_ptr<ChunkSource>>;
+
   // `read` gives a StatusOr of a value that ToProto turns into the response. Request and response live until the call
   // is finished, which is after the work.
   template <typename Response, typename Read>

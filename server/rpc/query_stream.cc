@@ -6,25 +6,32 @@
 #include "common/wire/model.h"
 #include "server/rpc/authenticator.h"
 #include "server/rpc/data_wire.h"
+#include "server/rpc/query_wire.h"
 
 namespace pulseboard {
 namespace {
 
-// What only one of the two kinds of summary has.
-void AddDetails(const RangeSummary& summary, v1::QueryRangeSummary* out) {
-  out->set_scanned_rollup_count(summary.scanned_rollup_count);
-  out->set_bucket_nanos(summary.bucket_ns);
-  out->set_column_nanos(summary.column_ns);
+// What only ranges have.
+void AddColumns(const RangeChunk& chunk, std::deque<v1::QueryRangeResponse>* out) {
+  if (!chunk.bounds.empty()) ToProto(chunk.bounds, out->emplace_back().mutable_time_columns());
 }
-void AddDetails(const RangeSummary& summary, v1::QueryExpressionSummary* out) {
-  out->mutable_step()->set_seconds(summary.step_ns / kNanosPerSecond);
-  out->mutable_step()->set_nanos(static_cast<int32_t>(summary.step_ns % kNanosPerSecond));
+void AddColumns(const RangeChunk& /*chunk*/, std::deque<v1::QueryExpressionResponse>* /*out*/) {}
+
+v1::SeriesDefinition* Define(const RangeSeries& definition, v1::QueryRangeResponse* out) {
+  if (definition.aggregate < 0) return out->mutable_definition();
+  out->mutable_aggregate_definition()->set_aggregate_index(definition.aggregate);
+  out->mutable_aggregate_definition()->set_earlier(definition.earlier);
+  return out->mutable_aggregate_definition()->mutable_definition();
+}
+v1::SeriesDefinition* Define(const RangeSeries& /*definition*/, v1::QueryExpressionResponse* out) {
+  return out->mutable_definition();
 }
 
 template <typename Response>
 void ToMessages(const RangeChunk& chunk, std::deque<Response>* out) {
+  AddColumns(chunk, out);
   for (const RangeSeries& definition : chunk.definitions) {
-    v1::SeriesDefinition* to = out->emplace_back().mutable_definition();
+    v1::SeriesDefinition* to = Define(definition, &out->emplace_back());
     to->set_ref(definition.ref);
     ToProto(*definition.series, to->mutable_series());
   }
@@ -34,13 +41,8 @@ void ToMessages(const RangeChunk& chunk, std::deque<Response>* out) {
       ToProto(column.samples, 0, column.samples.size(), column.ref, frame->add_columns());
     }
   }
-  if (!chunk.summary) return;
-  auto* const summary = out->emplace_back().mutable_summary();
-  summary->set_series_count(chunk.summary->series_count);
-  summary->set_sample_count(chunk.summary->sample_count);
-  summary->set_scanned_sample_count(chunk.summary->scanned_sample_count);
-  summary->set_commit_sequence(chunk.summary->commit_sequence);
-  AddDetails(*chunk.summary, summary);
+  if (chunk.estimate != nullptr) ToProto(*chunk.estimate, out->emplace_back().mutable_estimate());
+  if (chunk.summary) ToProto(*chunk.summary, out->emplace_back().mutable_summary());
 }
 
 }  // namespace
@@ -53,11 +55,11 @@ QueryStreamReactor<Response>* QueryStreamReactor<Response>::Start(grpc::Callback
                                                                   StreamTicker& ticker) {
   auto self =
       std::shared_ptr<QueryStreamReactor>(new QueryStreamReactor(context, authenticator, engine, streams, ticker));
-  self->Begin([&]() -> absl::Status {
+  self->Begin([&]() -> absl::StatusOr<TenantId> {
     PB_ASSIGN_OR_RETURN(const Principal principal, authenticator.Authenticate(*context, Right::kRead));
     PB_ASSIGN_OR_RETURN(self->open_, std::move(open));
     self->query_ = {principal.tenant, engine.Deadline(RemainingNanos(*context)), self->cancellation()};
-    return absl::OkStatus();
+    return principal.tenant;
   });
   return self.get();
 }
@@ -65,14 +67,35 @@ QueryStreamReactor<Response>* QueryStreamReactor<Response>::Start(grpc::Callback
 template <typename Response>
 absl::Status QueryStreamReactor<Response>::ReadMessages(std::deque<Response>* out, bool* last) {
   if (source_ == nullptr) {
+    query_.usage = this->usage();
     PB_ASSIGN_OR_RETURN(source_, open_(query_));
   }
   PB_ASSIGN_OR_RETURN(const RangeChunk chunk, source_->Next());
   ToMessages(chunk, out);
   *last = chunk.summary.has_value();
-  return absl::OkStatus();
+  int64_t bytes = 0;
+  for (const Response& message : *out) bytes += static_cast<int64_t>(message.ByteSizeLong());
+  return this->engine().Charge(query_, UsageKind::kAnswerBytes, bytes);
 }
 
+template <typename Response>
+AnswerStreamReactor<Response>* AnswerStreamReactor<Response>::Start(grpc::CallbackServerContext* context,
+                                                                    absl::StatusOr<Answer> answer,
+                                                                    const Authenticator& authenticator,
+                                                                    QueryEngine& engine, StreamRegistry& streams,
+                                                                    StreamTicker& ticker) {
+  auto self =
+      std::shared_ptr<AnswerStreamReactor>(new AnswerStreamReactor(context, authenticator, engine, streams, ticker));
+  self->Begin([&]() -> absl::StatusOr<TenantId> {
+    PB_ASSIGN_OR_RETURN(const Principal principal, authenticator.Authenticate(*context, Right::kRead));
+    PB_ASSIGN_OR_RETURN(self->answer_, std::move(answer));
+    self->query_ = {principal.tenant, engine.Deadline(RemainingNanos(*context)), self->cancellation()};
+    return principal.tenant;
+  });
+  return self.get();
+}
+
+template class AnswerStreamReactor<v1::QueryHistogramResponse>;
 template class QueryStreamReactor<v1::QueryRangeResponse>;
 template class QueryStreamReactor<v1::QueryExpressionResponse>;
 

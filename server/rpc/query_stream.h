@@ -12,7 +12,7 @@
 
 namespace pulseboard {
 
-// Response: v1::QueryRangeResponse or v1::QueryExpressionResponse.
+// Chunks of a ChunkSource as they are made. Response: v1::QueryRangeResponse or v1::QueryExpressionResponse.
 template <typename Response>
 class QueryStreamReactor final : public PooledStreamReactor<Response> {
  public:
@@ -34,6 +34,33 @@ class QueryStreamReactor final : public PooledStreamReactor<Response> {
   QueryContext query_;
   Open open_;
   std::unique_ptr<ChunkSource> source_;  // the pool job's
+};
+
+// An answer that is made at once, bounded by `query.max_held_values`, and sent in several messages.
+template <typename Response>
+class AnswerStreamReactor final : public PooledStreamReactor<Response> {
+ public:
+  // Makes the messages, on the pool.
+  using Answer = std::function<absl::Status(const QueryContext&, std::deque<Response>*)>;
+
+  // See QueryStreamReactor::Start.
+  static AnswerStreamReactor* Start(grpc::CallbackServerContext* context, absl::StatusOr<Answer> answer,
+                                    const Authenticator& authenticator, QueryEngine& engine, StreamRegistry& streams,
+                                    StreamTicker& ticker);
+
+ private:
+  using PooledStreamReactor<Response>::PooledStreamReactor;
+
+  absl::Status ReadMessages(std::deque<Response>* out, bool* last) override {
+    *last = true;
+    query_.usage = this->usage();
+    return answer_(query_, out);
+  }
+  void ReleaseView() override {}
+  absl::Status CheckAlive() const override { return this->engine().CheckAlive(query_); }
+
+  QueryContext query_;
+  Answer answer_;
 };
 
 }  // namespace pulseboard

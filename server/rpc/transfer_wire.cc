@@ -4,6 +4,7 @@
 
 #include "common/base/errors.h"
 #include "server/rpc/data_wire.h"
+#include "server/rpc/query_wire.h"
 
 namespace pulseboard {
 namespace {
@@ -59,6 +60,25 @@ absl::StatusOr<CsvReadOptions> ReadOptions(const v1::CsvOptions& in) {
   return out;
 }
 
+absl::StatusOr<std::vector<ExportQuery>> Queries(const v1::ExportRequest& in, int64_t now_unix_nanos) {
+  std::vector<ExportQuery> out;
+  for (const v1::ExportQuery& query : in.queries()) {
+    ExportQuery& to = out.emplace_back();
+    to.title = query.title();
+    const std::string path = "queries[" + std::to_string(out.size() - 1) + "]";
+    if (query.has_expression()) {
+      PB_ASSIGN_OR_RETURN(to.request, FromProto(query.expression(), now_unix_nanos));
+    } else if (!query.has_range()) {
+      return BadField(path + ".query", "nothing", "a range or an expression");
+    } else if (HasTimeColumns(query.range())) {
+      PB_ASSIGN_OR_RETURN(to.request, ColumnsFromProto(query.range(), now_unix_nanos));
+    } else {
+      PB_ASSIGN_OR_RETURN(to.request, FromProto(query.range(), now_unix_nanos));
+    }
+  }
+  return out;
+}
+
 }  // namespace
 
 absl::StatusOr<ImportSpec> FromProto(const v1::ImportSpec& in) {
@@ -79,6 +99,7 @@ absl::StatusOr<ImportSpec> FromProto(const v1::ImportSpec& in) {
 absl::StatusOr<ExportSpec> FromProto(const v1::ExportRequest& in, int64_t now_unix_nanos) {
   // Selector and range as of a range query.
   v1::QueryRangeRequest range;
+  if (in.queries_size() > 0) range.mutable_start_time();  // theirs count
   range.set_selector(in.selector());
   if (in.has_start_time()) *range.mutable_start_time() = in.start_time();
   if (in.has_end_time()) *range.mutable_end_time() = in.end_time();
@@ -86,7 +107,9 @@ absl::StatusOr<ExportSpec> FromProto(const v1::ExportRequest& in, int64_t now_un
   ExportSpec out;
   out.selector = request.selector;
   out.range = request.range;
-  PB_ASSIGN_OR_RETURN(out.format, KnownEnum("format", in.format(), TextFormat::kPrometheus));
+  out.time_zone = in.time_zone();
+  PB_ASSIGN_OR_RETURN(out.queries, Queries(in, now_unix_nanos));
+  PB_ASSIGN_OR_RETURN(out.format, KnownEnum("format", in.format(), TextFormat::kXlsx));
   PB_ASSIGN_OR_RETURN(out.layout, KnownEnum("csv.layout", in.csv().layout(), CsvLayout::kWide));
   PB_ASSIGN_OR_RETURN(out.separator, Separator(in.csv().separator(), ','));
   PB_ASSIGN_OR_RETURN(out.time, KnownEnum("csv.time", in.csv().time(), CsvTime::kPattern));

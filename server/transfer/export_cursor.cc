@@ -5,15 +5,32 @@
 #include "common/base/errors.h"
 #include "common/model/selector.h"
 #include "server/transfer/export_forms.h"
+#include "server/transfer/result_export.h"
 #include "server/transfer/text_numbers.h"
+#include "server/transfer/xlsx_writer.h"
 
 namespace pulseboard {
 namespace {
 
-absl::Status CheckSpec(const ExportSpec& spec) {
-  if (spec.format != TextFormat::kCsv && spec.format != TextFormat::kOpenMetrics) {
-    return BadField("format", std::to_string(static_cast<int>(spec.format)), "CSV or OPENMETRICS");
+absl::Status CheckQueries(const ExportSpec& spec) {
+  if (spec.format == TextFormat::kOpenMetrics) {
+    return BadField("format", "OPENMETRICS",
+                    "CSV, JSON_LINES or XLSX for answers of queries: computed values have no family,");
   }
+  const size_t most = spec.format == TextFormat::kCsv ? 1 : kMaxExportQueries;
+  if (spec.queries.size() > most) {
+    return BadField("queries", std::to_string(spec.queries.size()) + " queries", "at most " + std::to_string(most));
+  }
+  if (!spec.selector.empty()) return BadField("selector", spec.selector, "none beside queries");
+  if (spec.layout == CsvLayout::kWide) return BadField("csv.layout", "CSV_LAYOUT_WIDE", "the long form for queries");
+  return absl::OkStatus();
+}
+
+absl::Status CheckSpec(const ExportSpec& spec) {
+  if (spec.format == TextFormat::kUnspecified || spec.format == TextFormat::kPrometheus) {
+    return BadField("format", std::to_string(static_cast<int>(spec.format)), "CSV, OPENMETRICS, JSON_LINES or XLSX");
+  }
+  if (!spec.queries.empty()) PB_RETURN_IF_ERROR(CheckQueries(spec));
   if (spec.separator != ',' && spec.separator != ';' && spec.separator != '\t') {
     return BadField("csv.separator", std::string_view(&spec.separator, 1), "a comma, a semicolon or a tab");
   }
@@ -52,10 +69,12 @@ absl::Status CheckSeriesCount(std::string_view selector, size_t count, int64_t l
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<ExportCursor>> ExportCursor::Open(Store& store, const QueryEngine& engine,
+absl::StatusOr<std::unique_ptr<ExportCursor>> ExportCursor::Open(Store& store, QueryEngine& engine,
                                                                  const QueryContext& context, const ExportSpec& spec,
                                                                  const TransferOptions& options) {
   PB_RETURN_IF_ERROR(CheckSpec(spec));
+  if (!spec.queries.empty() || spec.format == TextFormat::kXlsx)
+    return OpenResults(store, engine, context, spec, options);
   PB_ASSIGN_OR_RETURN(const Selector selector, Selector::Parse(spec.selector));
   const std::vector<SeriesId> ids = store.SelectSeries(context.tenant, selector);
   const bool wide = spec.format == TextFormat::kCsv && spec.layout == CsvLayout::kWide;
@@ -78,12 +97,32 @@ absl::StatusOr<std::unique_ptr<ExportCursor>> ExportCursor::Open(Store& store, c
     cursor = std::make_unique<CsvWideExport>(std::move(source));
   } else if (spec.format == TextFormat::kCsv) {
     cursor = std::make_unique<CsvLongExport>(std::move(source));
+  } else if (spec.format == TextFormat::kJsonLines) {
+    cursor = std::make_unique<JsonLinesExport>(std::move(source));
   } else {
     cursor = std::make_unique<OpenMetricsExport>(std::move(source));
   }
   PB_RETURN_IF_ERROR(cursor->CheckAlive());
   store.Cut([&cursor](int64_t commit_sequence) { cursor->summary_.commit_sequence = commit_sequence; });
   return cursor;
+}
+
+absl::StatusOr<std::unique_ptr<ExportCursor>> ExportCursor::OpenResults(Store& store, QueryEngine& engine,
+                                                                        const QueryContext& context,
+                                                                        const ExportSpec& spec,
+                                                                        const TransferOptions& options) {
+  Source source{store, engine.clock(), context, spec, options, spec.range, {}};
+  // A workbook of samples is one of a query for them.
+  if (spec.queries.empty()) source.spec.queries.push_back({"Samples", RangeRequest{spec.selector, spec.range, 0}});
+  std::unique_ptr<ResultWriter> writer;
+  if (spec.format == TextFormat::kXlsx) {
+    const XlsxOptions book{engine.clock().NowUnixNanos(), spec.time_zone,
+                           std::min(options.max_xlsx_rows, kExcelRows - 1)};
+    PB_ASSIGN_OR_RETURN(writer, MakeXlsxWriter(book));
+  } else {
+    writer = spec.format == TextFormat::kCsv ? MakeCsvResultWriter(spec) : MakeJsonResultWriter();
+  }
+  return std::make_unique<ResultExport>(std::move(source), engine, std::move(writer));
 }
 
 int64_t Exporter::Deadline(std::optional<int64_t> remaining_ns) const {
@@ -108,7 +147,11 @@ absl::StatusOr<std::unique_ptr<ReadView>> ExportCursor::OpenView(size_t first, s
 }
 
 void ExportCursor::AppendCsvTime(int64_t time_unix_nanos, std::string* out) const {
-  switch (source_.spec.time) {
+  AppendCsvTimeAs(source_.spec.time, time_unix_nanos, out);
+}
+
+void AppendCsvTimeAs(CsvTime form, int64_t time_unix_nanos, std::string* out) {
+  switch (form) {
     case CsvTime::kUnspecified:
     case CsvTime::kRfc3339:
     case CsvTime::kPattern:

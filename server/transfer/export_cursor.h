@@ -27,7 +27,7 @@ class ExportCursor {
  public:
   // Picks the series and opens the view. BAD_SELECTOR, BAD_FIELD, QUERY_TOO_BROAD with the numbers. `context`: its
   // deadline should be `max_export_duration_ns` away at most.
-  static absl::StatusOr<std::unique_ptr<ExportCursor>> Open(Store& store, const QueryEngine& engine,
+  static absl::StatusOr<std::unique_ptr<ExportCursor>> Open(Store& store, QueryEngine& engine,
                                                             const QueryContext& context, const ExportSpec& spec,
                                                             const TransferOptions& options);
   virtual ~ExportCursor() = default;
@@ -52,6 +52,9 @@ class ExportCursor {
   };
 
   explicit ExportCursor(Source source) : source_(std::move(source)) {}
+  static absl::StatusOr<std::unique_ptr<ExportCursor>> OpenResults(Store& store, QueryEngine& engine,
+                                                                   const QueryContext& context, const ExportSpec& spec,
+                                                                   const TransferOptions& options);
   absl::Status CheckAlive() const;
   // A view of series [first, first + count).
   absl::StatusOr<std::unique_ptr<ReadView>> OpenView(size_t first, size_t count);
@@ -84,6 +87,14 @@ class Exporter {
   const TransferOptions options_;
 };
 
+// As CSV has it; kUnspecified is RFC 3339.
+void AppendCsvTimeAs(CsvTime form, int64_t time_unix_nanos, std::string* out);
+// A JSON string. UTF-8 goes as it is.
+void AppendJsonText(std::string_view text, std::string* out);
+// `"metric":"m","labels":{"a":"x"}`
+void AppendJsonSeries(const SeriesKey& key, std::string* out);
+// `"time":…,` series `,"value":…}` and the end of the line; what is not finite is a string.
+void AppendJsonSample(int64_t time_unix_nanos, std::string_view series, double value, std::string* out);
 // Quoted where RFC 4180 wants it.
 void AppendCsvField(std::string_view text, char separator, std::string* out);
 

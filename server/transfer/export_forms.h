@@ -74,6 +74,20 @@ class OpenMetricsExport final : public SeriesBySeriesExport {
   std::string series_text_;
 };
 
+// A JSON object per line; see AppendJsonSample.
+class JsonLinesExport final : public SeriesBySeriesExport {
+ public:
+  explicit JsonLinesExport(Source source) : SeriesBySeriesExport(std::move(source)) {}
+
+ private:
+  void AppendHead(std::string* /*out*/) override {}
+  void BeginSeries(const SeriesInfo& info, std::string* out) override;
+  void AppendSample(int64_t time_unix_nanos, double value, std::string* out) override;
+  void AppendTail(std::string* /*out*/) override {}
+
+  std::string series_text_;
+};
+
 // Samples the wide form holds at once, about: pieces of all series over the same time.
 inline constexpr int64_t kWideSliceSamples = 1'000'000;
 

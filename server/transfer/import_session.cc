@@ -86,6 +86,8 @@ absl::Status ImportSession::MakeParser(const ImportSpec& spec, const TransferOpt
       parser_ = std::make_unique<OpenMetricsParser>(OpenMetricsParser::Dialect::kPrometheus, limits);
       return absl::OkStatus();
     case TextFormat::kUnspecified:
+    case TextFormat::kJsonLines:
+    case TextFormat::kXlsx:
       break;
   }
   return BadField("format", std::to_string(static_cast<int>(spec.format)), "CSV, OPENMETRICS or PROMETHEUS");

@@ -4,9 +4,13 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <variant>
+#include <vector>
 
 #include "common/base/clock.h"
 #include "common/model/samples.h"
+#include "server/query/columns/column_cursor.h"
+#include "server/query/query_engine.h"
 #include "server/transfer/csv_parser.h"
 
 namespace pulseboard {
@@ -19,11 +23,12 @@ struct TransferOptions {
   int64_t max_series_text_bytes = 256 << 20;  // transfer.max_series_text: spellings one import keeps in memory
   int64_t max_export_series = 1'000'000;      // transfer.max_export_series: per export, else QUERY_TOO_BROAD
   int64_t max_wide_series = 1'000;            // transfer.max_wide_series: the same for the wide form
+  int64_t max_xlsx_rows = 1'048'575;          // transfer.max_xlsx_rows: per workbook, else QUERY_TOO_BROAD
   int64_t max_export_duration_ns = 3'600 * kNanosPerSecond;  // transfer.max_export_duration: longest life of an export
 };
 
 // Numbers equal pulseboard.v1.TextFormat.
-enum class TextFormat { kUnspecified = 0, kCsv = 1, kOpenMetrics = 2, kPrometheus = 3 };
+enum class TextFormat { kUnspecified = 0, kCsv = 1, kOpenMetrics = 2, kPrometheus = 3, kJsonLines = 4, kXlsx = 5 };
 
 inline constexpr size_t kMaxImportProducerIdBytes = 120;
 inline constexpr int64_t kDefaultRefusedLines = 1'000;
@@ -37,6 +42,14 @@ struct ImportSpec {
   int64_t max_refused_lines = kDefaultRefusedLines;
 };
 
+inline constexpr size_t kMaxExportQueries = 32;
+
+// A query whose answer is exported.
+struct ExportQuery {
+  std::string title;  // may be empty
+  std::variant<RangeRequest, ColumnsRequest, ExpressionRequest> request;
+};
+
 struct ExportSpec {
   std::string selector;
   TimeRange range;
@@ -44,6 +57,8 @@ struct ExportSpec {
   CsvLayout layout = CsvLayout::kUnspecified;
   char separator = ',';
   CsvTime time = CsvTime::kUnspecified;
+  std::vector<ExportQuery> queries;  // instead of selector and range
+  std::string time_zone;             // of XLSX; empty: UTC
 };
 
 struct ExportSummary {

@@ -223,10 +223,12 @@ class Evaluator {
       }
       case Function::kTimestamp:
         return TimestampCall(*call.arguments[0]);
-      case Function::kHistogramQuantile: {
+      case Function::kHistogramQuantile:
+      case Function::kHistogramQuantileLow:
+      case Function::kHistogramQuantileHigh: {
         PB_ASSIGN_OR_RETURN(ScalarSource phi, Scalar(*call.arguments[0]));
         PB_ASSIGN_OR_RETURN(VectorStreamPtr buckets, Vector(*call.arguments[1]));
-        return HistogramQuantile(context_, std::move(phi), std::move(buckets), grid_.size);
+        return HistogramQuantile(context_, call.function->function, std::move(phi), std::move(buckets), grid_.size);
       }
       default:
         return WholeVectorCall(call);

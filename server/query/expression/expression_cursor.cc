@@ -84,9 +84,20 @@ class ExpressionCursor::StoreSource final : public expression::SampleSource {
     std::sort(ids.begin(), ids.end());
     ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
     PB_RETURN_IF_ERROR(engine_.CheckSeriesCount(expression_, ids.size()));
+    PB_RETURN_IF_ERROR(engine_.Charge(context_, UsageKind::kSeries, static_cast<int64_t>(ids.size())));
     if (hull.end < hull.start) hull = {0, 0};  // no selector at all
     PB_ASSIGN_OR_RETURN(view_, engine_.store_.OpenView(ids, hull, nullptr));
     return absl::OkStatus();
+  }
+
+  absl::StatusOr<QueryEstimate> Estimate() const {
+    QueryEstimate all;
+    for (const Selection& selection : selections_) {
+      PB_ASSIGN_OR_RETURN(const QueryEstimate one,
+                          EstimateRead(engine_, context_, selection.ids, *PlanOf(selection.range)));
+      all.Add(one);
+    }
+    return all;
   }
 
   absl::StatusOr<std::vector<std::shared_ptr<const SeriesInfo>>> Series(size_t selection) override {
@@ -99,11 +110,7 @@ class ExpressionCursor::StoreSource final : public expression::SampleSource {
   }
 
   absl::Status Read(size_t selection, SeriesId series, const Visit& visit) override {
-    const TimeRange range = selections_[selection].range;
-    const int64_t now = engine_.clock_.NowUnixNanos();
-    auto plan = std::make_shared<const LinePlan>(
-        PlanLine({range, range, 0, now + kSlackNanos, now, engine_.store_.RawRetention(context_.tenant)}, {}));
-    SeriesReader reader(*view_, series, std::move(plan));
+    SeriesReader reader(*view_, series, PlanOf(selections_[selection].range));
     while (!reader.done()) {
       PB_RETURN_IF_ERROR(CheckAlive());
       const int64_t before = reader.scanned_samples();
@@ -118,6 +125,7 @@ class ExpressionCursor::StoreSource final : public expression::SampleSource {
 
   absl::Status Hold(size_t values) override {
     held_ += static_cast<int64_t>(values);
+    PB_RETURN_IF_ERROR(engine_.Charge(context_, UsageKind::kHeldValues, static_cast<int64_t>(values)));
     if (held_ <= engine_.options_.max_held_values) return absl::OkStatus();
     const std::string limit = std::to_string(engine_.options_.max_held_values);
     return MakeError(ErrorReason::kQueryTooBroad,
@@ -136,16 +144,16 @@ class ExpressionCursor::StoreSource final : public expression::SampleSource {
     std::vector<SeriesId> ids;
   };
 
+  std::shared_ptr<const LinePlan> PlanOf(TimeRange range) const {
+    const int64_t now = engine_.clock_.NowUnixNanos();
+    return std::make_shared<const LinePlan>(
+        PlanLine({range, range, 0, now + kSlackNanos, now, engine_.store_.RawRetention(context_.tenant)}, {}));
+  }
+
   absl::Status Count(int64_t scanned) {
     scanned_ += scanned;
-    engine_.scanned_samples_ += scanned;
-    if (scanned_ <= engine_.options_.max_samples) return absl::OkStatus();
-    const std::string got = std::to_string(scanned_);
-    const std::string limit = std::to_string(engine_.options_.max_samples);
-    return MakeError(ErrorReason::kQueryTooBroad,
-                     "the query read " + got + " samples and is not done; at most " + limit +
-                         " (query.max_samples) would be accepted",
-                     {{"sampleCount", got}, {"limit", limit}, {"setting", "query.max_samples"}});
+    PB_RETURN_IF_ERROR(engine_.NoteScanned(context_, scanned, 0));
+    return engine_.CheckScanned(scanned_);
   }
 
   QueryEngine& engine_;
@@ -231,6 +239,21 @@ absl::StatusOr<RangeChunk> ExpressionCursor::Next() {
   summary_.scanned_sample_count = source_->scanned_samples();
   chunk.summary = summary_;
   return chunk;
+}
+
+absl::StatusOr<QueryEstimate> ExpressionCursor::Estimate() const {
+  PB_ASSIGN_OR_RETURN(QueryEstimate estimate, source_->Estimate());
+  // No operator makes more series than it reads, but for count_values.
+  const int64_t lines = std::max<int64_t>(1, estimate.series_count);
+  estimate.AddAnswer(lines, lines * static_cast<int64_t>(grid_.size));
+  return estimate;
+}
+
+absl::StatusOr<std::unique_ptr<ChunkSource>> QueryEngine::EstimateExpression(const QueryContext& context,
+                                                                             const ExpressionRequest& request) {
+  PB_ASSIGN_OR_RETURN(const auto cursor, OpenExpression(context, request));
+  PB_ASSIGN_OR_RETURN(const QueryEstimate estimate, cursor->Estimate());
+  return std::make_unique<EstimateSource>(estimate);
 }
 
 absl::StatusOr<std::unique_ptr<ExpressionCursor>> QueryEngine::OpenExpression(const QueryContext& context,

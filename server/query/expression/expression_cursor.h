@@ -12,6 +12,7 @@
 #include "server/query/expression/ast.h"
 #include "server/query/expression/evaluation.h"
 #include "server/query/query_engine.h"
+#include "server/query/query_estimate.h"
 
 namespace pulseboard {
 
@@ -24,6 +25,7 @@ class ExpressionCursor final : public ChunkSource {
 
   // The next chunk; the last one carries the summary, none may be asked for after it. Errors as for QueryEngine.
   absl::StatusOr<RangeChunk> Next() override;
+  absl::StatusOr<QueryEstimate> Estimate() const;
   const expression::Grid& grid() const { return grid_; }
 
  private:

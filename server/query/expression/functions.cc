@@ -52,6 +52,8 @@ const std::vector<FunctionInfo>& AllFunctions() {
       {Function::kSort, "sort", kVector, {kVector}},
       {Function::kSortDesc, "sort_desc", kVector, {kVector}},
       {Function::kHistogramQuantile, "histogram_quantile", kVector, {kScalar, kVector}},
+      {Function::kHistogramQuantileLow, "histogram_quantile_low", kVector, {kScalar, kVector}},
+      {Function::kHistogramQuantileHigh, "histogram_quantile_high", kVector, {kScalar, kVector}},
   };
   return *functions;
 }

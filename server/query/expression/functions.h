@@ -55,6 +55,8 @@ enum class Function : uint8_t {
   kSort,
   kSortDesc,
   kHistogramQuantile,
+  kHistogramQuantileLow,
+  kHistogramQuantileHigh,
 };
 
 struct FunctionInfo {

@@ -34,7 +34,7 @@ std::optional<double> ParseBound(std::string_view text) {
 
 // As Prometheus has it: linear within the bucket, whose start is 0 for the first one; above the last finite bound, that
 // bound. Buckets that were read a moment apart may fall; they are taken as not falling.
-double QuantileOfBuckets(double phi, std::vector<Bucket>* buckets) {
+double QuantileOfBuckets(Function which, double phi, std::vector<Bucket>* buckets) {
   if (std::isnan(phi)) return kNaN;
   if (phi < 0) return -kInfinity;
   if (phi > 1) return kInfinity;
@@ -53,6 +53,9 @@ double QuantileOfBuckets(double phi, std::vector<Bucket>* buckets) {
   double rank = phi * merged.back().count;
   const auto reached =
       std::find_if(merged.begin(), merged.end() - 1, [rank](const Bucket& bucket) { return bucket.count >= rank; });
+  // Before the first bound nothing is known; the estimate takes it for 0.
+  if (which == Function::kHistogramQuantileHigh) return reached->bound;
+  if (which == Function::kHistogramQuantileLow) return reached == merged.begin() ? -kInfinity : (reached - 1)->bound;
   if (reached == merged.end() - 1) return merged[merged.size() - 2].bound;
   if (reached == merged.begin()) {
     if (reached->bound <= 0) return reached->bound;
@@ -65,8 +68,9 @@ double QuantileOfBuckets(double phi, std::vector<Bucket>* buckets) {
 
 class HistogramQuantileStream final : public VectorStream {
  public:
-  HistogramQuantileStream(const EvaluationContext& context, ScalarSource phi, VectorStreamPtr inner, size_t grid_size)
-      : context_(context), phi_source_(std::move(phi)), inner_(std::move(inner)), size_(grid_size) {}
+  HistogramQuantileStream(const EvaluationContext& context, Function which, ScalarSource phi, VectorStreamPtr inner,
+                          size_t grid_size)
+      : context_(context), which_(which), phi_source_(std::move(phi)), inner_(std::move(inner)), size_(grid_size) {}
 
   absl::StatusOr<bool> Next(EvaluatedSeries* out) override {
     if (!std::exchange(started_, true)) {
@@ -82,7 +86,7 @@ class HistogramQuantileStream final : public VectorStream {
       for (const Component& component : components) {
         if (!IsAbsent(component.values[i])) buckets.push_back({component.bound, component.values[i]});
       }
-      if (!buckets.empty()) out->values[i] = QuantileOfBuckets(phi_[i], &buckets);
+      if (!buckets.empty()) out->values[i] = QuantileOfBuckets(which_, phi_[i], &buckets);
     }
     PB_RETURN_IF_ERROR(context_.source->CheckAlive());
     return true;
@@ -109,6 +113,7 @@ class HistogramQuantileStream final : public VectorStream {
   }
 
   const EvaluationContext context_;
+  const Function which_;
   const ScalarSource phi_source_;
   const VectorStreamPtr inner_;
   const size_t size_;
@@ -120,9 +125,9 @@ class HistogramQuantileStream final : public VectorStream {
 
 }  // namespace
 
-VectorStreamPtr HistogramQuantile(const EvaluationContext& context, ScalarSource phi, VectorStreamPtr inner,
-                                  size_t grid_size) {
-  return std::make_unique<HistogramQuantileStream>(context, std::move(phi), std::move(inner), grid_size);
+VectorStreamPtr HistogramQuantile(const EvaluationContext& context, Function which, ScalarSource phi,
+                                  VectorStreamPtr inner, size_t grid_size) {
+  return std::make_unique<HistogramQuantileStream>(context, which, std::move(phi), std::move(inner), grid_size);
 }
 
 }  // namespace pulseboard::expression

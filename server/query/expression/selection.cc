@@ -58,9 +58,9 @@ class WindowStream : public VectorStream {
     PB_ASSIGN_OR_RETURN(parameters_, windowed_.parameter());
     return absl::OkStatus();
   }
-  WindowEvaluator MakeEvaluator() const {
+  WindowEvaluator MakeEvaluator(MetricKind metric = MetricKind::kGauge) const {
     WindowOptions options;
-    options.kind = windowed_.kind;
+    options.kind = KindFor(windowed_.kind, metric);
     options.grid = shifted_;
     options.length_ns = length_ns_;
     options.max_gap_ns = max_gap_ns_;
@@ -106,7 +106,7 @@ class SelectorStream final : public WindowStream {
     while (next_ < series_.size()) {
       const auto& info = series_[next_++];
       PB_RETURN_IF_ERROR(context_.source->CheckAlive());
-      WindowEvaluator evaluator = MakeEvaluator();
+      WindowEvaluator evaluator = MakeEvaluator(info->metadata.kind);
       PB_RETURN_IF_ERROR(context_.source->Read(
           selection_, info->id, [&evaluator](const SampleColumns& piece) { return evaluator.Add(piece); }));
       *out = {info->key, 0, {}, {}};

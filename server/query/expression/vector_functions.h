@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "server/query/expression/ast.h"
 #include "server/query/expression/evaluation.h"
+#include "server/query/expression/functions.h"
 
 namespace pulseboard::expression {
 
@@ -30,8 +31,9 @@ VectorStreamPtr Absent(const EvaluationContext& context, VectorStreamPtr inner, 
 ScalarSource OnlySeries(VectorStreamPtr inner, size_t grid_size);
 // By value, when the grid is one instant; else as it comes.
 VectorStreamPtr Sorted(const EvaluationContext& context, VectorStreamPtr inner, bool descending);
-// Of buckets: series that differ in `le`, the upper bound of what they count.
-VectorStreamPtr HistogramQuantile(const EvaluationContext& context, ScalarSource phi, VectorStreamPtr inner,
-                                  size_t grid_size);
+// Of buckets: series that differ in `le`, the upper bound of what they count. `which`: kHistogramQuantile, or the lower
+// (kHistogramQuantileLow) or upper bound of the bucket that holds it.
+VectorStreamPtr HistogramQuantile(const EvaluationContext& context, Function which, ScalarSource phi,
+                                  VectorStreamPtr inner, size_t grid_size);
 
 }  // namespace pulseboard::expression

@@ -165,6 +165,20 @@ std::unique_ptr<WindowFunction> Sum(bool mean) {
       });
 }
 
+// Since when the first increase counts is known only with a sample before it.
+std::unique_ptr<WindowFunction> DeltaRate() {
+  return Folded<SumState>(
+      0,
+      [](const WindowSamples& w, size_t i) {
+        return SumState{w.values[i], 0};
+      },
+      [](const WindowSamples& w, const SumState& all) {
+        const Change change = Difference(w);
+        if (change.covered_ns == 0) return kNoValue;
+        return (w.has_before ? all.Total() : all.Total() - w.values[0]) / Seconds(change.covered_ns);
+      });
+}
+
 template <typename State>
 std::unique_ptr<WindowFunction> Extreme() {
   return Folded<State>(
@@ -227,6 +241,10 @@ std::unique_ptr<WindowFunction> MakeFunction(WindowKind kind) {
       return Variance([](double variance) { return variance; });
     case WindowKind::kPresent:
       return Simple([](const WindowSamples&) { return 1.0; });
+    case WindowKind::kDeltaIncrease:
+      return Sum(false);
+    case WindowKind::kDeltaRate:
+      return DeltaRate();
   }
   return nullptr;
 }
@@ -236,7 +254,14 @@ bool SeesNaN(WindowKind kind) { return kind == WindowKind::kNewest || kind == Wi
 }  // namespace
 
 bool NeedsSampleBefore(WindowKind kind) {
-  return kind == WindowKind::kRate || kind == WindowKind::kIncrease || kind == WindowKind::kDelta;
+  return kind == WindowKind::kRate || kind == WindowKind::kIncrease || kind == WindowKind::kDelta ||
+         kind == WindowKind::kDeltaRate;
+}
+
+WindowKind KindFor(WindowKind kind, MetricKind metric) {
+  if (metric != MetricKind::kDelta) return kind;
+  if (kind == WindowKind::kRate) return WindowKind::kDeltaRate;
+  return kind == WindowKind::kIncrease ? WindowKind::kDeltaIncrease : kind;
 }
 
 WindowEvaluator::WindowEvaluator(WindowOptions options)

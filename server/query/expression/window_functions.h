@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "common/model/labels.h"
 #include "common/model/samples.h"
 #include "server/query/expression/evaluation.h"
 
@@ -34,7 +35,12 @@ enum class WindowKind : uint8_t {
   kStddev,
   kStdvar,
   kPresent,
+  kDeltaIncrease,  // kIncrease and kRate of a counter whose samples are increases
+  kDeltaRate,
 };
+
+// What `kind` is for a series of this metric kind.
+WindowKind KindFor(WindowKind kind, MetricKind metric);
 
 // The sample before a window takes part: the step from it to the window's first sample.
 bool NeedsSampleBefore(WindowKind kind);

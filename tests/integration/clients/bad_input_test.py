@@ -91,6 +91,9 @@ class BadInputTest(h.ServerTestCase):
     def test_ranges(self):
         self.check_all(bad_requests.range_rows())
 
+    def test_columns_of_time(self):
+        self.check_all(bad_requests.column_rows())
+
     def test_expressions(self):
         self.check_all(bad_requests.expression_rows())
 

@@ -196,6 +196,7 @@ def transfer_rows():
                 getattr(request, name).seconds, getattr(request, name).nanos = value
         return Row("Export", case, request, "INVALID_ARGUMENT", "BAD_FIELD", field)
 
+    some_query = pb.ExportQuery(expression=h.query_pb2.QueryExpressionRequest(expression="kept.value"))
     good = h.import_text(text, "rows")
     bad_time = h.import_text(text, "rows")
     bad_time[0].spec.default_time.seconds = -1
@@ -233,6 +234,14 @@ def transfer_rows():
         csv("column twice", "csv.columns[1].name", columns=[pb.CsvColumn(name="value", ignored=True)] * 2),
         csv("10,001 columns", "csv.columns", columns=[pb.CsvColumn(name=str(i), ignored=True) for i in range(10001)]),
         exported("no format", "format", format=0),
+        exported("query of nothing", "queries[0].query", selector="", queries=[pb.ExportQuery()]),
+        exported("selector beside queries", "selector", queries=[some_query]),
+        exported("two queries as CSV", "queries", selector="", queries=[some_query] * 2),
+        exported("33 queries", "queries", selector="", queries=[some_query] * 33, format=pb.TEXT_FORMAT_JSON_LINES),
+        exported("queries as OpenMetrics", "format", selector="", queries=[some_query], format=pb.TEXT_FORMAT_OPENMETRICS),
+        exported("queries as wide CSV", "csv.layout", selector="", queries=[some_query],
+                 csv=pb.CsvOptions(layout=pb.CSV_LAYOUT_WIDE)),
+        exported("zone of no name", "time_zone", format=pb.TEXT_FORMAT_XLSX, time_zone="/etc/passwd"),
         exported("format only for import", "format", format=pb.TEXT_FORMAT_PROMETHEUS),
         exported("unknown format", "format", format=-7),
         exported("odd separator", "csv.separator", csv=pb.CsvOptions(separator="|")),
@@ -323,19 +332,21 @@ def with_selector(method, selector):
         request.start_time.FromSeconds(h.now_nanos() // 10**9 - 10)
         return request
     request = h.METHODS[method].request(selector=selector, **({"label": "host"} if method == "ListLabelValues" else {}))
-    if method == "QueryRange":
+    if method in ("QueryRange", "QueryTable", "QueryHistogram"):
         request.start_time.FromSeconds(h.now_nanos() // 10**9 - 10)
+    if method == "QueryHistogram":
+        request.step.FromSeconds(1)
     return request
 
 
 def selector_rows():
-    methods = ("ListMetrics", "ListSeries", "ListLabelValues", "GetCardinality", "QueryLatest", "QueryRange", "Subscribe",
-               "Export")
+    methods = ("ListMetrics", "ListSeries", "ListLabelValues", "GetCardinality", "QueryLatest", "QueryRange", "QueryTable",
+               "QueryHistogram", "Subscribe", "Export")
     rows = [Row(method, case, with_selector(method, selector), "INVALID_ARGUMENT", "BAD_SELECTOR")
             for method in methods for case, selector in BAD_SELECTORS]
     # Where a selector is required, none is as wrong as a bad one.
     return rows + [Row(method, "empty selector", with_selector(method, ""), "INVALID_ARGUMENT", "BAD_SELECTOR")
-                   for method in ("QueryLatest", "QueryRange", "Subscribe", "Export")]
+                   for method in ("QueryLatest", "QueryRange", "QueryTable", "QueryHistogram", "Subscribe", "Export")]
 
 
 def cardinality_rows():
@@ -384,6 +395,78 @@ def range_rows():
         query("too many nanos", "start_time", (now, 10**9)),
         query("negative max_points", "max_points", (now - 10, 0), max_points=-1),
         query("too many max_points", "max_points", (now - 10, 0), max_points=100001),
+    ]
+
+
+def column_rows():
+    """Columns of time, tables and histograms."""
+    q = h.query_pb2
+    aggregate, table_column = q.Aggregate, q.TableColumn
+    max_column = table_column(aggregate=aggregate(function=q.AGGREGATE_FUNCTION_MAX))
+    second = {"seconds": 1}
+
+    def row(method, case, field, **fields):
+        fields.setdefault("selector", "kept.value")
+        fields.setdefault("start_time", {"seconds": h.now_nanos() // 10**9 - 10})
+        return bad_field(method, case, field, **fields)
+
+    def ranged(case, field, **fields):
+        return row("QueryRange", case, field, **fields)
+
+    def table(case, field, **fields):
+        return row("QueryTable", case, field, **fields)
+
+    def histogram(case, field, **fields):
+        fields.setdefault("step", second)
+        return row("QueryHistogram", case, field, **fields)
+
+    return [
+        ranged("aggregates without step", "step", aggregates=[aggregate()]),
+        ranged("fill without step", "step", fill=q.FILL_POLICY_ZERO),
+        ranged("step and max_points", "max_points", step=second, max_points=5),
+        ranged("step and calendar", "calendar", step=second, calendar={"unit": q.CALENDAR_UNIT_DAY}),
+        ranged("step of zero", "step", step={}),
+        ranged("negative step", "step", step={"seconds": -1}),
+        ranged("step of a nanosecond", "step", step={"nanos": 1}),
+        ranged("largest step", "step", step={"seconds": (1 << 63) - 1}),
+        ranged("too many columns", "step", step={"nanos": 10**6}, start_time={"seconds": 0}),
+        ranged("calendar without unit", "calendar.unit", calendar={}),
+        ranged("unknown unit", "calendar.unit", calendar={"unit": 99}),
+        ranged("negative count", "calendar.count", calendar={"unit": 1, "count": -1}),
+        ranged("1001 days", "calendar.count", calendar={"unit": 1, "count": 1001}),
+        ranged("day 8 of a week", "calendar.first_day_of_week", calendar={"unit": 2, "first_day_of_week": 8}),
+        ranged("no zone", "calendar.time_zone", calendar={"unit": 1, "time_zone": "Mars/Olympus"}),
+        ranged("path for a zone", "calendar.time_zone", calendar={"unit": 1, "time_zone": "/etc/passwd"}),
+        ranged("file for a zone", "calendar.time_zone", calendar={"unit": 1, "time_zone": "file:/etc/passwd"}),
+        ranged("path upwards for a zone", "calendar.time_zone", calendar={"unit": 1, "time_zone": "../../../etc/passwd"}),
+        ranged("17 aggregates", "aggregates", step=second, aggregates=[aggregate()] * 17),
+        ranged("unknown aggregate", "aggregates[0].function", step=second, aggregates=[aggregate(function=99)]),
+        ranged("quantile above 1", "aggregates[0].quantile", step=second,
+               aggregates=[aggregate(function=q.AGGREGATE_FUNCTION_QUANTILE, quantile=1.5)]),
+        ranged("quantile of a sum", "aggregates[0].quantile", step=second, aggregates=[aggregate(quantile=0.5)]),
+        ranged("unknown group function", "group.function", step=second, group={"function": 99}),
+        ranged("33 labels", "group.labels", step=second, group={"labels": [f"l{i}" for i in range(33)]}),
+        ranged("unknown fill", "fill", step=second, fill=99),
+        ranged("compared with nothing", "compare", step=second, compare={}),
+        ranged("compared by both", "compare.calendar", step=second, compare={"offset": second, "calendar": {"unit": 1}}),
+        table("no start", "start_time", start_time=None),
+        table("17 columns", "columns", columns=[max_column] * 17),
+        table("no such column", "sort_column", sort_column=1),
+        table("negative column", "sort_column", sort_column=-1),
+        table("negative limit", "limit", limit=-1),
+        table("earlier than nothing", "columns[0].earlier", columns=[table_column(earlier=True)]),
+        table("33 filters", "filters", filters=[q.TableFilter(comparison=1)] * 33),
+        table("filter without comparison", "filters[0].comparison", filters=[q.TableFilter()]),
+        table("filter of no column", "filters[0].column", filters=[q.TableFilter(column=7, comparison=1)]),
+        table("filter by NaN", "filters[0].value", filters=[q.TableFilter(comparison=1, value=float("nan"))]),
+        histogram("no step", "step", step=None),
+        histogram("bounds that fall", "bounds[1]", bounds=[2.0, 1.0]),
+        histogram("infinite bound", "bounds[0]", bounds=[float("inf")]),
+        histogram("1000 bounds", "bounds", bounds=[float(i) for i in range(1000)]),
+        histogram("1001 buckets", "bucket_count", bucket_count=1001),
+        histogram("unknown scale", "scale", scale=99),
+        histogram("17 quantiles", "quantiles", quantiles=[0.5] * 17),
+        histogram("quantile below 0", "quantiles[0]", quantiles=[-0.1]),
     ]
 
 

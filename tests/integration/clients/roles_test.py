@@ -17,7 +17,7 @@ ALLOWED = {
     "SetRole": {ADMIN}, "SetActive": {ADMIN}, "ChangePassword": {ADMIN}, "GetPreferences": EVERYONE,
     "UpdatePreferences": EVERYONE, "Push": PUSHERS, "PushStream": PUSHERS, "ListMetrics": READERS, "ListSeries": READERS,
     "ListLabelValues": READERS, "GetCardinality": READERS, "QueryLatest": READERS, "QueryRange": READERS,
-    "QueryExpression": READERS, "Subscribe": READERS,
+    "QueryExpression": READERS, "QueryTable": READERS, "QueryHistogram": READERS, "Subscribe": READERS,
     "GetStorageStatus": {ADMIN}, "CreateBackup": {ADMIN}, "ListBackups": {ADMIN}, "PruneBackups": {ADMIN},
     "VerifyBackup": {ADMIN}, "VerifyStore": {ADMIN}, "DeleteSamples": {ADMIN}, "PreviewRetention": {ADMIN},
     "Import": PUSHERS, "Export": READERS,
@@ -94,6 +94,12 @@ class RolesTest(h.ServerTestCase):
             return subscribe
         if method == "QueryRange":
             return query_range
+        if method == "QueryTable":
+            return h.query_pb2.QueryTableRequest(selector=selector, start_time=query_range.start_time)
+        if method == "QueryHistogram":
+            request = h.query_pb2.QueryHistogramRequest(selector=selector, start_time=query_range.start_time)
+            request.step.FromSeconds(60)
+            return request
         if method == "Import":
             return h.import_text("time,metric,value\n", f"role-{role}")
         if method == "Export":

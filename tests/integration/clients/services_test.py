@@ -1,7 +1,10 @@
 """A Python client generated from the protos uses every service, over plaintext loopback and over TLS."""
 import hashlib
+import io
+import re
 import ssl
 import unittest
+import zipfile
 
 import grpc
 import harness as h
@@ -105,6 +108,31 @@ class Services:
         reduced = h.read_range(self.admin, "peak.value", seconds=120, max_points=50)["peak.value"]
         self.assertLessEqual(len(reduced), 4 * 50)
         self.assertEqual(max(v for _, v in reduced), 99.0)
+
+    def test_workbook_has_what_was_asked(self):
+        pushed = [h.sample("book.value", value, seconds_ago=9 - i, host="a & b")
+                  for i, value in enumerate((3.0, float("inf"), 1.5))]
+        self.admin.call("Push", samples=pushed)
+        request = h.transfer_pb2.ExportRequest(format=h.transfer_pb2.TEXT_FORMAT_XLSX, time_zone="Asia/Tokyo")
+        for _ in range(2):
+            query = request.queries.add(title="last: values").range
+            query.selector = "book.value"
+            query.start_time.FromNanoseconds(h.now_nanos() - 60 * 10**9)
+        messages = list(self.admin.start("Export", request))
+        self.assertEqual(messages[-1].summary.sample_count, 6)
+        book = zipfile.ZipFile(io.BytesIO(b"".join(m.data for m in messages)))
+        self.assertIsNone(book.testzip())
+        names = re.findall(r'<sheet name="([^"]*)"', book.read("xl/workbook.xml").decode())
+        self.assertEqual(names, ["About", "last_ values", "last_ values 2"])
+        sheet = book.read("xl/worksheets/sheet2.xml").decode()
+        rows = re.findall(r"<row r=\"(\d+)\".*?>(.*?)</row>", sheet, re.S)
+        self.assertEqual([row for row, _ in rows], ["1", "2", "3", "4"])
+        self.assertIn('book.value{host="a &amp; b"}', rows[1][1].replace("&quot;", '"'))
+        self.assertIn("<v>3</v>", rows[1][1])
+        self.assertIn("+Inf", rows[2][1])
+        # Days since 1899-12-30, on Tokyo's clocks.
+        serial = float(re.search(r"<v>([\d.]+)</v>", rows[3][1]).group(1))
+        self.assertAlmostEqual((serial - 25569) * 86400, pushed[2].time.ToNanoseconds() / 1e9 + 9 * 3600, places=2)
 
     def test_subscriber_sees_backfill_then_pushes_then_resumes_without_hole_or_double(self):
         self.admin.call("Push", samples=[h.sample("live.value", 1, 30)])

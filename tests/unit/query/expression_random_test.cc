@@ -70,7 +70,8 @@ class Generator {
       case 8:
         return "label_join(" + v + ", \"new\", \"-\", \"host\", \"cpu\")";
       case 9:
-        return "histogram_quantile(" + OneOf({"0", "0.5", "0.99", "1"}) + ", " +
+        return OneOf({"histogram_quantile(", "histogram_quantile_low(", "histogram_quantile_high("}) +
+               OneOf({"0", "0.5", "0.99", "1"}) + ", " +
                OneOf({"buckets", "increase(buckets[1m])", "sum by (le) (buckets)"}) + ")";
       case 10:
       case 11:

@@ -385,7 +385,11 @@ ReferenceVector ReferenceEvaluator::HistogramQuantile(const CallNode& node, int6
       const double rank = phi * cumulated.back().second;
       size_t b = 0;
       while (b + 1 < cumulated.size() && cumulated[b].second < rank) ++b;
-      if (b + 1 == cumulated.size()) {
+      if (node.function->function == Function::kHistogramQuantileHigh) {
+        value = cumulated[b].first;
+      } else if (node.function->function == Function::kHistogramQuantileLow) {
+        value = b == 0 ? -kInf : cumulated[b - 1].first;
+      } else if (b + 1 == cumulated.size()) {
         value = cumulated[b - 1].first;
       } else if (b == 0 && cumulated[0].first <= 0) {
         value = cumulated[0].first;
@@ -567,7 +571,10 @@ ReferenceVector ReferenceEvaluator::Call(const CallNode& node, int64_t time) con
     return out;
   }
   if (function == Function::kVector) return {{{}, Scalar(*node.arguments[0], time)}};
-  if (function == Function::kHistogramQuantile) return HistogramQuantile(node, time);
+  if (function == Function::kHistogramQuantile || function == Function::kHistogramQuantileLow ||
+      function == Function::kHistogramQuantileHigh) {
+    return HistogramQuantile(node, time);
+  }
   if (function == Function::kTimestamp && Reserved(*node.arguments[0])) {
     return Select(std::get<SelectorNode>(node.arguments[0]->what), time, true);
   }

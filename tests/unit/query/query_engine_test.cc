@@ -180,10 +180,10 @@ TEST_F(QueryEngineTest, AdmitsSoManyAndTellsTheOthersWhenToComeBack) {
   options.max_active = 2;
   options.threads = 1;
   QueryEngine small(*store_, clock_, options);
-  auto first = small.Admit();
-  auto second = small.Admit();
+  auto first = small.Admit(kDefaultTenant);
+  auto second = small.Admit(kDefaultTenant);
   ASSERT_TRUE(first.ok() && second.ok());
-  const absl::Status busy = small.Admit().status();
+  const absl::Status busy = small.Admit(kDefaultTenant).status();
   EXPECT_TRUE(HasReason(busy, ErrorReason::kQueryBusy));
   EXPECT_EQ(GetErrorDetail(busy)->retry_after_ms, options.busy_retry_ms);
   // Both have room on the pool, even while its one thread is taken.
@@ -194,10 +194,46 @@ TEST_F(QueryEngineTest, AdmitsSoManyAndTellsTheOthersWhenToComeBack) {
   go.set_value();
   done.get_future().wait();
   *first = nullptr;
-  EXPECT_TRUE(small.Admit().ok());
+  EXPECT_TRUE(small.Admit(kDefaultTenant).ok());
   EXPECT_EQ(small.Stats().refused_busy, 1);
   small.Stop();
   EXPECT_FALSE((*second)->Run([] {}));
+}
+
+TEST_F(QueryEngineTest, BoundsWhatTheCallsOfATenantUseTogether) {
+  const SeriesId id = store_.Series("bounded");
+  store_.Append({{id, kNow - 3, 1}, {id, kNow - 2, 2}, {id, kNow - 1, 3}});
+  const auto cursor = engine_.OpenRange(Context(), {"bounded", {0, kNow}, 0});
+  ASSERT_TRUE(cursor.ok() && (*cursor)->Next().ok());
+  QueryOptions options;
+  options.max_tenant_active = 2;
+  options.max_tenant_samples = 2 * engine_.Stats().scanned_samples - 1;  // one such read and not two
+  options.max_answer_bytes = 100;
+  QueryEngine engine(*store_, clock_, options);
+  const auto first = engine.Admit(kDefaultTenant);
+  auto second = engine.Admit(kDefaultTenant);
+  ASSERT_TRUE(first.ok() && second.ok());
+  const absl::Status busy = engine.Admit(kDefaultTenant).status();
+  EXPECT_TRUE(HasReason(busy, ErrorReason::kQueryBusy));
+  EXPECT_EQ(GetErrorDetail(busy)->metadata.at("setting"), "query.max_tenant_active");
+  EXPECT_TRUE(GetErrorDetail(busy)->retry_after_ms.has_value());
+  EXPECT_TRUE(engine.Admit(kSystemTenant).ok()) << "another tenant has its own";
+
+  const auto read = [&](const QueryEngine::Ticket& ticket) {
+    const QueryContext context{kDefaultTenant, engine.Deadline(std::nullopt), nullptr, ticket.usage()};
+    const auto reading = engine.OpenRange(context, {"bounded", {0, kNow}, 0});
+    return reading.ok() ? (*reading)->Next().status() : reading.status();
+  };
+  EXPECT_TRUE(read(**first).ok());
+  const absl::Status too_much = read(**second);
+  EXPECT_TRUE(HasReason(too_much, ErrorReason::kQueryBusy)) << StatusMessage(too_much);
+  EXPECT_EQ(GetErrorDetail(too_much)->metadata.at("setting"), "query.max_tenant_samples");
+  second = absl::CancelledError("gone");
+  const auto third = engine.Admit(kDefaultTenant);
+  ASSERT_TRUE(third.ok()) << "a place is free again";
+  const QueryContext context{kDefaultTenant, 0, nullptr, (*third)->usage()};
+  EXPECT_TRUE(engine.Charge(context, UsageKind::kAnswerBytes, 100).ok());
+  EXPECT_TRUE(HasReason(engine.Charge(context, UsageKind::kAnswerBytes, 1), ErrorReason::kQueryTooBroad));
 }
 
 }  // namespace

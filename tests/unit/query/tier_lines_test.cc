@@ -57,8 +57,8 @@ class TierLinesTest : public ::testing::Test {
     int64_t scanned_rollups = 0;
   };
   Line Read(TimeRange range, int32_t max_points, int64_t raw_retention_ns = 30 * kNanosPerDay) {
-    const auto plan = std::make_shared<const LinePlan>(
-        PlanLine({range, range, max_points, kNow + 2 * kNanosPerDay, kNow, raw_retention_ns}, store_->Tiers(kDefaultTenant)));
+    const auto plan = std::make_shared<const LinePlan>(PlanLine(
+        {range, range, max_points, kNow + 2 * kNanosPerDay, kNow, raw_retention_ns}, store_->Tiers(kDefaultTenant)));
     const std::vector<SeriesId> ids = {series_};
     const auto view = store_->OpenView(ids, range, nullptr);
     EXPECT_TRUE(view.ok());

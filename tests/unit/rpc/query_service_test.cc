@@ -117,6 +117,105 @@ TEST(QueryService, AnswersLatestAndRange) {
   }
 }
 
+TEST(QueryService, AnswersColumnsTablesAndHistograms) {
+  DataServer server;
+  const SeriesId id = Fill(server, "cpu", 20'000);
+  const SampleColumns samples = server.store().Read(id);
+  const auto query = server.query();
+  v1::QueryRangeRequest request = Range("cpu");
+  request.mutable_calendar()->set_unit(v1::CALENDAR_UNIT_YEAR);
+  request.mutable_calendar()->set_count(10);
+  request.mutable_calendar()->set_time_zone("Asia/Tokyo");
+  request.add_aggregates()->set_function(v1::AGGREGATE_FUNCTION_MAX);
+  request.add_aggregates()->set_function(v1::AGGREGATE_FUNCTION_COUNT);
+  request.mutable_compare()->mutable_calendar()->set_unit(v1::CALENDAR_UNIT_DAY);
+  std::map<int32_t, std::vector<double>> values;
+  {
+    const auto context = server.Context();
+    const auto stream = query->QueryRange(context.get(), request);
+    v1::QueryRangeResponse chunk;
+    std::map<uint32_t, int32_t> aggregates;
+    bool bounds = false;
+    while (stream->Read(&chunk)) {
+      if (chunk.has_time_columns()) bounds = chunk.time_columns().lengths_nanos_size() == 1;
+      if (chunk.has_aggregate_definition()) {
+        EXPECT_FALSE(chunk.aggregate_definition().earlier()) << "nothing was there a day ago";
+        aggregates[chunk.aggregate_definition().definition().ref()] = chunk.aggregate_definition().aggregate_index();
+      }
+      for (const v1::SeriesColumns& column : chunk.samples().columns()) {
+        auto& to = values[aggregates.at(column.ref())];
+        to.insert(to.end(), column.values().begin(), column.values().end());
+      }
+    }
+    ASSERT_TRUE(stream->Finish().ok());
+    EXPECT_TRUE(bounds);
+  }
+  EXPECT_EQ(values, (std::map<int32_t, std::vector<double>>{{0, {999}}, {1, {20'000}}}));
+
+  v1::QueryTableRequest table;
+  table.set_selector("cpu");
+  *table.mutable_start_time() = request.start_time();
+  table.add_columns()->mutable_aggregate()->set_function(v1::AGGREGATE_FUNCTION_SUM);
+  v1::QueryTableResponse rows;
+  ASSERT_TRUE(query->QueryTable(server.Context().get(), table, &rows).ok());
+  ASSERT_EQ(rows.rows_size(), 1);
+  EXPECT_EQ(rows.rows(0).values(0), 20 * 499'500.0);
+
+  v1::QueryHistogramRequest histogram;
+  histogram.set_selector("cpu");
+  *histogram.mutable_start_time() = request.start_time();
+  histogram.mutable_step()->set_seconds(86'400 * 1'000);
+  histogram.add_bounds(499);
+  histogram.add_quantiles(0);
+  const auto context = server.Context();
+  const auto stream = query->QueryHistogram(context.get(), histogram);
+  v1::QueryHistogramResponse chunk;
+  int64_t low = 0, high = 0;
+  while (stream->Read(&chunk)) {
+    for (const v1::HistogramColumn& column : chunk.columns().columns()) {
+      low += column.counts(0);
+      high += column.counts(1);
+      EXPECT_EQ(column.quantiles(0), 0);
+    }
+  }
+  ASSERT_TRUE(stream->Finish().ok());
+  EXPECT_EQ(chunk.summary().sample_count(), 20'000);
+  EXPECT_EQ(low, 10'000);
+  EXPECT_EQ(high, 10'000);
+}
+
+TEST(QueryService, DryRunsTellTheCostAndNothingElse) {
+  DataServer server;
+  Fill(server, "cpu", 20'000);
+  const auto query = server.query();
+  v1::QueryRangeRequest range = Range("cpu");
+  range.set_dry_run(true);
+  for (const bool columns : {false, true}) {
+    if (columns) range.mutable_step()->set_seconds(3'600);
+    const auto context = server.Context();
+    const auto stream = query->QueryRange(context.get(), range);
+    v1::QueryRangeResponse chunk;
+    ASSERT_TRUE(stream->Read(&chunk));
+    EXPECT_EQ(chunk.estimate().series_count(), 1);
+    EXPECT_NEAR(static_cast<double>(chunk.estimate().scanned_sample_count() + chunk.estimate().scanned_rollup_count()),
+                columns ? 1'500 : 20'000, columns ? 20'000 : 200);
+    EXPECT_GT(chunk.estimate().answer_bytes(), 0);
+    ASSERT_TRUE(stream->Read(&chunk));
+    EXPECT_TRUE(chunk.has_summary());
+    EXPECT_FALSE(stream->Read(&chunk));
+    EXPECT_TRUE(stream->Finish().ok());
+  }
+  v1::QueryExpressionRequest expression;
+  expression.set_expression("sum(rate(cpu[5m])) + max(cpu)");
+  expression.set_dry_run(true);
+  const auto context = server.Context();
+  const auto stream = query->QueryExpression(context.get(), expression);
+  v1::QueryExpressionResponse chunk;
+  ASSERT_TRUE(stream->Read(&chunk));
+  EXPECT_EQ(chunk.estimate().series_count(), 2) << "of both selectors";
+  EXPECT_GT(chunk.estimate().scanned_sample_count(), 30'000);
+}
+
 TEST(QueryService, AnswersBadRequestsWithTheirReason) {
   DataServer server;
   server.store().Series("cpu");
@@ -217,7 +316,7 @@ TEST(QueryService, SaysWhenItIsBusyAndWhenTooBroad) {
   const grpc::Status broad = query->QueryLatest(server.Context().get(), request, &response);
   EXPECT_EQ(ReasonOf(broad), ErrorReason::kQueryTooBroad);
   EXPECT_TRUE(Eventually([&] { return server.engine().Stats().active == 0; }));
-  const auto place = server.engine().Admit();
+  const auto place = server.engine().Admit(kDefaultTenant);
   const grpc::Status busy = query->QueryLatest(server.Context().get(), request, &response);
   EXPECT_EQ(ReasonOf(busy), ErrorReason::kQueryBusy);
   EXPECT_TRUE(GetErrorDetail(FromGrpcStatus(busy))->retry_after_ms.has_value());

@@ -85,6 +85,86 @@ ExportSpec Spec(TextFormat format, CsvLayout layout = CsvLayout::kLong) {
   return spec;
 }
 
+TEST(Export, WritesJsonLines) {
+  Place place;
+  const SeriesId a = place.store.Series("cpu", {{"host", "a"}, {"note", "say \"x\",\n\x01 \\"}});
+  place.store.Append({{a, kNow - 2, 0.1}, {a, kNow - 1, INFINITY}, {a, kNow, std::nan("")}});
+  const std::string series = R"("metric":"cpu","labels":{"host":"a","note":"say \"x\",\n\u0001 \\"})";
+  EXPECT_EQ(*place.Export(Spec(TextFormat::kJsonLines)),
+            "{\"time\":\"2027-01-15T07:59:59.999999998Z\"," + series + ",\"value\":0.1}\n" +
+                "{\"time\":\"2027-01-15T07:59:59.999999999Z\"," + series + ",\"value\":\"+Inf\"}\n" +
+                "{\"time\":\"2027-01-15T08:00:00Z\"," + series + ",\"value\":\"NaN\"}\n");
+  EXPECT_EQ(place.summary.sample_count, 3);
+}
+
+ColumnsRequest HourlyMax(Place& place) {
+  const SeriesId a = place.store.Series("cpu", {{"host", "a"}});
+  place.store.Append({{a, kNow - 3'600 * kNanosPerSecond, 1}, {a, kNow - 1, 2}, {a, kNow - 2, 7}});
+  ColumnsRequest request;
+  request.selector = "cpu";
+  request.range = {kNow - kNanosPerDay, kNow};
+  request.step.step_ns = 3'600 * kNanosPerSecond;
+  request.aggregates = {{AggregateKind::kMax, 0}, {AggregateKind::kQuantile, 0.5}};
+  return request;
+}
+
+TEST(Export, WritesAnswersOfQueries) {
+  Place place;
+  ExportSpec spec = Spec(TextFormat::kCsv);
+  spec.selector = "";
+  spec.queries = {{"peaks", HourlyMax(place)}};
+  const auto export_queries = [&]() -> absl::StatusOr<std::string> {
+    const QueryContext context{kDefaultTenant, place.exporter.Deadline(std::nullopt), nullptr};
+    PB_ASSIGN_OR_RETURN(const auto cursor, place.exporter.Open(context, spec));
+    std::string text;
+    for (bool more = true; more;) {
+      PB_ASSIGN_OR_RETURN(more, cursor->Next(&text));
+    }
+    EXPECT_EQ(cursor->summary().byte_count, static_cast<int64_t>(text.size()));
+    return text;
+  };
+  EXPECT_EQ(*export_queries(),
+            "time,series,aggregate,value\n"
+            "2027-01-15T07:00:00Z,\"cpu{host=\"\"a\"\"}\",max,7\n"
+            "2027-01-15T07:00:00Z,\"cpu{host=\"\"a\"\"}\",quantile(0.5),2\n");
+  spec.queries.push_back({"sum", ExpressionRequest{"sum(cpu)", kNow, kNow, kNanosPerSecond, 0}});
+  EXPECT_TRUE(HasReason(export_queries().status(), ErrorReason::kBadField)) << "CSV holds one";
+  spec.format = TextFormat::kJsonLines;
+  EXPECT_EQ(
+      *export_queries(),
+      R"x({"query":"peaks","time":"2027-01-15T07:00:00Z","metric":"cpu","labels":{"host":"a"},"aggregate":"max","value":7})x"
+      "\n"
+      R"x({"query":"peaks","time":"2027-01-15T07:00:00Z","metric":"cpu","labels":{"host":"a"},"aggregate":"quantile(0.5)","value":2
+})"
+            "\n"
+            R"x({"query":"sum","time":"2027-01-15T08:00:00Z","metric":"","labels":{},"value":2})x"
+      "\n");
+  spec.format = TextFormat::kOpenMetrics;
+  EXPECT_TRUE(HasReason(export_queries().status(), ErrorReason::kBadField));
+}
+
+// What is in it: tests/integration/clients/services_test.py reads a workbook.
+TEST(Export, WorkbooksAreBoundedInRows) {
+  for (const int64_t most : {2, 1}) {
+    TransferOptions options;
+    options.max_xlsx_rows = most;
+    Place place(options);
+    ExportSpec spec = Spec(TextFormat::kXlsx);
+    const SeriesId a = place.store.Series("cpu");
+    place.store.Append({{a, kNow - 2, 0.1}, {a, kNow - 1, 3}});
+    const auto book = place.Export(spec);
+    if (most == 1) {
+      EXPECT_TRUE(HasReason(book.status(), ErrorReason::kQueryTooBroad));
+      continue;
+    }
+    ASSERT_TRUE(book.ok()) << StatusMessage(book.status());
+    EXPECT_TRUE(book->starts_with("PK"));
+    EXPECT_EQ(place.summary.sample_count, 2);
+    spec.time_zone = "/etc/passwd";
+    EXPECT_TRUE(HasReason(place.Export(spec).status(), ErrorReason::kBadField));
+  }
+}
+
 TEST(Export, WritesLongCsv) {
   Place place;
   const SeriesId a = place.store.Series("cpu", {{"host", "a"}, {"note", "say \"x\", y"}});
