@@ -3,8 +3,6 @@
 //   PULSEBOARD_MODEL_FIRST_SEED=K  start there; with SEEDS=1 and shard 0 that is one run
 //   PULSEBOARD_MODEL_STEPS=N       steps per seed
 //   PULSEBOARD_MODEL_SHRINK=N      runs to spend on making a failing list short
-//   PULSEBOARD_MODEL_OPEN=1        also deletes samples and cuts the power: steps with open problems, see store_model.cc
-//   PULSEBOARD_MODEL_FAULTS=N      kinds of faults: 1 syncs of the log (default), 2 full disks as well, 3 RocksDB's writes
 #include <gtest/gtest.h>
 
 #include <cstdlib>
