@@ -4,6 +4,7 @@
 #include <rocksdb/listener.h>
 
 #include <atomic>
+#include <chrono>
 #include <functional>
 #include <utility>
 
@@ -29,20 +30,45 @@ class RocksListener final : public rocksdb::EventListener {
     return error_;
   }
 
-  // RocksDB calls this before it takes the error in itself: a Resume at once may find nothing to end.
+  // RocksDB has answered with this error.
+  void Note(const rocksdb::Status& status) {
+    if (status.ok()) return;
+    MutexLock lock(&mu_);
+    error_ = FromRocks(status, "rocksdb");
+    noted_at_ = std::chrono::steady_clock::now();
+    needs_resume_ = status.severity() < rocksdb::Status::kFatalError;
+  }
+  // Resume found nothing to end, or has ended it. RocksDB tells of an error before it takes it in: one told of just now
+  // may still be on its way.
+  void NoteResumed() {
+    {
+      MutexLock lock(&mu_);
+      if (error_.ok() || std::chrono::steady_clock::now() < noted_at_ + kOnItsWay) return;
+      error_ = absl::OkStatus();
+      needs_resume_ = false;
+    }
+    Report(absl::OkStatus());
+  }
+
   void OnBackgroundError(rocksdb::BackgroundErrorReason reason, rocksdb::Status* status) noexcept override {
     ++background_errors_;
     PB_LOG(Error, "storage", "failed rocksdb work reason={} error={}", static_cast<int>(reason), status->ToString());
-    needs_resume_ = MayPass(*status);
-    SetError(FromRocks(*status, "rocksdb"));
+    Note(*status);
     if (status->severity() >= rocksdb::Status::kHardError) Report(FromRocks(*status, "rocksdb"));
   }
   void OnErrorRecoveryEnd(const rocksdb::BackgroundErrorRecoveryInfo& info) noexcept override {
     PB_LOG(Warning, "storage", "ended rocksdb recovery was={} now={}", info.old_bg_error.ToString(),
            info.new_bg_error.ToString());
-    needs_resume_ = MayPass(info.new_bg_error);
-    SetError(FromRocks(info.new_bg_error, "rocksdb"));
-    Report(FromRocks(info.new_bg_error, "rocksdb"));
+    if (!info.new_bg_error.ok()) {
+      Note(info.new_bg_error);
+      return Report(FromRocks(info.new_bg_error, "rocksdb"));
+    }
+    {
+      MutexLock lock(&mu_);
+      error_ = absl::OkStatus();
+      needs_resume_ = false;
+    }
+    Report(absl::OkStatus());
   }
   void OnStallConditionsChanged(const rocksdb::WriteStallInfo& info) noexcept override {
     const bool worse = info.condition.cur != rocksdb::WriteStallCondition::kNormal;
@@ -54,13 +80,7 @@ class RocksListener final : public rocksdb::EventListener {
   }
 
  private:
-  static bool MayPass(const rocksdb::Status& status) {
-    return !status.ok() && status.severity() < rocksdb::Status::kFatalError;
-  }
-  void SetError(absl::Status error) {
-    MutexLock lock(&mu_);
-    error_ = std::move(error);
-  }
+  static constexpr std::chrono::milliseconds kOnItsWay{50};
   void Report(const absl::Status& status) const {
     if (report_) report_(status);
   }
@@ -70,6 +90,7 @@ class RocksListener final : public rocksdb::EventListener {
   std::atomic<bool> needs_resume_{false};
   mutable Mutex mu_;
   absl::Status error_ PB_GUARDED_BY(mu_);
+  std::chrono::steady_clock::time_point noted_at_ PB_GUARDED_BY(mu_);
 };
 
 }  // namespace pulseboard

@@ -105,13 +105,17 @@ absl::Status Rocks::FlushLocked() {
   for (const FamilyPtr& family : windows) {
     if (family != nullptr) families.push_back(family.get());
   }
-  return FromRocks(db_->Flush(AtOnce(), families), "flush");
+  const rocksdb::Status status = db_->Flush(AtOnce(), families);
+  listener_->Note(status);
+  return FromRocks(status, "flush");
 }
 
 absl::Status Rocks::FlushTable(rocksdb::ColumnFamilyHandle* table) {
   MutexLock lock(&flush_mu_);
   PB_RETURN_IF_ERROR(ReadyLocked());
-  return FromRocks(db_->Flush(AtOnce(), table), "flush table " + table->GetName());
+  const rocksdb::Status status = db_->Flush(AtOnce(), table);
+  listener_->Note(status);
+  return FromRocks(status, "flush table " + table->GetName());
 }
 
 absl::Status Rocks::DropFamily(const FamilyPtr& family) {
@@ -152,11 +156,13 @@ bool Rocks::NeedsResume() const { return listener_->needs_resume(); }
 
 absl::Status Rocks::Resume() {
   MutexLock lock(&flush_mu_);
-  return FromRocks(db_->Resume(), "resume rocksdb");
+  return ReadyLocked();
 }
 
 absl::Status Rocks::ReadyLocked() {
-  if (listener_->needs_resume()) PB_RETURN_IF_ERROR(FromRocks(db_->Resume(), "resume rocksdb"));
+  if (!listener_->needs_resume()) return listener_->error();
+  PB_RETURN_IF_ERROR(FromRocks(db_->Resume(), "resume rocksdb"));
+  listener_->NoteResumed();
   return listener_->error();
 }
 
