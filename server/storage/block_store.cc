@@ -167,7 +167,7 @@ absl::Status BlockStore::Write(rocksdb::WriteBatch* batch) {
     std::sort(it->second.begin(), it->second.end());
     PB_RETURN_IF_ERROR(presence_.Add(partition->window, SeriesSet(it->second), batch));
   }
-  return FromRocks(db()->Write(rocksdb::WriteOptions(), batch), "write blocks");
+  return rocks_->Write(batch, "write blocks");
 }
 
 absl::Status BlockStore::FindPresence() {
@@ -195,10 +195,9 @@ absl::Status BlockStore::Drop(const PartitionPtr& partition) {
     partitions->tiers_[window.bucket_ns].erase(window.start());
     if (partitions->tiers_[window.bucket_ns].empty()) partitions->tiers_.erase(window.bucket_ns);
   });
-  const std::string name = FamilyName(window);
   PB_RETURN_IF_ERROR(presence_.Remove(window));
-  PB_RETURN_IF_ERROR(FromRocks(db()->DropColumnFamily(partition->family.get()), "drop family " + name));
-  PB_LOG(Info, "storage", "dropped window family={}", name);
+  PB_RETURN_IF_ERROR(rocks_->DropFamily(partition->family));
+  PB_LOG(Info, "storage", "dropped window family={}", FamilyName(window));
   return absl::OkStatus();
 }
 

@@ -122,14 +122,14 @@ class BlockStore {
   absl::StatusOr<PartitionPtr> ForWrite(int64_t bucket_ns, int64_t time, int64_t days);
   // Windows of the tier that end at or before `time`, oldest first.
   std::vector<PartitionPtr> EndedBy(int64_t bucket_ns, int64_t time) const;
-  // Writes blocks, not yet synced, and notes which series have some. All blocks are written by this; the same thread as
+  // Writes blocks (as Rocks::Write) and notes which series have some. All blocks are written by this; the same thread as
   // ForWrite.
   absl::Status Write(rocksdb::WriteBatch* batch);
   // Which series have blocks where.
   Presence& presence() { return presence_; }
   // Reads the windows whose series are not known, after a crash.
   absl::Status FindPresence();
-  // Drops it as a whole; reads that hold it finish undisturbed.
+  // Drops it as a whole, after a flush of everything; reads that hold it finish undisturbed.
   absl::Status Drop(const PartitionPtr& partition);
 
  private:

@@ -108,6 +108,8 @@ class DurableStore final : public Store {
   absl::StatusOr<StorageStatus> ReadStatus(bool count_samples);
   // See StoreOperations::Delete.
   absl::StatusOr<DeleteResult> DeleteSamples(const DeleteRequest& request);
+  // Checkpoint as the maintainer does it by itself: what is sealed stays in RocksDB's memory until a flush is worth it.
+  absl::Status CheckpointWhenDue();
 
  private:
   // A queued batch and what became of it.
@@ -160,8 +162,12 @@ class DurableStore final : public Store {
   absl::Status SealPending() PB_REQUIRES(maintenance_mu_);
   // The `left` oldest of what waits for sealing.
   absl::Status SealOldest(size_t left) PB_REQUIRES(maintenance_mu_);
-  absl::Status CheckpointLocked() PB_REQUIRES(maintenance_mu_);
+  enum class FlushWhen { kNow, kDue };
+  absl::Status CheckpointLocked(FlushWhen when) PB_REQUIRES(maintenance_mu_);
   absl::Status WriteCheckpoint() PB_REQUIRES(maintenance_mu_);
+  // Everything that is in RocksDB is on the disk; so is the checkpoint, up to which the log may go.
+  absl::Status Flush() PB_REQUIRES(maintenance_mu_);
+  bool FlushIsDue() const PB_REQUIRES(maintenance_mu_);
   absl::Status SaveSeries(std::span<const SeriesId> series);
   absl::Status TendWindows() PB_REQUIRES(maintenance_mu_);
   absl::Status TendWindow(const Tier& tier, const PartitionPtr& ended, bool has_coarser) PB_REQUIRES(maintenance_mu_);
@@ -208,7 +214,8 @@ class DurableStore final : public Store {
 
   absl::StatusOr<std::optional<Sample>> LatestFromBlocks(SeriesId series) const;
   absl::StatusOr<std::optional<Sample>> LatestFromRollups(SeriesId series) const;
-  absl::Status WriteMeta(std::string_view key, std::string_view value);
+  absl::Status PutMeta(std::string_view key, std::string_view value);   // as Rocks::Write
+  absl::Status SaveMeta(std::string_view key, std::string_view value);  // and on the disk
   absl::StatusOr<std::string> ReadMeta(std::string_view key) const;  // empty when not there
 
   const StoreOptions options_;
@@ -275,6 +282,7 @@ class DurableStore final : public Store {
   std::unique_ptr<RollupKeeper> rollups_ PB_GUARDED_BY(maintenance_mu_);
   std::unique_ptr<Sealer> sealer_ PB_GUARDED_BY(maintenance_mu_);
   int64_t saved_checkpoint_ PB_GUARDED_BY(maintenance_mu_) = 0;
+  int64_t flushed_checkpoint_ PB_GUARDED_BY(maintenance_mu_) = 0;  // as the disk has it for certain
   int64_t filled_punched_at_ PB_GUARDED_BY(maintenance_mu_) = 0;  // monotonic
   bool forget_due_ PB_GUARDED_BY(maintenance_mu_) = true;         // some series may have lost their last block
 

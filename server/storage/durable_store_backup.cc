@@ -2,6 +2,7 @@
 #include <rocksdb/utilities/checkpoint.h>
 
 #include <filesystem>
+#include <limits>
 #include <memory>
 #include <system_error>
 
@@ -23,7 +24,11 @@ absl::StatusOr<StoreCut> DurableStore::CutForBackup(const std::string& staging) 
   StoreCut cut;
   // What is sealed and what the log begins with must not move apart: no sealing, no checkpoint, no freeing of the log.
   MutexLock lock(&maintenance_mu_);
-  PB_RETURN_IF_ERROR(FromRocks(checkpoint->CreateCheckpoint(staging + "/db"), "take RocksDB's state for a backup"));
+  PB_RETURN_IF_ERROR(Flush());
+  // RocksDB's own flush would be of what it picks (see Rocks::FlushLocked): none, please.
+  constexpr uint64_t kNoFlush = std::numeric_limits<uint64_t>::max();
+  PB_RETURN_IF_ERROR(
+      FromRocks(checkpoint->CreateCheckpoint(staging + "/db", kNoFlush), "take RocksDB's state for a backup"));
   {
     MutexLock commit_lock(&commit_mu_);
     cut.commit_sequence = last_commit_;

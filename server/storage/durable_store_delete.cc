@@ -1,4 +1,4 @@
-// Deleting samples: decided by one synced row (DeleteRecord), then taken out of the blocks; FORMAT.md, "Deleting".
+// Deleting samples: decided by one flushed row (DeleteRecord), then taken out of the blocks; FORMAT.md, "Deleting".
 #include <rocksdb/write_batch.h>
 
 #include <algorithm>
@@ -18,10 +18,8 @@ constexpr size_t kMaxBatchBytes = 8 << 20;
 // that resume could still meet those.
 constexpr size_t kMaxRecords = 256;
 
-absl::Status WriteBatch(rocksdb::DB* db, bool sync, rocksdb::WriteBatch* batch) {
-  rocksdb::WriteOptions options;
-  options.sync = sync;
-  const absl::Status status = FromRocks(db->Write(options, batch), "delete samples");
+absl::Status WriteBatch(Rocks* rocks, rocksdb::WriteBatch* batch) {
+  const absl::Status status = rocks->Write(batch, "delete samples");
   batch->Clear();
   return status;
 }
@@ -100,7 +98,8 @@ absl::StatusOr<const DeleteRecord*> DurableStore::DecideDelete(DeleteRecord reco
   }
   PB_RETURN_IF_ERROR(FromRocks(
       batch.Put(rocks_->fixed("meta"), DeleteRecordKey(record.number), EncodeDeleteRecord(record)), "delete samples"));
-  PB_RETURN_IF_ERROR(WriteBatch(rocks_->db().get(), /*sync=*/true, &batch));
+  PB_RETURN_IF_ERROR(WriteBatch(rocks_.get(), &batch));
+  PB_RETURN_IF_ERROR(Flush());
   records->push_back(std::move(record));
   const DeleteRecord* decided = &records->back();
   SetDeletes(std::move(records));
@@ -136,14 +135,14 @@ absl::StatusOr<DeleteResult> DurableStore::EraseBlocks(const DeleteRecord& recor
     if (samples > 0) ++result.series;
     if (!dry_run) PB_RETURN_IF_ERROR(EraseRollups(record, id, &batch));
     if (batch.GetDataSize() > kMaxBatchBytes)
-      PB_RETURN_IF_ERROR(WriteBatch(rocks_->db().get(), /*sync=*/false, &batch));
+      PB_RETURN_IF_ERROR(WriteBatch(rocks_.get(), &batch));
   }
   if (dry_run) return result;
   DeleteRecord erased = record;
   erased.erased = true;
   PB_RETURN_IF_ERROR(FromRocks(
       batch.Put(rocks_->fixed("meta"), DeleteRecordKey(record.number), EncodeDeleteRecord(erased)), "delete samples"));
-  PB_RETURN_IF_ERROR(WriteBatch(rocks_->db().get(), /*sync=*/true, &batch));
+  PB_RETURN_IF_ERROR(WriteBatch(rocks_.get(), &batch));
   return result;
 }
 
@@ -181,7 +180,7 @@ absl::Status DurableStore::ForgetDeletes() {
     PB_RETURN_IF_ERROR(FromRocks(batch.Delete(rocks_->fixed("meta"), DeleteRecordKey(record.number)), "forget delete"));
   }
   if (records->size() == before->size()) return absl::OkStatus();
-  PB_RETURN_IF_ERROR(WriteBatch(rocks_->db().get(), /*sync=*/false, &batch));
+  PB_RETURN_IF_ERROR(WriteBatch(rocks_.get(), &batch));
   SetDeletes(std::move(records));
   return absl::OkStatus();
 }

@@ -52,7 +52,6 @@ void DurableStore::RetireSeries(std::span<const SeriesId> candidates) {
     forgotten_.emplace(id, last_commit_);
     retired.push_back(id);
   }
-  std::erase_if(unsaved_series_, [this](SeriesId id) PB_NO_THREAD_SAFETY_ANALYSIS { return forgotten_.contains(id); });
   index_->Retire(retired);
   counters_.forgotten_series += static_cast<int64_t>(retired.size());
   if (!retired.empty()) PB_LOG(Info, "storage", "forgot series without data count={}", retired.size());

@@ -18,7 +18,9 @@ constexpr size_t kChunksPerBatch = 1024;
 constexpr size_t kSeriesPerBatch = 4096;
 constexpr int64_t kWindowsAheadNanos = 6 * 3600 * kNanosPerSecond;
 constexpr int64_t kCloseAfterNanos = kNanosPerHour;
-constexpr std::chrono::milliseconds kRetryInterval{500};
+// After a failure: the first, and each time twice as long, up to the last.
+constexpr std::chrono::milliseconds kFirstRetry{10};
+constexpr std::chrono::milliseconds kLastRetry{640};
 constexpr int64_t kFlushPatienceNanos = kNanosPerSecond;
 // Sealing waits for a slice at most.
 constexpr int64_t kRollupSliceNanos = 20 * kNanosPerMilli;
@@ -39,10 +41,12 @@ void DurableStore::MaintainLoop() {
   auto next_checkpoint = steady_clock::now() + interval;
   absl::Status status;
   bool more = false;  // to be done at once, though nobody asks
+  std::chrono::milliseconds retry = kFirstRetry;
   while (true) {
     {
-      const bool failing = !status.ok() || HasReason(health_.rocks(), ErrorReason::kDiskFull);
-      const auto retry_at = failing ? steady_clock::now() + kRetryInterval : next_checkpoint;
+      const bool failing = !status.ok() || rocks_->NeedsResume();
+      const auto retry_at = failing ? steady_clock::now() + retry : next_checkpoint;
+      retry = failing ? std::min(retry * 2, kLastRetry) : kFirstRetry;
       MutexLock lock(&wake_mu_);
       // After a failure nothing but time helps: further wake-ups wait for the retry.
       while (!stop_maintainer_ && !((wake_ || more) && !failing)) {
@@ -53,20 +57,15 @@ void DurableStore::MaintainLoop() {
       wake_ = false;
     }
     more = false;
-    if (HasReason(health_.rocks(), ErrorReason::kDiskFull)) {
+    if (rocks_->NeedsResume()) {
       const absl::Status resumed = rocks_->Resume();
-      if (resumed.ok() || HasReason(resumed, ErrorReason::kStoreReadOnly)) health_.SetRocks(resumed);
+      if (HasReason(resumed, ErrorReason::kStoreReadOnly)) health_.SetRocks(resumed);
     }
     MutexLock lock(&maintenance_mu_);
-    if (health_.rocks().ok()) {
-      if (const absl::Status prepared = rocks_->PrepareForErrors(); !prepared.ok()) {
-        PB_LOG(Error, "storage", "failed maintenance error={}", StatusMessage(prepared));
-      }
-    }
     status = SealPending();
     const bool pressed = status.ok() && RelievePressure();
     if (status.ok() && (pressed || steady_clock::now() >= next_checkpoint)) {
-      status = CheckpointLocked();
+      status = CheckpointLocked(FlushWhen::kDue);
       next_checkpoint = steady_clock::now() + interval;
     }
     if (status.ok() && rollups_->HasWork()) {
@@ -83,7 +82,7 @@ void DurableStore::MaintainLoop() {
 
 // True when open chunks had to be given up early, to free memory or log.
 bool DurableStore::RelievePressure() {
-  const bool log_full = wal_->BytesAfter(saved_checkpoint_) > options_.wal_recovery_bytes;
+  const bool log_full = wal_->BytesAfter(saved_checkpoint_) > options_.wal_recovery_bytes / 2;
   MutexLock lock(&commit_mu_);
   if (!log_full && head_.bytes() <= PressureBytes()) return false;
   head_.SealOldestHalf();
@@ -133,15 +132,33 @@ absl::Status DurableStore::SealOldest(size_t left) {
   return absl::OkStatus();
 }
 
+// Of the log that recovery may have to read, half is for samples in the head, a quarter for what is sealed and not
+// flushed; the rest is for the time that flushing takes.
+bool DurableStore::FlushIsDue() const {
+  return wal_->BytesAfter(flushed_checkpoint_) - wal_->BytesAfter(saved_checkpoint_) > options_.wal_recovery_bytes / 4;
+}
+
+absl::Status DurableStore::Flush() {
+  const int64_t checkpoint = saved_checkpoint_;
+  PB_RETURN_IF_ERROR(rocks_->Flush());
+  flushed_checkpoint_ = checkpoint;
+  return absl::OkStatus();
+}
+
+absl::Status DurableStore::CheckpointWhenDue() {
+  MutexLock lock(&maintenance_mu_);
+  return CheckpointLocked(FlushWhen::kDue);
+}
+
 absl::Status DurableStore::Checkpoint() {
   MutexLock lock(&maintenance_mu_);
-  PB_RETURN_IF_ERROR(CheckpointLocked());
+  PB_RETURN_IF_ERROR(CheckpointLocked(FlushWhen::kNow));
   rollups_->FillPunched();
   while (rollups_->HasWork()) PB_RETURN_IF_ERROR(WorkOnRollups(kRollupSliceNanos));
   return absl::OkStatus();
 }
 
-absl::Status DurableStore::CheckpointLocked() {
+absl::Status DurableStore::CheckpointLocked(FlushWhen when) {
   {
     MutexLock lock(&commit_mu_);
     head_.SealOpenedBefore(options_.clock->MonotonicNanos() - options_.seal_age_ns);
@@ -149,7 +166,8 @@ absl::Status DurableStore::CheckpointLocked() {
   PB_RETURN_IF_ERROR(SealPending());
   PB_RETURN_IF_ERROR(WriteCheckpoint());
   PurgeSeries();
-  PB_RETURN_IF_ERROR(wal_->Free(saved_checkpoint_));
+  if (when == FlushWhen::kNow || FlushIsDue()) PB_RETURN_IF_ERROR(Flush());
+  PB_RETURN_IF_ERROR(wal_->Free(flushed_checkpoint_));
   PB_RETURN_IF_ERROR(ForgetDeletes());
   if (const int64_t now = options_.clock->MonotonicNanos(); now >= filled_punched_at_ + kFillPunchedEveryNanos) {
     filled_punched_at_ = now;
@@ -159,8 +177,7 @@ absl::Status DurableStore::CheckpointLocked() {
   return ForgetSeries();
 }
 
-// Saves what the log tells beside samples, and up to which commit the log is no longer needed. Written with a sync,
-// which makes the blocks written before durable as well.
+// Saves what the log tells beside samples, and up to which commit the log is no longer needed once this is flushed.
 absl::Status DurableStore::WriteCheckpoint() {
   int64_t checkpoint = 0;
   int64_t newest_time = 0;
@@ -214,9 +231,7 @@ absl::Status DurableStore::WriteCheckpoint() {
   value.clear();
   PutLittleEndian(&value, newest_time);
   if (status.ok()) status = FromRocks(batch.Put(rocks_->fixed("meta"), kNewestTimeKey, value), "save newest time");
-  rocksdb::WriteOptions options;
-  options.sync = true;
-  if (status.ok()) status = FromRocks(rocks_->db()->Write(options, &batch), "write checkpoint");
+  if (status.ok()) status = rocks_->Write(&batch, "write checkpoint");
   MutexLock lock(&commit_mu_);
   if (status.ok()) {
     saved_checkpoint_ = checkpoint;
@@ -229,7 +244,7 @@ absl::Status DurableStore::WriteCheckpoint() {
   return status;
 }
 
-// Without sync, in slices: there may be a million new ones.
+// In slices: there may be a million new ones.
 absl::Status DurableStore::SaveSeries(std::span<const SeriesId> series) {
   for (size_t at = 0; at < series.size(); at += kSeriesPerBatch) {
     rocksdb::WriteBatch batch;
@@ -243,7 +258,7 @@ absl::Status DurableStore::SaveSeries(std::span<const SeriesId> series) {
       EncodeSeriesInfo(*info, &value);
       PB_RETURN_IF_ERROR(FromRocks(batch.Put(rocks_->fixed("series"), key, value), "save series"));
     }
-    PB_RETURN_IF_ERROR(FromRocks(rocks_->db()->Write(rocksdb::WriteOptions(), &batch), "save series"));
+    PB_RETURN_IF_ERROR(rocks_->Write(&batch, "save series"));
   }
   return absl::OkStatus();
 }
@@ -274,10 +289,11 @@ absl::Status DurableStore::TendWindow(const Tier& tier, const PartitionPtr& ende
     rollups_->Sweep(ended, true);
     return absl::OkStatus();
   }
+  PB_RETURN_IF_ERROR(closer_->Forget(ended->window));  // before: a family of this name may come again
   PB_RETURN_IF_ERROR(blocks_->Drop(ended));
   rollups_->ForgetSweeps(ended->window);
   forget_due_ = true;
-  return closer_->Forget(ended->window);
+  return absl::OkStatus();
 }
 
 // A window that has been over for a while is swept once, so that what a restart forgot to fill is found, and compacted.

@@ -85,14 +85,17 @@ absl::Status DurableStore::OpenRocks() {
   rocks_options.cache_bytes = shares.cache;
   rocks_options.write_buffer_bytes = shares.write_buffers;
   rocks_options.env = env_;
-  rocks_options.on_background_status = [this](const absl::Status& status) { health_.SetRocks(status); };
+  rocks_options.on_background_status = [this](const absl::Status& status) {
+    health_.SetRocks(status);
+    WakeMaintainer();  // it resumes RocksDB once that works
+  };
   PB_ASSIGN_OR_RETURN(rocks_, Rocks::Open(std::move(rocks_options)));
   for (const FixedFamily& family : kFixedFamilies) {
     if (family.is_table) tables_.emplace(std::string(family.name), MakeRocksTable(rocks_.get(), family.name));
   }
   blocks_ = std::make_unique<BlockStore>(rocks_.get());
   PB_RETURN_IF_ERROR(blocks_->Load());
-  compactor_ = std::make_unique<RangeCompactor>(rocks_->db());
+  compactor_ = std::make_unique<RangeCompactor>(rocks_.get());
   std::vector<int64_t> on_disk = blocks_->Partitions()->Buckets();
   std::erase(on_disk, kRawBucket);
   tiers_ = LayOutTiers(options_.raw_retention_ns, options_.tiers, on_disk);
@@ -104,15 +107,15 @@ absl::Status DurableStore::LoadIdentity() {
   if (format.empty()) {
     std::string value;
     PutLittleEndian(&value, kStoreFormat);
-    PB_RETURN_IF_ERROR(WriteMeta(kStoreIdKey, RandomBytes(kStoreIdBytes)));
-    PB_RETURN_IF_ERROR(WriteMeta(kFormatKey, value));
+    PB_RETURN_IF_ERROR(PutMeta(kStoreIdKey, RandomBytes(kStoreIdBytes)));
+    PB_RETURN_IF_ERROR(SaveMeta(kFormatKey, value));
   } else if (format.size() != sizeof(kStoreFormat) || GetLittleEndian<uint32_t>(format) > kStoreFormat) {
     return absl::FailedPreconditionError("open store: " + options_.directory + " has a newer format than " +
                                          std::to_string(kStoreFormat) + ", the newest this version knows");
   } else if (GetLittleEndian<uint32_t>(format) < kStoreFormat) {
     std::string value;
     PutLittleEndian(&value, kStoreFormat);
-    PB_RETURN_IF_ERROR(WriteMeta(kFormatKey, value));  // what is written from now on, an older version cannot read
+    PB_RETURN_IF_ERROR(SaveMeta(kFormatKey, value));  // what is written from now on, an older version cannot read
   }
   PB_ASSIGN_OR_RETURN(const std::string id, ReadMeta(kStoreIdKey));
   if (id.size() != kStoreIdBytes) return CorruptRow("meta", kStoreIdKey);
@@ -127,7 +130,7 @@ absl::Status DurableStore::LoadSeries() {
   index_ = std::make_unique<SeriesIndex>(next_id, [this](SeriesId limit) {
     std::string value;
     PutLittleEndian(&value, limit);
-    return WriteMeta(kNextSeriesIdKey, value);
+    return SaveMeta(kNextSeriesIdKey, value);
   });
   const std::unique_ptr<rocksdb::Iterator> it(
       rocks_->db()->NewIterator(rocksdb::ReadOptions(), rocks_->fixed("series")));
@@ -201,7 +204,7 @@ absl::Status DurableStore::ReplayLog() {
   PB_RETURN_IF_ERROR(closer_->Start());
   rollups_ = std::make_unique<RollupKeeper>(blocks_.get(), index_.get(), &tiers_);
   sealer_ = std::make_unique<Sealer>(blocks_.get(), index_.get(), &tiers_, rollups_.get(), options_.block_samples);
-  saved_checkpoint_ = saved.empty() ? 0 : GetLittleEndian<int64_t>(saved);
+  saved_checkpoint_ = flushed_checkpoint_ = saved.empty() ? 0 : GetLittleEndian<int64_t>(saved);
   PB_RETURN_IF_ERROR(LoadDeletes());
   DeletedFilter deleted(Deletes());
   WalRecovery recovery;
@@ -277,7 +280,7 @@ absl::Status DurableStore::BeginEpoch() {
     PutLittleEndian(&value, epoch.id);
     PutLittleEndian(&value, epoch.first_commit);
   }
-  return WriteMeta(kEpochsKey, value);
+  return SaveMeta(kEpochsKey, value);
 }
 
 void DurableStore::StartThreads() {
@@ -314,7 +317,10 @@ absl::Status DurableStore::Close() {
   // Ids reserved and not handed out need not be lost.
   std::string next_id;
   PutLittleEndian(&next_id, index_->next_id());
-  if (close_status_.ok()) close_status_ = WriteMeta(kNextSeriesIdKey, next_id);
+  MutexLock lock(&maintenance_mu_);
+  if (close_status_.ok()) close_status_ = WriteCheckpoint();
+  if (close_status_.ok()) close_status_ = PutMeta(kNextSeriesIdKey, next_id);
+  if (close_status_.ok()) close_status_ = Flush();
   PB_LOG(Info, "storage", "closed store directory={} ok={}", options_.directory, close_status_.ok());
   return close_status_;
 }
@@ -324,7 +330,8 @@ DurableStore::~DurableStore() {
     PB_LOG(Error, "storage", "failed closing store error={}", StatusMessage(status));
   }
   wal_.reset();     // stops its thread, which may report to health_
-  closer_.reset();  // gives up what it is compacting
+  if (rocks_ != nullptr) rocks_->CancelCompactions();
+  closer_.reset();
   compactor_.reset();
   tables_.clear();
   blocks_.reset();
@@ -332,10 +339,15 @@ DurableStore::~DurableStore() {
   lock_.reset();  // last: whoever gets the lock finds everything let go
 }
 
-absl::Status DurableStore::WriteMeta(std::string_view key, std::string_view value) {
-  rocksdb::WriteOptions options;
-  options.sync = true;
-  return FromRocks(rocks_->db()->Put(options, rocks_->fixed("meta"), ToSlice(key), ToSlice(value)), "write meta");
+absl::Status DurableStore::PutMeta(std::string_view key, std::string_view value) {
+  rocksdb::WriteBatch batch;
+  PB_RETURN_IF_ERROR(FromRocks(batch.Put(rocks_->fixed("meta"), ToSlice(key), ToSlice(value)), "write meta"));
+  return rocks_->Write(&batch, "write meta");
+}
+
+absl::Status DurableStore::SaveMeta(std::string_view key, std::string_view value) {
+  PB_RETURN_IF_ERROR(PutMeta(key, value));
+  return rocks_->Flush();
 }
 
 absl::StatusOr<std::string> DurableStore::ReadMeta(std::string_view key) const {

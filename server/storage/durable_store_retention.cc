@@ -1,5 +1,4 @@
 // Retention beyond whole windows of one age: per tenant and by size. retention.h has the plan; here it is carried out.
-#include <rocksdb/convenience.h>
 #include <rocksdb/write_batch.h>
 
 #include <algorithm>
@@ -168,7 +167,7 @@ absl::Status DurableStore::RaiseFloor(std::optional<TenantId> tenant, int64_t un
     if (!floors_.Raise(tenant, unix_nanos)) return absl::OkStatus();
     value = floors_.Encode();
   }
-  return WriteMeta(kRetentionFloorsKey, value);
+  return PutMeta(kRetentionFloorsKey, value);  // durable before anything is dropped: DropFamily and DropFiles flush
 }
 
 absl::Status DurableStore::DropTenant(const PartitionPtr& partition, TenantId tenant) {
@@ -178,13 +177,10 @@ absl::Status DurableStore::DropTenant(const PartitionPtr& partition, TenantId te
   rocksdb::WriteBatch batch;
   PB_RETURN_IF_ERROR(FromRocks(batch.DeleteRange(family, from, to), "drop tenant"));
   PB_RETURN_IF_ERROR(blocks_->presence().Subtract(partition->window, index_->TenantIds(tenant), &batch));
-  PB_RETURN_IF_ERROR(FromRocks(rocks_->db()->Write(rocksdb::WriteOptions(), &batch), "drop tenant"));
+  PB_RETURN_IF_ERROR(rocks_->Write(&batch, "drop tenant"));
   forget_due_ = true;
   // Whole tables at once, the rest in the background.
-  const rocksdb::Slice begin(from);
-  const rocksdb::Slice end(to);
-  PB_RETURN_IF_ERROR(
-      FromRocks(rocksdb::DeleteFilesInRange(rocks_->db().get(), family, &begin, &end, false), "free space of tenant"));
+  PB_RETURN_IF_ERROR(rocks_->DropFiles(family, from, to));
   compactor_->Add(partition, from, to);
   return absl::OkStatus();
 }

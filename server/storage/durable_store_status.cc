@@ -78,7 +78,7 @@ absl::StatusOr<StorageStatus> DurableStore::ReadStatus(bool count_samples) {
   status.series = index_->Count();
   {
     MutexLock lock(&maintenance_mu_);
-    status.checkpoint_sequence = saved_checkpoint_;
+    status.checkpoint_sequence = flushed_checkpoint_;
   }
   {
     MutexLock lock(&commit_mu_);

@@ -58,8 +58,9 @@ absl::Status Presence::Remove(const Window& window) {
     MutexLock lock(&mu_);
     entries_.erase(FamilyName(window));
   }
-  return FromRocks(rocks_->db()->Delete(rocksdb::WriteOptions(), rocks_->fixed("meta"), RowKey(window)),
-                   "remove presence");
+  rocksdb::WriteBatch batch;
+  PB_RETURN_IF_ERROR(FromRocks(batch.Delete(rocks_->fixed("meta"), RowKey(window)), "remove presence"));
+  return rocks_->Write(&batch, "remove presence");
 }
 
 absl::Status Presence::Change(const Window& window, rocksdb::WriteBatch* batch, Entry* entry) {

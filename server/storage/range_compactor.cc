@@ -1,15 +1,22 @@
 #include "server/storage/range_compactor.h"
 
+#include <chrono>
 #include <utility>
 
+#include "common/base/errors.h"
 #include "common/base/log.h"
 
 namespace pulseboard {
+namespace {
 
-RangeCompactor::RangeCompactor(std::shared_ptr<rocksdb::DB> db) : db_(std::move(db)), thread_([this] { Loop(); }) {}
+constexpr int kMaxTries = 100;
+constexpr std::chrono::milliseconds kTryAgain{500};
+
+}  // namespace
+
+RangeCompactor::RangeCompactor(Rocks* rocks) : rocks_(rocks), thread_([this] { Loop(); }) {}
 
 RangeCompactor::~RangeCompactor() {
-  cancelled_ = true;
   {
     MutexLock lock(&mu_);
     stopping_ = true;
@@ -21,7 +28,7 @@ RangeCompactor::~RangeCompactor() {
 void RangeCompactor::Add(PartitionPtr partition, std::string from, std::string to) {
   MutexLock lock(&mu_);
   if (waiting_.size() >= kMaxWaiting) waiting_.pop_front();
-  waiting_.push_back({std::move(partition), std::move(from), std::move(to)});
+  waiting_.push_back({std::move(partition), std::move(from), std::move(to), 0});
   changed_.NotifyOne();
 }
 
@@ -42,16 +49,15 @@ void RangeCompactor::Loop() {
       waiting_.pop_front();
       working_ = true;
     }
-    rocksdb::CompactRangeOptions options;
-    options.exclusive_manual_compaction = false;
-    options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForceOptimized;
-    options.canceled = &cancelled_;
-    const rocksdb::Slice from(range.from);
-    const rocksdb::Slice to(range.to);
-    const rocksdb::Status status = db_->CompactRange(options, range.partition->family.get(), &from, &to);
-    if (!status.ok() && !cancelled_) {
+    const absl::StatusOr<bool> compacted = rocks_->Compact(range.partition->family.get(), range.from, range.to);
+    if (!compacted.ok()) {
       PB_LOG(Warning, "storage", "left deleted space family={} error={}", FamilyName(range.partition->window),
-             status.ToString());
+             StatusMessage(compacted.status()));
+    } else if (!*compacted && ++range.tries < kMaxTries) {
+      // RocksDB is at work on these files: it will not be for long.
+      MutexLock lock(&mu_);
+      waiting_.push_back(std::move(range));
+      if (!stopping_) changed_.WaitFor(&mu_, kTryAgain);
     }
   }
 }

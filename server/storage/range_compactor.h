@@ -2,7 +2,6 @@
 // the space returns and sealing does not wait for it.
 #pragma once
 
-#include <atomic>
 #include <deque>
 #include <memory>
 #include <string>
@@ -16,8 +15,10 @@ namespace pulseboard {
 // Thread-safe.
 class RangeCompactor {
  public:
-  explicit RangeCompactor(std::shared_ptr<rocksdb::DB> db);
-  // Stops what is under way; what waits is left to a later compaction of RocksDB's own.
+  // `rocks` must outlive it.
+  explicit RangeCompactor(Rocks* rocks);
+  // Waits for what is under way (call Rocks::CancelCompactions first); what waits is left to a later compaction of
+  // RocksDB's own.
   ~RangeCompactor();
 
   // Keys in [from, to) of the window were deleted. When too many wait, the oldest is left to RocksDB.
@@ -31,11 +32,11 @@ class RangeCompactor {
     PartitionPtr partition;
     std::string from;
     std::string to;
+    int tries = 0;
   };
   void Loop();
 
-  const std::shared_ptr<rocksdb::DB> db_;
-  std::atomic<bool> cancelled_{false};
+  Rocks* const rocks_;
   mutable Mutex mu_;
   CondVar changed_;
   std::deque<Range> waiting_ PB_GUARDED_BY(mu_);

@@ -1,7 +1,13 @@
 // RocksDB, wrapped once: owning handles, statuses of ours, background errors into a callback.
+//
+// RocksDB's own log is off: the store's log is the only one. A write goes to memory; Flush puts everything that was
+// written, in all families, on the disk at one stroke (atomic_flush). So what a crash leaves is always the state of one
+// moment, at or after the last Flush: all that was written up to then and nothing of what came later. Only tables are
+// flushed one by one. For this to hold, nothing but this class may write, flush, drop or compact.
 #pragma once
 
 #include <rocksdb/db.h>
+#include <rocksdb/write_batch.h>
 #include <rocksdb/write_buffer_manager.h>
 
 #include <cstdint>
@@ -14,6 +20,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "common/base/mutex.h"
 #include "server/storage/table.h"
 #include "server/storage/window.h"
 
@@ -30,7 +37,7 @@ struct ReleaseFamily {
   std::shared_ptr<rocksdb::DB> db;  // lives until its last handle is gone
   void operator()(rocksdb::ColumnFamilyHandle* handle) const noexcept;
 };
-using FamilyPtr = std::unique_ptr<rocksdb::ColumnFamilyHandle, ReleaseFamily>;
+using FamilyPtr = std::shared_ptr<rocksdb::ColumnFamilyHandle>;
 
 struct WindowFamily {
   Window window;
@@ -91,17 +98,31 @@ class Rocks {
   // Whether the write buffers exceed their share while a flush is under way; waits up to `patience_ns` for it.
   bool WriteBuffersFull(int64_t patience_ns) const;
 
-  // Everything written so far is on the disk.
-  absl::Status Sync();
-  // To be called now and then while all is well: Resume works only when some family has something to flush, because only
-  // then does RocksDB leave the log file that met an error (going on with it would abort the process).
-  absl::Status PrepareForErrors();
-  // Tries to leave the state after a background error.
+  // To memory. `what` goes into the error's message.
+  absl::Status Write(rocksdb::WriteBatch* batch, std::string_view what);
+  // Everything written before, to any family, is on the disk afterwards.
+  absl::Status Flush();
+  // The same for one family alone. REQUIRES: its rows mean nothing to other families, nor theirs to it.
+  absl::Status FlushTable(rocksdb::ColumnFamilyHandle* table);
+  // At once and for ever; so everything written before is flushed first.
+  absl::Status DropFamily(const FamilyPtr& family);
+  // The same for the files that lie within [from, to) as a whole. REQUIRES: those keys were deleted.
+  absl::Status DropFiles(rocksdb::ColumnFamilyHandle* family, std::string_view from, std::string_view to);
+  // Rewrites the files that have keys in [from, to) (an empty `to`: all from `from`) as one sorted run. False when that
+  // was not possible now: the family is gone, other work is on these files, CancelCompactions was called.
+  absl::StatusOr<bool> Compact(rocksdb::ColumnFamilyHandle* family, std::string_view from, std::string_view to);
+  // Ends what Compact is doing, for good.
+  void CancelCompactions();
+
+  // After an error that Resume may end.
+  bool NeedsResume() const;
+  // Tries to leave the state after a background error; when that worked, on_background_status is told.
   absl::Status Resume();
 
  private:
   explicit Rocks(const RocksOptions& options);
-  bool HasUnflushed() const;
+  absl::Status FlushLocked() PB_REQUIRES(flush_mu_);
+  absl::Status ReadyLocked() PB_REQUIRES(flush_mu_);
   enum class FamilyKind { kTable, kRaw, kRollups };
   static FamilyKind KindOf(const Window& window) {
     return window.bucket_ns == kRawBucket ? FamilyKind::kRaw : FamilyKind::kRollups;
@@ -115,6 +136,9 @@ class Rocks {
   std::shared_ptr<rocksdb::DB> db_;
   std::map<std::string, FamilyPtr, std::less<>> fixed_;
   std::vector<WindowFamily> windows_;
+  // Held while families are flushed, made or dropped: a flush is of all families there are.
+  Mutex flush_mu_;
+  std::vector<std::weak_ptr<rocksdb::ColumnFamilyHandle>> window_handles_ PB_GUARDED_BY(flush_mu_);
 };
 
 // A Table on a fixed family. `rocks` must outlive it.

@@ -42,7 +42,7 @@ class Sealer {
   // What is kept of a tenant, in unix nanoseconds.
   using OldestTime = std::function<int64_t(TenantId)>;
 
-  // Writes the chunks in one batch, not yet synced. Samples whose window ends at or before `oldest_time`
+  // Writes the chunks in one batch (as Rocks::Write). Samples whose window ends at or before `oldest_time`
   // are left out. Chunks of one series must be in the order in which they were filled.
   absl::Status Seal(std::span<const SealingChunkPtr> chunks, const OldestTime& oldest_time, SealStats* stats);
   // To be called when somebody else changes blocks of the series.

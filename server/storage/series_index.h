@@ -40,7 +40,7 @@ class SeriesIndex {
   using Reserve = std::function<absl::Status(SeriesId limit)>;
   // Doubled each time, so that a million new series do not wait for thousands of syncs.
   static constexpr SeriesId kReservedAtFirst = 256;
-  static constexpr SeriesId kReservedAtMost = 16'384;
+  static constexpr SeriesId kReservedAtMost = 65'536;
 
   // Ids start at `next_id`.
   SeriesIndex(SeriesId next_id, Reserve reserve);

@@ -64,8 +64,9 @@ absl::Status WindowCloser::Forget(const Window& window) {
     if (std::any_of(waiting_.begin(), waiting_.end(), same)) dropped_.insert(name);
     if (closed_.erase(name) == 0) return absl::OkStatus();
   }
-  return FromRocks(rocks_->db()->Delete(rocksdb::WriteOptions(), rocks_->fixed("meta"), MetaKey(name)),
-                   "forget closed window " + name);
+  rocksdb::WriteBatch batch;
+  PB_RETURN_IF_ERROR(FromRocks(batch.Delete(rocks_->fixed("meta"), MetaKey(name)), "forget closed window"));
+  return rocks_->Write(&batch, "forget closed window " + name);
 }
 
 int64_t WindowCloser::closed_count() const {
@@ -109,20 +110,12 @@ void WindowCloser::Loop() {
 
 absl::StatusOr<bool> WindowCloser::FlushAndCompact(const Partition& partition) {
   const std::string name = FamilyName(partition.window);
-  rocksdb::FlushOptions flush;
-  flush.allow_write_stall = false;
-  const rocksdb::Status flushed = rocks_->db()->Flush(flush, partition.family.get());
-  if (flushed.IsColumnFamilyDropped()) return false;
-  PB_RETURN_IF_ERROR(FromRocks(flushed, "flush " + name));
-  rocksdb::CompactRangeOptions compact;
-  compact.exclusive_manual_compaction = false;
-  compact.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForceOptimized;
-  compact.canceled = &stop_;
-  const rocksdb::Status compacted = rocks_->db()->CompactRange(compact, partition.family.get(), nullptr, nullptr);
-  if (compacted.IsColumnFamilyDropped() || stop_) return false;
-  PB_RETURN_IF_ERROR(FromRocks(compacted, "compact " + name));
-  PB_RETURN_IF_ERROR(FromRocks(rocks_->db()->Put(rocksdb::WriteOptions(), rocks_->fixed("meta"), MetaKey(name), ""),
-                               "remember closed " + name));
+  PB_RETURN_IF_ERROR(rocks_->Flush());
+  PB_ASSIGN_OR_RETURN(const bool compacted, rocks_->Compact(partition.family.get(), "", ""));
+  if (!compacted || stop_) return false;
+  rocksdb::WriteBatch batch;
+  PB_RETURN_IF_ERROR(FromRocks(batch.Put(rocks_->fixed("meta"), MetaKey(name), ""), "remember closed window"));
+  PB_RETURN_IF_ERROR(rocks_->Write(&batch, "remember closed window " + name));
   return true;
 }
 

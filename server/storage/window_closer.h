@@ -21,7 +21,7 @@ class WindowCloser {
  public:
   // `rocks` must outlive it.
   explicit WindowCloser(Rocks* rocks);
-  // Gives up what is under way.
+  // Waits for what is under way: call Rocks::CancelCompactions first.
   ~WindowCloser();
 
   // Reads what was done before, then works. Once.
@@ -36,7 +36,8 @@ class WindowCloser {
 
  private:
   void Loop();
-  // False when the window was dropped meanwhile, or closing gives up.
+  // False when it was not possible now: the window was dropped, or RocksDB works on it, or closing gives up. A window
+  // that is still there is queued again by who queued it.
   absl::StatusOr<bool> FlushAndCompact(const Partition& partition);
 
   Rocks* const rocks_;

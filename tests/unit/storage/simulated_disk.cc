@@ -198,7 +198,12 @@ void SimulatedDisk::PowerOn(uint64_t seed) {
   live_ = durable_;
   std::set<Inode*> drawn;
   for (const auto& [path, inode] : live_) {
-    if (drawn.insert(inode.get()).second) DrawInode(inode.get(), &random);
+    if (!drawn.insert(inode.get()).second) continue;
+    if (path.find("/db/") != std::string::npos) {
+      DrawAppended(inode.get(), &random);
+    } else {
+      DrawInode(inode.get(), &random);
+    }
   }
   locks_.clear();
   has_power_ = true;
@@ -222,6 +227,18 @@ void SimulatedDisk::DropOrphans() {
     const bool is_orphan = parent == durable_.end() || !parent->second->is_directory;
     it = is_orphan ? durable_.erase(it) : std::next(it);
   }
+}
+
+void SimulatedDisk::DrawAppended(Inode* inode, std::mt19937_64* random) {
+  size_t size = inode->durable_size;
+  if (inode->data.size() > size && inode->lost_pages.empty()) {
+    size += (*random)() % (inode->data.size() - size + 1);
+    if ((*random)() % 3 == 0) size = inode->data.size();
+  }
+  inode->data.resize(size);
+  inode->durable_size = size;
+  inode->durable_pages.clear();
+  inode->lost_pages.clear();
 }
 
 void SimulatedDisk::DrawInode(Inode* inode, std::mt19937_64* random) {

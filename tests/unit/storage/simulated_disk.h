@@ -4,7 +4,10 @@
 // It is as unkind as POSIX allows. What was written and not synced is, after a power cut, there, not there or torn, each
 // 4 KiB page by its own luck; a file's size is the old one, the new one or between; names that were created, renamed or
 // removed since their directory was synced are as of some moment since. A synced file that nobody synced the directory
-// of may be gone. After a sync that failed the pages it was about stay unwritten, even though a later sync succeeds: Linux
+// of may be gone. RocksDB's files (below /db/) are only appended to, and what survives of an append is a first part of it:
+// that is what ext4 (ordered), XFS and btrfs do, and RocksDB's manifest relies on it.
+//
+// After a sync that failed the pages it was about stay unwritten, even though a later sync succeeds: Linux
 // forgets which they were.
 #pragma once
 
@@ -118,6 +121,7 @@ class SimulatedDisk final : public LogFileSystem {
       PB_REQUIRES(mu_);
   void ApplyToDurable(const PendingChange& change) PB_REQUIRES(mu_);
   void DrawInode(Inode* inode, std::mt19937_64* random) PB_REQUIRES(mu_);
+  void DrawAppended(Inode* inode, std::mt19937_64* random) PB_REQUIRES(mu_);
   void DropOrphans() PB_REQUIRES(mu_);
   int64_t UsedBytesLocked() const PB_REQUIRES(mu_);
   static void Remember(Inode* inode, size_t from, size_t to);

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstdlib>
@@ -25,17 +26,9 @@ constexpr std::array<std::string_view, kStepKinds> kStepNames = {
 // How often each kind is drawn; the last three only in runs with faults, which have to wait for the store's retries.
 constexpr std::array<int, kStepKinds> kWeights = {50, 10, 6, 14, 4, 6, 4, 4, 3, 3, 4, 5, 1, 1, 2};
 constexpr int kFaultKinds = 3;
-// Errors of RocksDB's own log end some runs in states that only RocksDB could leave better (it does not open after a
-// power cut during its recovery from a full disk): those faults by hand only.
 int FaultKindsWanted() {
   const char* wanted = std::getenv("PULSEBOARD_MODEL_FAULTS");
-  return wanted != nullptr ? std::min(kFaultKinds, std::atoi(wanted)) : 1;
-}
-// Steps with open problems, by hand only until they are solved: two runs with deletions end in a difference that is not
-// understood (seeds 500 and 994); and Debian's RocksDB, built with assertions, aborts now and then when the power goes
-// while it flushes (SyncClosedLogs after a failed write to its log).
-bool IsOpenProblem(StepKind kind) {
-  return (kind == StepKind::kDelete || kind == StepKind::kCutPower) && std::getenv("PULSEBOARD_MODEL_OPEN") == nullptr;
+  return wanted != nullptr ? std::clamp(std::atoi(wanted), 0, kFaultKinds) : 2;
 }
 // One seed of eight has faults.
 bool HasFaults(uint64_t seed) { return seed / 4 % 8 == 0; }
@@ -58,7 +51,6 @@ std::vector<Step> DrawSteps(uint64_t seed, size_t count) {
   std::vector<int> wheel;
   const int left_out = has_faults ? kFaultKinds - FaultKindsWanted() : kFaultKinds;
   for (int kind = 0; kind < kStepKinds - left_out; ++kind) {
-    if (IsOpenProblem(static_cast<StepKind>(kind))) continue;
     wheel.insert(wheel.end(), static_cast<size_t>(kWeights[static_cast<size_t>(kind)]), kind);
   }
   std::vector<Step> steps;
@@ -99,7 +91,7 @@ std::string DescribeOptions(const StoreOptions& options) {
 }
 
 ModelRun::ModelRun(uint64_t seed, const SimulatedDisk& fresh)
-    : options_(DrawModelOptions(seed)), mixed_acks_(DrawMixedAcks(seed)) {
+    : options_(DrawModelOptions(seed)), mixed_acks_(DrawMixedAcks(seed)), has_faults_(HasFaults(seed)) {
   options_.clock = &clock_;
   disk_.CopyFrom(fresh);
   env_ = MakeSimulatedEnv(&disk_);
@@ -117,14 +109,26 @@ absl::Status ModelRun::Run(std::span<const Step> steps) {
     if (!disk_.has_power()) {
       Tell("the power is gone");
       PB_RETURN_IF_ERROR(AfterCrash(true));
+    } else if (has_faults_ && HasReason(status, ErrorReason::kStoreReadOnly)) {
+      PB_RETURN_IF_ERROR(LeaveReadOnly());
     } else if (!status.ok()) {
       return status;
     }
   }
   story_.push_back("end:");
   disk_.CutPowerBefore(SimulatedDisk::kForEver);
-  PB_RETURN_IF_ERROR(Reopen());
+  const absl::Status reopened = Reopen();
+  if (has_faults_ && HasReason(reopened, ErrorReason::kStoreReadOnly)) return LeaveReadOnly();
+  PB_RETURN_IF_ERROR(reopened);
   return CheckAll();
+}
+
+// Errors of the disk, which the store may meet in the background and tell of later, need a restart.
+absl::Status ModelRun::LeaveReadOnly() {
+  Tell("read-only");
+  disk_.Heal();
+  disk_.CutPower();
+  return AfterCrash(false);
 }
 
 absl::Status ModelRun::Do(const Step& step) {
@@ -159,7 +163,7 @@ absl::Status ModelRun::Do(const Step& step) {
     case StepKind::kCheckpoint:
     case StepKind::kSealAll:
       if (step.kind == StepKind::kSealAll) clock_.Advance(options_.seal_age_ns + 1);
-      return store_->Checkpoint();
+      return Checkpoint(/*flush=*/Pick(2) == 0);
     case StepKind::kPassTime:
       clock_.Advance(static_cast<int64_t>(Pick(2) == 0 ? Pick(7'200) : Pick(3 * 86'400)) * kNanosPerSecond);
       return absl::OkStatus();
@@ -193,11 +197,27 @@ absl::Status ModelRun::Do(const Step& step) {
                        fault.error));
       disk_.Inject(fault);
       (void)Push({DrawBatch()}).ok();
-      (void)store_->Checkpoint().ok();
+      (void)store_->Checkpoint().ok();  // these meet the error, or not
       return Heal();
     }
   }
   return absl::OkStatus();
+}
+
+// Without `flush` most of what is sealed is in memory only.
+absl::Status ModelRun::Checkpoint(bool flush) {
+  return OnceThereIsRoom(
+      [&] { return flush ? store_->Checkpoint() : static_cast<DurableStore*>(store_.get())->CheckpointWhenDue(); });
+}
+
+// An error of a full disk, met in the background, may be told when there is room again.
+absl::Status ModelRun::OnceThereIsRoom(const std::function<absl::Status()>& act) {
+  absl::Status status;
+  BecomesTrue([&] {
+    status = act();
+    return !has_faults_ || !HasReason(status, ErrorReason::kDiskFull);
+  });
+  return status;
 }
 
 absl::Status ModelRun::Open() {
@@ -436,12 +456,19 @@ absl::Status ModelRun::Delete() {
   request.dry_run = Pick(3) == 0;
   Tell(fmt::format("{} {} to {}{}", names, request.range.start, request.range.end, request.dry_run ? " dry" : ""));
   deletion_ = std::move(deletion);
+  for (const int name : deletion_->names) NoteUnknown(name);
   const std::optional<int64_t> expected = CountToDelete();
   if (request.dry_run) deletion_.reset();
-  const absl::StatusOr<DeleteResult> result = store_->operations().Delete(request);
-  PB_RETURN_IF_ERROR(result.status());
-  if (expected && result->samples != *expected) {
-    return Wrong(fmt::format("{} samples deleted instead of {}", result->samples, *expected));
+  int tries = 0;
+  DeleteResult result;
+  PB_RETURN_IF_ERROR(OnceThereIsRoom([&] {
+    ++tries;
+    absl::StatusOr<DeleteResult> got = store_->operations().Delete(request);
+    if (got.ok()) result = *got;
+    return got.status();
+  }));
+  if (expected && tries == 1 && result.samples != *expected) {
+    return Wrong(fmt::format("{} samples deleted instead of {}", result.samples, *expected));
   }
   if (!request.dry_run) ApplyDelete();
   for (int name = 0; name < kNames; ++name) {
@@ -469,11 +496,14 @@ absl::Status ModelRun::ResolveDelete() {
   int64_t left = 0;
   for (const int name : deletion_->names) {
     PB_ASSIGN_OR_RETURN(const SampleColumns read, ReadAll(name, deletion_->range));
-    left += std::count_if(read.times.begin(), read.times.end(),
-                          [this](int64_t time) { return DayOf(time) >= OldestKept(); });
+    left += static_cast<int64_t>(read.size());
   }
   Tell(left == 0 ? "deletion done" : "deletion not begun");
-  if (left == 0) ApplyDelete();
+  if (left == 0) {
+    // Or there was nothing to delete, and the log still has what was expired or overwritten: who knows.
+    deletion_->unknown.insert(deletion_->names.begin(), deletion_->names.end());
+    ApplyDelete();
+  }
   deletion_.reset();
   return absl::OkStatus();  // whether all of it is left is checked next
 }
@@ -485,20 +515,29 @@ void ModelRun::ApplyDelete() {
     Samples& samples = model_[name];
     samples.erase(samples.lower_bound(range.start), samples.lower_bound(range.end));
   }
+  for (const int name : deletion_->names) NoteUnknown(name);
   for (Batch& batch : commits_) {
     Batch left = batch;
     left.names.clear();
     left.times.clear();
     left.values.clear();
+    left.optional.clear();
     for (size_t i = 0; i < batch.names.size(); ++i) {
-      if (names.contains(batch.names[i]) && range.Contains(batch.times[i])) continue;
+      const bool within = names.contains(batch.names[i]) && range.Contains(batch.times[i]);
+      if (within && !deletion_->unknown.contains(batch.names[i])) continue;
       left.names.push_back(batch.names[i]);
       left.times.push_back(batch.times[i]);
       left.values.push_back(batch.values[i]);
+      left.optional.push_back(within || batch.IsOptional(i));
     }
     batch = std::move(left);
   }
   deletion_.reset();
+}
+
+// A series that was forgotten is not selected for deletion: what the log still has of it stays there, seen by nobody.
+void ModelRun::NoteUnknown(int name) {
+  if (!store_->FindSeries(kDefaultTenant, KeyOf(name))) deletion_->unknown.insert(name);
 }
 
 absl::Status ModelRun::FillDisk() {
@@ -516,14 +555,14 @@ absl::Status ModelRun::Heal() {
   // Full disks are left behind without help; other errors need a restart.
   absl::Status pushed;
   const bool decided = BecomesTrue([&] {
+    const std::string told = story_.back();
     pushed = Push({Batch()});
+    story_.back() = told;  // it may take hundreds
     return pushed.ok() || HasReason(pushed, ErrorReason::kStoreReadOnly) || !disk_.has_power();
   });
   if (!decided) return Wrong("still refuses writes with room again: " + StatusMessage(pushed));
   if (pushed.ok() && store_->Health().ok()) return CheckAll();
-  Tell("read-only");
-  disk_.CutPower();
-  return AfterCrash(false);
+  return LeaveReadOnly();
 }
 
 }  // namespace pulseboard

@@ -6,10 +6,12 @@
 #include <rocksdb/env.h>
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
 #include <random>
+#include <set>
 #include <span>
 #include <string>
 #include <utility>
@@ -77,11 +79,15 @@ class ModelRun {
     std::string producer;
     int64_t sequence = 0;
     AckMode ack_mode = AckMode::kFsynced;
+    std::vector<bool> optional;  // of a commit: whether the log may lack the sample; empty: none
+    bool IsOptional(size_t i) const { return !optional.empty() && optional[i]; }
   };
   using Samples = std::map<int64_t, double>;
 
   absl::Status Do(const Step& step);
   absl::Status Open();
+  absl::Status Checkpoint(bool flush);
+  absl::Status OnceThereIsRoom(const std::function<absl::Status()>& act);
   absl::Status Reopen();
   absl::Status AfterCrash(bool power_was_cut);
   absl::Status AdoptAfterLoss(int64_t commits);
@@ -96,9 +102,11 @@ class ModelRun {
   std::optional<int64_t> CountToDelete() const;
   absl::Status ResolveDelete();
   void ApplyDelete();
+  void NoteUnknown(int name);
   void Commit(const Batch& batch);
   absl::Status FillDisk();
   absl::Status Heal();
+  absl::Status LeaveReadOnly();
 
   absl::Status CheckSeries(int name, TimeRange range);
   absl::Status CheckLatest(int name);
@@ -113,6 +121,7 @@ class ModelRun {
 
   StoreOptions options_;
   const bool mixed_acks_;
+  const bool has_faults_;
   SimulatedDisk disk_;
   std::unique_ptr<rocksdb::Env> env_;
   ManualClock clock_{kStart};
@@ -124,6 +133,7 @@ class ModelRun {
   struct Deletion {
     std::vector<int> names;
     TimeRange range;
+    std::set<int> unknown;  // names of series that the store did not have, before or afterwards
   };
   std::optional<Deletion> deletion_;
 
