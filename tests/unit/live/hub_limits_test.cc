@@ -96,7 +96,8 @@ TEST_F(HubLimitsTest, RefusesForgedForeignAndFutureTokens) {
   const uint64_t epoch = store_->epoch();
   for (const std::string& token :
        {std::string("x"), std::string(1 << 16, 'x'), MakeResumeToken("another store", hash, {0, 0, epoch}),
-        MakeResumeToken(store_->store_id(), hash + 1, {0, 0, epoch}), MakeResumeToken(store_->store_id(), hash, {-5, -5, epoch}),
+        MakeResumeToken(store_->store_id(), hash + 1, {0, 0, epoch}),
+        MakeResumeToken(store_->store_id(), hash, {-5, -5, epoch}),
         MakeResumeToken(store_->store_id(), hash, {5, 4, epoch})}) {
     spec.resume_token = token;
     EXPECT_TRUE(HasReason(SubscribeStatus(spec), ErrorReason::kBadResumeToken)) << token.size();
@@ -204,7 +205,12 @@ TEST_F(HubLimitsTest, BoundsWhatAllSubscriptionsHoldTogether) {
   SubscriptionSpec greedy = Spec("cpu");
   greedy.max_buffer_bytes = kMaxLiveBufferBytes;
   std::vector<std::shared_ptr<Viewer>> stuck;
-  for (int i = 0; i < 2; ++i) stuck.push_back(Viewer::Open(hub, greedy));
+  for (int i = 0; i < 2; ++i) {
+    // Asking differently, so that they share no frames with others.
+    greedy.queries[0].selector = "cpu{x!=\"" + std::to_string(i) + "\"}";
+    stuck.push_back(Viewer::Open(hub, greedy));
+  }
+  greedy.queries[0].selector = "cpu";
   const auto awake = Viewer::Open(hub, greedy);
   for (const auto& viewer : stuck) {
     ASSERT_TRUE(Eventually([&] { return viewer->story() == "DK"; }));

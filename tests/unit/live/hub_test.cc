@@ -61,9 +61,9 @@ TEST_F(HubTest, SendsDefinitionsThenLiveSamples) {
   const int64_t commit = store_.Append({{cpu, time, 1.5}});
   ASSERT_TRUE(Eventually([&] { return viewer->state().samples[cpu].contains(time); }));
   const auto event = viewer->events()[2];
-  EXPECT_EQ(std::get<LiveSamples>(event.what).times.pushed_unix_nanos, 1);
-  EXPECT_EQ(std::get<LiveSamples>(event.what).times.received_unix_nanos, 2);
-  EXPECT_GT(std::get<LiveSamples>(event.what).times.committed_unix_nanos, 2);
+  EXPECT_EQ(std::get<LiveSamples>(event.what).times().pushed_unix_nanos, 1);
+  EXPECT_EQ(std::get<LiveSamples>(event.what).times().received_unix_nanos, 2);
+  EXPECT_GT(std::get<LiveSamples>(event.what).times().committed_unix_nanos, 2);
   EXPECT_EQ(viewer->definitions().at(cpu).series->key.Format(), "cpu{host=\"a\"}");
   EXPECT_TRUE(viewer->definitions().at(cpu).query_ids.empty()) << "a single query needs no name";
   // The heartbeat says how far it got.
