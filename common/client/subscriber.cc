@@ -320,6 +320,8 @@ void Subscriber::Core::OnEnd(Stream* stream, const absl::Status& status) {
     if (IsTokenTrouble(status) && resuming_) {
       received_token_.clear();
       connect_now = true;
+    } else if (status.ok() && answered_ && !received_token_.empty()) {
+      connect_now = true;  // the stream was as old as the server lets it become
     } else if (IsFinal(status)) {
       EndLocked(cause);
     } else if (status.code() == absl::StatusCode::kUnauthenticated) {

@@ -53,6 +53,8 @@ struct HubOptions {
   int32_t default_frames_per_second = 20;        // live.default_frames_per_second: 1 to 60
   int64_t progress_interval_ns = 5 * kNanosPerSecond;  // live.progress_interval: heartbeat of an idle subscription
   int64_t max_stall_ns = 60 * kNanosPerSecond;      // live.max_stall: a peer that takes nothing so long: SLOW_CONSUMER
+  int64_t max_stream_age_ns = 3'600 * kNanosPerSecond;  // live.max_stream_age: ended with OK and a token after 90 to
+                                                        // 110 % of it, so that balancers can move it. 0: never
   int64_t max_backfill_ns = 300 * kNanosPerSecond;  // live.max_backfill_duration: longest backfill, then SLOW_CONSUMER
   int64_t max_backfill_samples = 50'000'000;     // live.max_backfill_samples: samples and rollups, else QUERY_TOO_BROAD
   int32_t pump_threads = 1;                      // live.pump_threads: threads that build and hand over frames; 1 to 16

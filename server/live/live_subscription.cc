@@ -24,6 +24,15 @@ size_t DefinitionBytes(const LiveDefinition& definition) {
   return bytes;
 }
 
+// Now and 90 to 110 % of the greatest age: streams that began together do not all come back together.
+int64_t EndOfLife(const LiveContext& context, const void* stream) {
+  const int64_t age = context.options.max_stream_age_ns;
+  if (age <= 0) return std::numeric_limits<int64_t>::max();
+  const int64_t now = context.clock().MonotonicNanos();
+  const uint64_t mixed = (reinterpret_cast<uintptr_t>(stream) ^ static_cast<uint64_t>(now)) * 0x9e3779b97f4a7c15ULL;
+  return now + age / 10 * 9 + static_cast<int64_t>((mixed >> 32) % static_cast<uint64_t>(age / 5 + 1));
+}
+
 }  // namespace
 
 int64_t LiveContext::BufferShare(int64_t wanted) const {
@@ -38,6 +47,7 @@ LiveSubscription::LiveSubscription(LiveContext& context, SubscriptionSpec spec, 
       resume_after_(resume_after),
       frame_interval_ns_(kNanosPerSecond / spec_.max_frames_per_second),
       sink_(std::move(sink)),
+      ends_ns_(EndOfLife(context, this)),
       offered_ns_(context.clock().MonotonicNanos()),
       queries_(std::move(queries)) {}
 
@@ -323,9 +333,16 @@ std::string LiveSubscription::SamplesTokenLocked(int64_t samples_sequence) const
 
 void LiveSubscription::Sweep() {
   const int64_t now = context_.clock().MonotonicNanos();
+  bool too_old = false;
   {
     MutexLock lock(&mu_);
     if (ended_ || failure_ || !started_) return;
+    too_old = now >= ends_ns_ && phase_ == Phase::kLive && !drain_;
+  }
+  if (too_old) Drain(absl::OkStatus());
+  {
+    MutexLock lock(&mu_);
+    if (ended_ || failure_) return;
     if (!in_flight_) {
       if (now - offered_ns_ >= context_.options.progress_interval_ns) ScheduleLocked(now);
       return;

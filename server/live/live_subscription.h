@@ -188,6 +188,7 @@ class LiveSubscription final : public Subscription,
   const std::optional<ResumePosition> resume_after_;
   const int64_t frame_interval_ns_;
   const std::weak_ptr<LiveSink> sink_;
+  const int64_t ends_ns_;  // when it is too old
   Backfill backfill_;
 
   mutable Mutex mu_;

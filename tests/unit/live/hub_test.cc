@@ -279,6 +279,31 @@ TEST_F(QuietHubTest, SendsWhatIsPendingAndAPositionBeforeADrainedStreamEnds) {
   EXPECT_EQ(hub_.Stats().subscriptions, 0);
 }
 
+TEST_F(HubTest, EndsAnOldStreamWithATokenToGoOnFrom) {
+  ManualClock clock(Now());
+  HubOptions options;
+  options.clock = &clock;
+  options.max_stream_age_ns = 1'000 * kNanosPerSecond;
+  Hub hub(options);
+  TestStore store(&hub, clock);
+  hub.Attach(*store);
+  const SeriesId cpu = store.Series("cpu");
+  const auto viewer = Viewer::Open(hub, Spec("cpu"));
+  ASSERT_TRUE(Eventually([&] { return viewer->story() == "DK"; }));
+  clock.Advance(899 * kNanosPerSecond);
+  store.Append({{cpu, 1, 1}});
+  ASSERT_TRUE(Eventually([&] { return viewer->story().find('S') != std::string::npos; }));
+  EXPECT_FALSE(viewer->end().has_value());
+  clock.Advance(202 * kNanosPerSecond);
+  ASSERT_TRUE(Eventually([&] { return viewer->end().has_value(); })) << viewer->story();
+  EXPECT_TRUE(viewer->end()->ok()) << StatusMessage(*viewer->end());
+  EXPECT_EQ(viewer->state().commit_sequence, 1);
+  store.Append({{cpu, 2, 2}});
+  const auto again = Viewer::Open(hub, Spec("cpu"), viewer->state());
+  ASSERT_TRUE(Eventually([&] { return again->state().samples[cpu].size() == 2; })) << again->story();
+  hub.Close();
+}
+
 TEST_F(HubTest, GoesOnAfterARestartOfTheServer) {
   const SeriesId cpu = store_.Series("cpu");
   store_.Append({{cpu, 1, 1}});
