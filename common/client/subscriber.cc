@@ -261,6 +261,7 @@ absl::StatusOr<SubscriberEvent> Subscriber::Core::DecodeLocked(const v1::Subscri
       return ProgressEvent{response.progress().commit_sequence(), response.progress().server_time_unix_nanos(),
                            response.progress().dropped_sample_count()};
     case v1::SubscribeResponse::kUpdated:  // only on Attach streams
+    case v1::SubscribeResponse::kStale:
     case v1::SubscribeResponse::EVENT_NOT_SET:
       break;
   }

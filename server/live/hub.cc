@@ -40,6 +40,7 @@ Hub::Hub(HubOptions options)
   pump_ = std::make_unique<FramePump>(*options_.clock, std::clamp(options.pump_threads, 1, kMaxThreads),
                                       sweep_interval_ns, [index = index_.get()] {
                                         for (const auto& subscription : index->All()) subscription->Sweep();
+                                        for (const auto& topic : index->AllTopics()) topic->SweepCadences();
                                       });
   context_ = std::unique_ptr<LiveContext>(new LiveContext{options_, *index_, *pump_, *readers_, store_});
 }

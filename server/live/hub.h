@@ -52,14 +52,14 @@ struct HubOptions {
   int64_t max_total_buffer_bytes = 256 << 20;    // live.max_total_buffer: unsent bytes of all subscriptions together
   int32_t default_frames_per_second = 20;        // live.default_frames_per_second: 1 to 60
   int64_t progress_interval_ns = 5 * kNanosPerSecond;  // live.progress_interval: heartbeat of an idle subscription
-  int64_t max_stall_ns = 60 * kNanosPerSecond;      // live.max_stall: a peer that takes nothing so long: SLOW_CONSUMER
+  int64_t max_stall_ns = 60 * kNanosPerSecond;  // live.max_stall: a peer that takes nothing so long: SLOW_CONSUMER
   int64_t max_stream_age_ns = 3'600 * kNanosPerSecond;  // live.max_stream_age: ended with OK and a token after 90 to
                                                         // 110 % of it, so that balancers can move it. 0: never
   int64_t max_backfill_ns = 300 * kNanosPerSecond;  // live.max_backfill_duration: longest backfill, then SLOW_CONSUMER
-  int64_t max_backfill_samples = 50'000'000;     // live.max_backfill_samples: samples and rollups, else QUERY_TOO_BROAD
-  int32_t pump_threads = 1;                      // live.pump_threads: threads that build and hand over frames; 1 to 16
-  int32_t reader_threads = 2;     // live.reader_threads: threads that read backfills and the log; 1 to 16
-  int64_t busy_retry_ms = 1'000;  // live.busy_retry: RetryInfo with TOO_MANY_SUBSCRIPTIONS
+  int64_t max_backfill_samples = 50'000'000;  // live.max_backfill_samples: samples and rollups, else QUERY_TOO_BROAD
+  int32_t pump_threads = 1;                   // live.pump_threads: threads that build and hand over frames; 1 to 16
+  int32_t reader_threads = 2;                 // live.reader_threads: threads that read backfills and the log; 1 to 16
+  int64_t busy_retry_ms = 1'000;              // live.busy_retry: RetryInfo with TOO_MANY_SUBSCRIPTIONS
 };
 
 inline constexpr int64_t kMinLiveBufferBytes = 64 << 10;

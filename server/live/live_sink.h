@@ -54,6 +54,10 @@ struct LiveUpdated {
   int64_t update_id = 0;
   absl::Status status;
 };
+// Series that have fallen silent by their own cadence. Until their next sample.
+struct LiveStale {
+  std::vector<uint32_t> refs;
+};
 struct LiveProgress {
   int64_t commit_sequence = 0;
   int64_t server_time_unix_nanos = 0;
@@ -63,7 +67,7 @@ struct LiveProgress {
 
 struct LiveEvent {
   std::variant<LiveDefinitions, LiveBackfill, LiveBackfillDone, LiveSamples, LiveAmends, LiveGap, LiveUpdated,
-               LiveProgress>
+               LiveStale, LiveProgress>
       what;
   std::string resume_token;  // position after this event; empty where there is none
 };

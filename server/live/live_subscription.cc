@@ -66,7 +66,8 @@ void LiveSubscription::Ready() {
   MutexLock lock(&mu_);
   in_flight_ = false;
   if (ended_) return;
-  const bool only_frames = phase_ == Phase::kLive && staged_.empty() && !HasUndefinedLocked() && !drain_ && !failure_;
+  const bool only_frames =
+      phase_ == Phase::kLive && staged_.empty() && !HasUndefinedLocked() && !drain_ && !failure_ && stale_.empty();
   if (only_frames && pending_.empty() && !pending_.has_gap()) return;  // whatever comes next brings its own call
   const int64_t now = context_.clock().MonotonicNanos();
   ScheduleLocked(only_frames && !pending_.has_gap() ? std::max(now, FrameDueLocked()) : now);
@@ -182,6 +183,18 @@ bool LiveSubscription::AppendFrame(const LiveTopic* topic, const LiveFramePtr& f
   return false;
 }
 
+void LiveSubscription::NoteStale(const LiveTopic* topic, const std::vector<uint32_t>& refs) {
+  MutexLock lock(&mu_);
+  if (ended_ || failure_ || phase_ != Phase::kLive || topic != topic_.get()) return;
+  stale_.insert(stale_.end(), refs.begin(), refs.end());
+  if (!in_flight_) ScheduleLocked(context_.clock().MonotonicNanos());
+}
+
+void LiveSubscription::BecomeLiveLocked() {
+  phase_ = Phase::kLive;
+  stale_ = topic_->StaleRefs();
+}
+
 int64_t LiveSubscription::FrameDueLocked() const {
   // Before the next one is due rather than losing something.
   return pending_.bytes() > BufferLimit() / 2 ? std::numeric_limits<int64_t>::min() : next_frame_ns_;
@@ -253,6 +266,11 @@ std::optional<LiveEvent> LiveSubscription::NextLiveEventLocked(int64_t now) {
     if (now >= FrameDueLocked() || drain_) return TakeSamplesLocked();
     ScheduleLocked(next_frame_ns_);
     return std::nullopt;
+  }
+  if (!stale_.empty()) {
+    // Some may have come back meanwhile.
+    LiveStale event{topic_->StillStale(std::exchange(stale_, {}))};
+    if (!event.refs.empty()) return LiveEvent{std::move(event), ""};
   }
   // The last word before a drained stream ends: a position to resume from.
   if (drain_ && !std::exchange(final_progress_sent_, true)) return ProgressLocked();

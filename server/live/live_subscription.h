@@ -95,6 +95,8 @@ class LiveSubscription final : public Subscription,
   // A frame of the topic, under its seal_mu_. True when it can be sent at once: the caller then calls Pump() without
   // locks. With `pump_follows` false it is scheduled instead. `tick_ns`: when the frame's tick began.
   bool AppendFrame(const LiveTopic* topic, const LiveFramePtr& frame, int64_t tick_ns, bool pump_follows);
+  // Series of the topic that have fallen silent, under its seal_mu_.
+  void NoteStale(const LiveTopic* topic, const std::vector<uint32_t>& refs);
 
  private:
   enum class Phase { kOpening, kBackfill, kCatchUp, kLive };
@@ -156,6 +158,7 @@ class LiveSubscription final : public Subscription,
   // Events (live_subscription.cc).
   void ScheduleLocked(int64_t due_ns) PB_REQUIRES(mu_);
   std::optional<LiveEvent> NextEventLocked(int64_t now) PB_REQUIRES(mu_);
+  void BecomeLiveLocked() PB_REQUIRES(mu_);
   std::optional<LiveEvent> NextLiveEventLocked(int64_t now) PB_REQUIRES(mu_);
   bool HasUndefinedLocked() const PB_REQUIRES(mu_);
   LiveEvent TakeDefinitionsLocked() PB_REQUIRES(mu_);
@@ -222,6 +225,7 @@ class LiveSubscription final : public Subscription,
   int64_t cut_ PB_GUARDED_BY(mu_) = 0;        // last commit before pending_; reading goes up to here
   int32_t rounds_ PB_GUARDED_BY(mu_) = 0;     // cuts made
   FrameQueue pending_ PB_GUARDED_BY(mu_);
+  std::vector<uint32_t> stale_ PB_GUARDED_BY(mu_);  // to be told once all frames are sent
   int64_t dropped_total_ PB_GUARDED_BY(mu_) = 0;
   int64_t conflated_total_ PB_GUARDED_BY(mu_) = 0;
 };

@@ -188,8 +188,9 @@ absl::Status LiveSubscription::OpenBackfill(Store& store, std::vector<History> h
 void LiveSubscription::FinishBackfillLocked() {
   StageLocked({LiveBackfillDone{cut_}, TokenLocked(cut_)}, 64);
   read_to_ = cut_;
-  phase_ = attached_ ? Phase::kLive : Phase::kCatchUp;
-  if (!attached_) ++context_.catch_ups;
+  if (attached_) return BecomeLiveLocked();
+  phase_ = Phase::kCatchUp;
+  ++context_.catch_ups;
 }
 
 absl::Status LiveSubscription::ReadBackfill() {
@@ -272,7 +273,7 @@ absl::Status LiveSubscription::ReadLog() {
     MutexLock lock(&mu_);
     if (read_to_ < cut_) return absl::OkStatus();
     if (attached_) {
-      phase_ = Phase::kLive;
+      BecomeLiveLocked();
     } else {
       cut_again = true;
     }

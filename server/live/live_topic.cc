@@ -24,6 +24,7 @@ bool LiveTopic::AddSeries(const std::shared_ptr<const SeriesInfo>& info, std::ve
   if (series_.size() >= static_cast<size_t>(context_.options.max_series_per_subscription)) return false;
   known_[info->id] = {static_cast<uint32_t>(series_.size()), false};
   series_.push_back({info, std::move(selectors)});
+  cadences_.emplace_back();
   series_count_.store(series_.size(), std::memory_order_release);
   return true;
 }
@@ -81,6 +82,7 @@ void LiveTopic::Leave(LiveSubscription* member) {
 
 void LiveTopic::AppendCommit(int64_t commit_sequence, const LiveTimes& times, std::span<const PendingRow> rows) {
   bool seal_here = false;
+  NoteArrivals(rows, context_.clock().MonotonicNanos());
   {
     MutexLock lock(&mu_);
     pending_.Append(commit_sequence, times, rows);
@@ -95,6 +97,47 @@ void LiveTopic::AppendCommit(int64_t commit_sequence, const LiveTimes& times, st
   if (!seal_here) return;
   MutexLock lock(&seal_mu_);
   SealLocked(last_tick_ns_, nullptr);
+}
+
+void LiveTopic::NoteArrivals(std::span<const PendingRow> rows, int64_t now_ns) {
+  MutexLock lock(&series_mu_);
+  for (const PendingRow& row : rows) {
+    if (row.late) continue;
+    if (const auto known = known_.find(row.ref); known != known_.end()) cadences_[known->second.index].Note(now_ns);
+  }
+}
+
+std::vector<uint32_t> LiveTopic::StaleRefs() const {
+  std::vector<uint32_t> refs;
+  MutexLock lock(&series_mu_);
+  for (size_t i = 0; i < series_.size(); ++i) {
+    if (cadences_[i].stale()) refs.push_back(RefOf(series_[i].info->id));
+  }
+  return refs;
+}
+
+std::vector<uint32_t> LiveTopic::StillStale(const std::vector<uint32_t>& refs) const {
+  std::vector<uint32_t> out;
+  MutexLock lock(&series_mu_);
+  for (const uint32_t ref : refs) {
+    const auto known = known_.find(ref);
+    if (known != known_.end() && cadences_[known->second.index].stale()) out.push_back(ref);
+  }
+  return out;
+}
+
+void LiveTopic::SweepCadences() {
+  std::vector<uint32_t> silent;
+  const int64_t now = context_.clock().MonotonicNanos();
+  {
+    MutexLock lock(&series_mu_);
+    for (size_t i = 0; i < series_.size(); ++i) {
+      if (cadences_[i].FallsSilent(now)) silent.push_back(RefOf(series_[i].info->id));
+    }
+  }
+  if (silent.empty()) return;
+  MutexLock lock(&seal_mu_);
+  for (LiveSubscription* member : members_) member->NoteStale(this, silent);
 }
 
 int64_t LiveTopic::GivenUpTo(int64_t published) const {

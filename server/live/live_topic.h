@@ -18,6 +18,7 @@
 #include "common/base/mutex.h"
 #include "common/model/labels.h"
 #include "common/model/selector.h"
+#include "server/live/cadence.h"
 #include "server/live/frame_pump.h"
 #include "server/live/pending_samples.h"
 
@@ -73,6 +74,8 @@ class LiveTopic final : public Pumped, public std::enable_shared_from_this<LiveT
     at_cut();
   }
 
+  // On a pump thread, about once a second: tells the members which series have fallen silent.
+  void SweepCadences() PB_EXCLUDES(seal_mu_);
   // On a pump thread: the tick.
   void Pump() override PB_EXCLUDES(seal_mu_);
 
@@ -84,12 +87,17 @@ class LiveTopic final : public Pumped, public std::enable_shared_from_this<LiveT
   std::vector<TopicSeries> SeriesFrom(size_t first, size_t max) const PB_EXCLUDES(series_mu_);
   // Which of the selectors pick the series; empty when it is none of the topic's.
   std::vector<int32_t> SelectorsOf(SeriesId series) const PB_EXCLUDES(series_mu_);
+  // Refs of series that have fallen silent by their own cadence and did not come since.
+  std::vector<uint32_t> StaleRefs() const PB_EXCLUDES(series_mu_);
+  // Those of `refs` for which this still holds.
+  std::vector<uint32_t> StillStale(const std::vector<uint32_t>& refs) const PB_EXCLUDES(series_mu_);
   // Appends the rows of `batch` from `begin` to `end` that are of the topic's series. `late` as in CommittedBatch, from
   // `late_at` on, which moves on.
   void Collect(const struct CommittedBatch& batch, size_t begin, size_t end, size_t* late_at, bool only_late,
                std::vector<PendingRow>* rows) const PB_EXCLUDES(series_mu_);
 
  private:
+  void NoteArrivals(std::span<const PendingRow> rows, int64_t now_ns) PB_EXCLUDES(series_mu_);
   // Makes a frame of what is pending and gives it to the members; those that can send at once are added to `ready`.
   void SealLocked(int64_t tick_ns, std::vector<std::shared_ptr<LiveSubscription>>* ready) PB_REQUIRES(seal_mu_);
 
@@ -115,6 +123,7 @@ class LiveTopic final : public Pumped, public std::enable_shared_from_this<LiveT
   };
   std::unordered_map<SeriesId, Known> known_ PB_GUARDED_BY(series_mu_);
   std::vector<TopicSeries> series_ PB_GUARDED_BY(series_mu_);
+  std::vector<Cadence> cadences_ PB_GUARDED_BY(series_mu_);  // of series_
   std::atomic<size_t> series_count_{0};
 };
 

@@ -234,6 +234,14 @@ std::vector<std::shared_ptr<LiveSubscription>> SubscriptionIndex::All() const {
   return all;
 }
 
+std::vector<std::shared_ptr<LiveTopic>> SubscriptionIndex::AllTopics() const {
+  MutexLock lock(&mu_);
+  std::vector<std::shared_ptr<LiveTopic>> all;
+  all.reserve(topics_.size());
+  for (const auto& [key, topic] : topics_) all.push_back(topic);
+  return all;
+}
+
 int64_t SubscriptionIndex::topics() const {
   MutexLock lock(&mu_);
   return static_cast<int64_t>(topics_.size());

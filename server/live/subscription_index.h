@@ -81,6 +81,7 @@ class SubscriptionIndex {
   int64_t size() const { return size_.load(std::memory_order_relaxed); }
   int64_t routed_series() const PB_EXCLUDES(mu_);
   int64_t topics() const PB_EXCLUDES(mu_);
+  std::vector<std::shared_ptr<LiveTopic>> AllTopics() const PB_EXCLUDES(mu_);
 
  private:
   struct Member {

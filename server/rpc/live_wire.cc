@@ -56,6 +56,10 @@ void EventToProto(const LiveUpdated& event, v1::SubscribeResponse* out) {
   }
 }
 
+void EventToProto(const LiveStale& event, v1::SubscribeResponse* out) {
+  out->mutable_stale()->mutable_refs()->Add(event.refs.begin(), event.refs.end());
+}
+
 void EventToProto(const LiveProgress& event, v1::SubscribeResponse* out) {
   out->mutable_progress()->set_commit_sequence(event.commit_sequence);
   out->mutable_progress()->set_server_time_unix_nanos(event.server_time_unix_nanos);

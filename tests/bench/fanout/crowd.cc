@@ -136,8 +136,8 @@ absl::Status Crowd::Open(const BenchServer& server, const CrowdOptions& options)
     channels_.push_back(std::move(channel));
   }
   for (int i = 0; i < options.viewers; ++i) {
-    viewers_.push_back(std::make_unique<CrowdViewer>(*this, server, channels_[static_cast<size_t>(i % options.channels)],
-                                                     options.selector(i), options));
+    viewers_.push_back(std::make_unique<CrowdViewer>(
+        *this, server, channels_[static_cast<size_t>(i % options.channels)], options.selector(i), options));
   }
   const bool all = testing::Eventually([this] { return live_ + ended_ >= static_cast<int64_t>(viewers_.size()); },
                                        std::chrono::seconds(120));

@@ -20,8 +20,8 @@ struct CrowdOptions {
   int viewers = 0;
   int channels = 10;
   int frames_per_second = 20;
-  bool with_latencies = false;                       // decodes each message for its times
-  std::function<std::string(int viewer)> selector;   // what each watches
+  bool with_latencies = false;                      // decodes each message for its times
+  std::function<std::string(int viewer)> selector;  // what each watches
 };
 
 class CrowdViewer;

@@ -149,8 +149,8 @@ struct Pace {
   int series = 0;   // of each metric
   int frames_per_second = 20;
   int batches_per_second = 0;
-  size_t batch = 0;  // series per push, taken in turn
-  bool slow = false; // one viewer stops reading
+  size_t batch = 0;   // series per push, taken in turn
+  bool slow = false;  // one viewer stops reading
 };
 
 absl::Status Paced(const Pace& pace, const Settings& settings) {
@@ -193,8 +193,9 @@ absl::Status Paced(const Pace& pace, const Settings& settings) {
     const double updates = static_cast<double>(crowd.samples() - before);
     std::vector<double> millis = crowd.TakeMillis(pace.slow ? 0 : -1);
     const double p50 = Quantile(&millis, 0.5);
-    Row(pace.what, Text("%.0f updates/s; server %.1f %% of a core, %.2f us per update; push to receipt p50 %.2f / p99 %.2f ms",
-                        updates / seconds, cpu / seconds * 100, cpu * 1e6 / updates, p50, Quantile(&millis, 0.99)));
+    Row(pace.what,
+        Text("%.0f updates/s; server %.1f %% of a core, %.2f us per update; push to receipt p50 %.2f / p99 %.2f ms",
+             updates / seconds, cpu / seconds * 100, cpu * 1e6 / updates, p50, Quantile(&millis, 0.99)));
     return absl::OkStatus();
   });
 }
@@ -214,8 +215,8 @@ absl::Status Idle(int streams, int channels) {
     const Meter idle(server.process.pid());
     std::this_thread::sleep_for(std::chrono::seconds(5));
     Row(Text("%d idle streams over %d connections", streams, channels),
-        Text("opened in %.1f s; server RSS %.0f MB, %.1f KB per stream; %.1f %% of a core while idle", opened, after / 1e6,
-             (after - static_cast<double>(before)) / streams / 1e3, idle.cpu() / idle.seconds() * 100));
+        Text("opened in %.1f s; server RSS %.0f MB, %.1f KB per stream; %.1f %% of a core while idle", opened,
+             after / 1e6, (after - static_cast<double>(before)) / streams / 1e3, idle.cpu() / idle.seconds() * 100));
     return absl::OkStatus();
   });
 }
@@ -273,7 +274,8 @@ absl::Status Run(const Settings& settings) {
   const std::vector<std::pair<std::string, Pace>> paces = {
       {"paced", {"100,000 updates/s to 100 viewers, ticks of 50 ms", 100, 10, 1, 50, 20, 100, 10}},
       {"paced", {"100,000 updates/s to 100 viewers, ticks of 20 ms", 100, 10, 1, 50, 50, 100, 10}},
-      {"many", {"1,000 viewers of 1,000 different dashboards of 50 series at 10 Hz", 1'000, 10, 1'000, 50, 20, 100, 5'000}},
+      {"many",
+       {"1,000 viewers of 1,000 different dashboards of 50 series at 10 Hz", 1'000, 10, 1'000, 50, 20, 100, 5'000}},
       {"light", {"100 viewers of different series, 100 pushes/s of one sample", 100, 10, 100, 1, 20, 100, 1}},
       {"slow", {"20 viewers of one dashboard of 50 series at 20 Hz", 20, 20, 1, 50, 20, 20, 50}},
       {"slow", {"the same, one of them reading nothing: the others", 20, 20, 1, 50, 20, 20, 50, true}},

@@ -183,7 +183,8 @@ uint64_t Publish(const Wire& wire, const Socket& socket, const Subscribers& subs
       const int64_t wait = due - SystemClock().MonotonicNanos();
       if (wait > 0) std::this_thread::sleep_for(std::chrono::nanoseconds(wait));
     } else {
-      while (sent * static_cast<uint64_t>(count) - subscribers.received > (kWindow - 1) * static_cast<uint64_t>(count)) {
+      while (sent * static_cast<uint64_t>(count) - subscribers.received >
+             (kWindow - 1) * static_cast<uint64_t>(count)) {
         std::this_thread::sleep_for(std::chrono::microseconds(20));
       }
     }
@@ -193,7 +194,8 @@ uint64_t Publish(const Wire& wire, const Socket& socket, const Subscribers& subs
     socket.Send(message);
     ++sent;
     const ssize_t got = read(socket.fd(), replies.data(), replies.size());
-    if (got > 0 && wire.nats && std::string_view(replies.data(), static_cast<size_t>(got)).find("PING") != std::string::npos) {
+    if (got > 0 && wire.nats &&
+        std::string_view(replies.data(), static_cast<size_t>(got)).find("PING") != std::string::npos) {
       socket.Send("PONG\r\n");
     }
   }
@@ -207,7 +209,8 @@ absl::StatusOr<SocketFanoutResult> RunSocketFanout(SocketProtocol protocol, int 
   Subscribers all(wire);
   if (!all.Open(port, subscribers)) return absl::UnavailableError("a subscriber was refused");
   const Socket publisher(port);
-  if (!publisher.connected() || !wire.StartPublishing(publisher)) return absl::UnavailableError("the publisher was refused");
+  if (!publisher.connected() || !wire.StartPublishing(publisher))
+    return absl::UnavailableError("the publisher was refused");
   publisher.SetNonBlocking();
   std::thread reader([&] { all.Run(rate > 0); });
   const double cpu = testing::CpuSeconds(server);

@@ -156,6 +156,9 @@ void Viewer::Apply(const LiveEvent& event) {
     story_ += updated->status.ok() ? 'U' : 'u';
     if (updated->status.ok()) definitions_.clear();
     updates_.push_back(*updated);
+  } else if (const auto* stale = std::get_if<LiveStale>(&event.what)) {
+    story_ += 'Z';
+    for (const uint32_t ref : stale->refs) state_.stale.push_back(refs_.at(ref));
   } else if (const auto* progress = std::get_if<LiveProgress>(&event.what)) {
     story_ += 'P';
     state_.commit_sequence = progress->commit_sequence;

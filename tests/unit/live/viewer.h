@@ -20,6 +20,7 @@ struct ViewerState {
   std::map<SeriesId, std::map<int64_t, double>> samples;
   std::vector<LiveGap> gaps;
   std::vector<LiveFrame::Conflation> conflations;
+  std::vector<SeriesId> stale;  // in the order in which they were told
   std::string token;
   int64_t commit_sequence = 0;  // of the last BackfillDone or Progress
 };
@@ -47,7 +48,7 @@ class Viewer final : public LiveSink, public std::enable_shared_from_this<Viewer
   std::optional<absl::Status> end() const;
   std::vector<std::string> breaches() const;
   // Kinds of events in order: D(efinitions) B(ackfill) K (backfill done) S(amples) A(mends) G(ap) P(rogress)
-  // U(pdated) u(pdate refused).
+  // U(pdated) u(pdate refused) Z (stale).
   std::string story() const;
   std::vector<LiveEvent> events() const;
   // Of the queries as they are now.
