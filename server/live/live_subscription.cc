@@ -24,10 +24,12 @@ size_t DefinitionBytes(const LiveDefinition& definition) {
   return bytes;
 }
 
+constexpr int64_t kMinStreamAge = 10 * kNanosPerSecond;  // clients come back at once
+
 // Now and 90 to 110 % of the greatest age: streams that began together do not all come back together.
 int64_t EndOfLife(const LiveContext& context, const void* stream) {
-  const int64_t age = context.options.max_stream_age_ns;
-  if (age <= 0) return std::numeric_limits<int64_t>::max();
+  if (context.options.max_stream_age_ns <= 0) return std::numeric_limits<int64_t>::max();
+  const int64_t age = std::max(context.options.max_stream_age_ns, kMinStreamAge);
   const int64_t now = context.clock().MonotonicNanos();
   const uint64_t mixed = (reinterpret_cast<uintptr_t>(stream) ^ static_cast<uint64_t>(now)) * 0x9e3779b97f4a7c15ULL;
   return now + age / 10 * 9 + static_cast<int64_t>((mixed >> 32) % static_cast<uint64_t>(age / 5 + 1));
