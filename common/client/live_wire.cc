@@ -24,7 +24,8 @@ v1::UpdateQueries BuildUpdate(const std::vector<SubscriptionQuery>& current,
                               const std::vector<SubscriptionQuery>& wanted) {
   v1::UpdateQueries update;
   for (const SubscriptionQuery& query : wanted) {
-    if (std::find(current.begin(), current.end(), query) == current.end()) ToProto(query, update.add_set_queries());
+    const bool is_there = std::find(current.begin(), current.end(), query) != current.end();
+    if (!is_there || wanted == current) ToProto(query, update.add_set_queries());
   }
   for (const SubscriptionQuery& query : current) {
     const auto same_id = [&query](const SubscriptionQuery& other) { return other.id == query.id; };

@@ -98,6 +98,7 @@ class Subscriber::Core : public std::enable_shared_from_this<Subscriber::Core> {
   std::vector<SubscriptionQuery> current_ PB_GUARDED_BY(mu_);        // of the stream
   std::vector<SubscriptionQuery> sent_ PB_GUARDED_BY(mu_);           // of the update under way
   std::vector<SubscriptionQuery> token_queries_ PB_GUARDED_BY(mu_);  // of received_token_
+  bool asked_ PB_GUARDED_BY(mu_) = false;                            // an Update() that was not sent yet
   bool updating_ PB_GUARDED_BY(mu_) = false;                         // an update was sent and not answered
   std::string received_token_ PB_GUARDED_BY(mu_);
   std::string delivered_token_ PB_GUARDED_BY(mu_);
@@ -258,6 +259,8 @@ void Subscriber::Core::StartStreamLocked() {
   refs_.clear();
   resuming_ = !received_token_.empty();
   current_ = resuming_ ? token_queries_ : wanted_;
+  // What was not answered is asked again; a new beginning has it from the start.
+  asked_ = resuming_ && (asked_ || updating_ || wanted_ != token_queries_);
   updating_ = false;
   v1::SubscribeRequest request = BuildRequest(options_, current_);
   request.set_resume_token(received_token_);
@@ -270,11 +273,13 @@ void Subscriber::Core::StartStreamLocked() {
 void Subscriber::Core::Update(std::vector<SubscriptionQuery> queries) {
   MutexLock lock(&mu_);
   wanted_ = std::move(queries);
+  asked_ = true;
   SendUpdateLocked();
 }
 
 void Subscriber::Core::SendUpdateLocked() {
-  if (closed_ || stream_ == nullptr || !answered_ || updating_ || !stream_->can_send() || wanted_ == current_) return;
+  if (closed_ || stream_ == nullptr || !asked_ || !answered_ || updating_ || !stream_->can_send()) return;
+  asked_ = false;
   updating_ = true;
   sent_ = wanted_;
   stream_->Send(BuildUpdate(current_, sent_));
@@ -292,7 +297,7 @@ UpdatedEvent Subscriber::Core::TakeAnswerLocked(const v1::QueriesUpdated& answer
   if (answer.has_status()) {
     const auto code = static_cast<grpc::StatusCode>(answer.status().code());
     event.status = FromGrpcStatus({code, answer.status().message(), answer.status().SerializeAsString()});
-    if (wanted_ == sent_) wanted_ = current_;
+    if (!asked_) wanted_ = current_;
   } else {
     current_ = sent_;
   }

@@ -160,7 +160,7 @@ class Subscriber {
   Subscriber& operator=(const Subscriber&) = delete;
 
   // Other queries from some point on, without a new stream and without a hole in those that stay. Only the newest wish
-  // counts. REQUIRES: options.attach.
+  // counts; an UpdatedEvent or ResetEvent says that it is carried out. REQUIRES: options.attach.
   void Update(std::vector<SubscriptionQuery> queries);
   // After kPause: read on. A Resume() that comes while OnEvent still runs (on another thread) is not lost: the kPause
   // it then returns is ignored. So decide and drain under one lock of the consumer's, and call this after draining.
