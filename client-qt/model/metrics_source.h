@@ -31,6 +31,9 @@ class MetricsSource : public QObject {
 
   // Opens a live feed; reconnects and resumes by itself until closed. feedReady says that drain() has something.
   virtual FeedId openFeed(const FeedSpec& spec) = 0;
+  // Other windows or widths for all queries of an open feed: the next batch with `reset` is the first of the new ones.
+  // Without a new connection. feedFailed when they cannot be.
+  virtual void updateFeed(FeedId feed, const FeedSpec& spec) = 0;
   virtual void closeFeed(FeedId feed) = 0;
   // Moves out what arrived. Cheap; call it from one coalescing timer.
   virtual FeedBatch drain(FeedId feed) = 0;

@@ -42,7 +42,8 @@ void FeedMailbox::addLocked(client::SeriesSamples&& in, std::vector<SeriesSample
 FeedMailbox::PutResult FeedMailbox::put(client::SubscriberEvent event) {
   MutexLock lock(&mu_);
   const bool was_empty = batch_.empty();
-  if (std::holds_alternative<client::ResetEvent>(event)) {
+  // A feed changes all its queries at once: what they had is all sent again.
+  if (std::holds_alternative<client::ResetEvent>(event) || std::holds_alternative<client::UpdatedEvent>(event)) {
     batch_ = {};
     batch_.reset = true;
     samples_ = 0;

@@ -101,6 +101,10 @@ FeedId GrpcSource::openFeed(const FeedSpec& spec) {
   return id;
 }
 
+void GrpcSource::updateFeed(FeedId feed, const FeedSpec& spec) {
+  post([worker = worker_, feed, spec] { worker->updateFeed(feed, spec); });
+}
+
 void GrpcSource::closeFeed(FeedId feed) {
   mailboxes_.remove(feed);
   post([worker = worker_, feed] { worker->closeFeed(feed); });

@@ -33,6 +33,7 @@ class GrpcSource final : public MetricsSource {
   QStringList keptServers() const override;
   void logout() override;
   FeedId openFeed(const FeedSpec& spec) override;
+  void updateFeed(FeedId feed, const FeedSpec& spec) override;
   void closeFeed(FeedId feed) override;
   FeedBatch drain(FeedId feed) override;
   RequestId requestHistory(const QString& selector, qint64 start_unix_nanos, qint64 end_unix_nanos,

@@ -172,6 +172,13 @@ void IoWorker::openFeed(FeedId id, const FeedSpec& spec, std::shared_ptr<FeedMai
   if (link_.isLoggedIn()) startFeed(id, &feed);
 }
 
+void IoWorker::updateFeed(FeedId id, const FeedSpec& spec) {
+  const auto feed = feeds_.find(id);
+  if (feed == feeds_.end()) return;
+  feed->second.spec = spec;
+  if (feed->second.live) feed->second.live->update(spec);
+}
+
 void IoWorker::closeFeed(FeedId id) { feeds_.erase(id); }
 
 void IoWorker::resumeFeed(FeedId id) {

@@ -32,6 +32,7 @@ class IoWorker : public QObject {
   void logout();
   void probeServer(const QString& server);
   void openFeed(FeedId id, const FeedSpec& spec, std::shared_ptr<FeedMailbox> mailbox);
+  void updateFeed(FeedId id, const FeedSpec& spec);
   void closeFeed(FeedId id);
   void resumeFeed(FeedId id);
   void requestHistory(const HistoryQuery& query);

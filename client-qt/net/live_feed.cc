@@ -16,6 +16,7 @@ client::SubscriberOptions optionsOf(const FeedSpec& spec) {
     options.queries.push_back({query.id.toStdString(), query.selector.toStdString(),
                                std::chrono::seconds(spec.backfill_seconds), spec.max_points});
   }
+  options.attach = true;
   options.max_buffer_bytes = kServerBufferBytes;
   options.max_frames_per_second = kFramesPerSecond;
   return options;
@@ -36,7 +37,13 @@ LiveFeed::LiveFeed(std::shared_ptr<grpc::Channel> channel, std::shared_ptr<clien
   subscriber_ = std::make_unique<client::Subscriber>(std::move(channel), std::move(tokens), optionsOf(spec), this);
 }
 
+void LiveFeed::update(const FeedSpec& spec) { subscriber_->Update(optionsOf(spec).queries); }
+
 client::Flow LiveFeed::OnEvent(client::SubscriberEvent event) {
+  if (const auto* updated = std::get_if<client::UpdatedEvent>(&event); updated != nullptr && !updated->status.ok()) {
+    callbacks_.on_state({client::SubscriberState::kEnded, updated->status, {}});
+    return client::Flow::kContinue;
+  }
   if (const auto* state = std::get_if<client::StateEvent>(&event)) {
     callbacks_.on_state(*state);
     return client::Flow::kContinue;

@@ -25,6 +25,8 @@ class LiveFeed final : public client::SubscriptionConsumer {
            std::shared_ptr<FeedMailbox> mailbox, std::shared_ptr<LatencyWindow> latency, Callbacks callbacks);
 
   client::Flow OnEvent(client::SubscriberEvent event) override;
+  // Other windows or widths; the mailbox gets a reset when they are there, the state kEnded when they are refused.
+  void update(const FeedSpec& spec);
   // After a take() that found the mailbox full.
   void resume() { subscriber_->Resume(); }
 

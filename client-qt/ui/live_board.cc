@@ -76,7 +76,11 @@ void LiveBoard::setWindow(const TimeWindow& window) {
     history_delay_.stop();
     // What is here is enough for a shorter window, unless it was reduced for a much longer one.
     const bool too_coarse = column_nanos_ > 0 && seconds * 2 < backfill_seconds_;
-    if (was_custom || !feed_open_ || seconds > backfill_seconds_ || too_coarse) openFeed();
+    if (was_custom || !feed_open_) {
+      openFeed();
+    } else if (seconds > backfill_seconds_ || too_coarse) {
+      updateFeed();
+    }
   }
   scheduleScroll();
   refreshPanels();
@@ -103,9 +107,7 @@ int LiveBoard::plotPixels() const {
   return widest;
 }
 
-void LiveBoard::openFeed() {
-  closeFeed();
-  if (spec_.panels.isEmpty()) return;
+FeedSpec LiveBoard::prepareFeed() {
   const qint64 seconds = std::max<qint64>(1, window_.lengthNanos() / kNanosPerSecond);
   // A little more than is shown, so that the line reaches the left edge when the window moves by a pixel.
   backfill_seconds_ = seconds + std::max<qint64>(2, seconds / 50);
@@ -114,10 +116,18 @@ void LiveBoard::openFeed() {
   for (PanelView* panel : panels_) {
     if (panel != nullptr) panel->beginLoading();
   }
-  feed_ = source_.openFeed(spec_.feedSpec(backfill_seconds_, columns));
+  return spec_.feedSpec(backfill_seconds_, columns);
+}
+
+void LiveBoard::openFeed() {
+  closeFeed();
+  if (spec_.panels.isEmpty()) return;
+  feed_ = source_.openFeed(prepareFeed());
   feed_open_ = true;
   scheduleScroll();
 }
+
+void LiveBoard::updateFeed() { source_.updateFeed(feed_, prepareFeed()); }
 
 void LiveBoard::closeFeed() {
   if (feed_open_) source_.closeFeed(feed_);

@@ -60,7 +60,10 @@ class LiveBoard : public QObject {
     bool first = false;
   };
 
+  // What the window asks for; the panels wait for it from now on.
+  FeedSpec prepareFeed();
   void openFeed();
+  void updateFeed();
   void closeFeed();
   void requestHistory();
   void cancelHistory();

@@ -1,5 +1,6 @@
 #include "common/client/live_wire.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "common/base/clock.h"
@@ -7,16 +8,35 @@
 
 namespace pulseboard::client {
 
-v1::SubscribeRequest BuildRequest(const SubscriberOptions& options) {
-  v1::SubscribeRequest request;
-  for (const SubscriptionQuery& query : options.queries) {
-    v1::LiveQuery* out = request.add_queries();
-    out->set_query_id(query.id);
-    out->set_selector(query.selector);
-    out->mutable_backfill()->set_seconds(query.backfill.count() / kNanosPerSecond);
-    out->mutable_backfill()->set_nanos(static_cast<int32_t>(query.backfill.count() % kNanosPerSecond));
-    out->set_max_points(query.max_points);
+namespace {
+
+void ToProto(const SubscriptionQuery& query, v1::LiveQuery* out) {
+  out->set_query_id(query.id);
+  out->set_selector(query.selector);
+  out->mutable_backfill()->set_seconds(query.backfill.count() / kNanosPerSecond);
+  out->mutable_backfill()->set_nanos(static_cast<int32_t>(query.backfill.count() % kNanosPerSecond));
+  out->set_max_points(query.max_points);
+}
+
+}  // namespace
+
+v1::UpdateQueries BuildUpdate(const std::vector<SubscriptionQuery>& current,
+                              const std::vector<SubscriptionQuery>& wanted) {
+  v1::UpdateQueries update;
+  for (const SubscriptionQuery& query : wanted) {
+    const bool is_there = std::find(current.begin(), current.end(), query) != current.end();
+    if (!is_there || wanted == current) ToProto(query, update.add_set_queries());
   }
+  for (const SubscriptionQuery& query : current) {
+    const auto same_id = [&query](const SubscriptionQuery& other) { return other.id == query.id; };
+    if (std::none_of(wanted.begin(), wanted.end(), same_id)) update.add_remove_query_ids(query.id);
+  }
+  return update;
+}
+
+v1::SubscribeRequest BuildRequest(const SubscriberOptions& options, const std::vector<SubscriptionQuery>& queries) {
+  v1::SubscribeRequest request;
+  for (const SubscriptionQuery& query : queries) ToProto(query, request.add_queries());
   request.set_max_buffer_bytes(options.max_buffer_bytes);
   request.set_max_frames_per_second(options.max_frames_per_second);
   return request;

@@ -14,7 +14,10 @@ namespace pulseboard::client {
 using RefMap = std::unordered_map<uint32_t, SeriesId>;
 
 // Without resume token.
-v1::SubscribeRequest BuildRequest(const SubscriberOptions& options);
+v1::SubscribeRequest BuildRequest(const SubscriberOptions& options, const std::vector<SubscriptionQuery>& queries);
+// What makes `wanted` of `current`; when they are equal, all of it anew.
+v1::UpdateQueries BuildUpdate(const std::vector<SubscriptionQuery>& current,
+                              const std::vector<SubscriptionQuery>& wanted);
 // Adds the defined refs to `refs`.
 DefinitionsEvent DecodeDefinitions(const v1::SeriesDefinitions& in, RefMap* refs);
 // INTERNAL when the server broke the contract: a ref without definition, columns of unequal length.

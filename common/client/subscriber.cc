@@ -38,13 +38,15 @@ class Subscriber::Core : public std::enable_shared_from_this<Subscriber::Core> {
         consumer_(consumer),
         stub_(v1::LiveService::NewStub(channel)),
         tokens_(std::move(tokens)),
-        request_(BuildRequest(options_)),
+        wanted_(options_.queries),
+        token_queries_(options_.queries),
         received_token_(options_.resume_token),
         delivered_token_(options_.resume_token),
         backoff_(options_.backoff) {}
 
   void Connect();
   void Resume();
+  void Update(std::vector<SubscriptionQuery> queries);
   void Close();
   std::string resume_token() const {
     MutexLock lock(&mu_);
@@ -57,14 +59,21 @@ class Subscriber::Core : public std::enable_shared_from_this<Subscriber::Core> {
 
  private:
   class Stream;
+  template <typename Reactor>
+  class Call;
+  class SubscribeCall;
+  class AttachCall;
 
   void OnToken(const absl::StatusOr<std::string>& token);
   void OnMessage(const std::shared_ptr<Stream>& stream, v1::SubscribeResponse* response);
   void OnBroken(Stream* stream);
+  void OnWritten(Stream* stream);
   void OnEnd(Stream* stream, const absl::Status& status);
   void OnSilenceTimer();
 
   void StartStreamLocked() PB_REQUIRES(mu_);
+  void SendUpdateLocked() PB_REQUIRES(mu_);
+  UpdatedEvent TakeAnswerLocked(const v1::QueriesUpdated& answer) PB_REQUIRES(mu_);
   absl::StatusOr<SubscriberEvent> DecodeLocked(const v1::SubscribeResponse& response) PB_REQUIRES(mu_);
   void OnFirstMessageLocked() PB_REQUIRES(mu_);
   // Hands an event over and then reads on, unless the consumer wants a pause.
@@ -85,7 +94,12 @@ class Subscriber::Core : public std::enable_shared_from_this<Subscriber::Core> {
   mutable Mutex mu_;
   bool closed_ PB_GUARDED_BY(mu_) = false;
   bool ended_ PB_GUARDED_BY(mu_) = false;
-  v1::SubscribeRequest request_ PB_GUARDED_BY(mu_);
+  std::vector<SubscriptionQuery> wanted_ PB_GUARDED_BY(mu_);
+  std::vector<SubscriptionQuery> current_ PB_GUARDED_BY(mu_);        // of the stream
+  std::vector<SubscriptionQuery> sent_ PB_GUARDED_BY(mu_);           // of the update under way
+  std::vector<SubscriptionQuery> token_queries_ PB_GUARDED_BY(mu_);  // of received_token_
+  bool asked_ PB_GUARDED_BY(mu_) = false;                            // an Update() that was not sent yet
+  bool updating_ PB_GUARDED_BY(mu_) = false;                         // an update was sent and not answered
   std::string received_token_ PB_GUARDED_BY(mu_);
   std::string delivered_token_ PB_GUARDED_BY(mu_);
   bool reset_sent_ PB_GUARDED_BY(mu_) = false;
@@ -109,31 +123,29 @@ class Subscriber::Core : public std::enable_shared_from_this<Subscriber::Core> {
   Timer silence_timer_ PB_GUARDED_BY(mu_);
 };
 
-// One call. The Core's lock covers StartRead and the hold.
-class Subscriber::Core::Stream final : public grpc::ClientReadReactor<v1::SubscribeResponse> {
+// One call. All but Cancel under the Core's lock.
+class Subscriber::Core::Stream {
  public:
-  static std::shared_ptr<Stream> Start(std::shared_ptr<Core> core, v1::LiveService::Stub* stub,
-                                       const v1::SubscribeRequest& request, std::string_view access_token) {
-    auto stream = std::make_shared<Stream>();
-    stream->core_ = std::move(core);
-    stream->self_ = stream;
-    stream->request_ = request;
-    AddBearer(&stream->context_, access_token);
-    stub->async()->Subscribe(&stream->context_, &stream->request_, stream.get());
-    stream->AddHold();  // reading goes on from outside the reactions, after a pause
-    stream->StartRead(&stream->response_);
-    stream->StartCall();
-    return stream;
-  }
+  virtual ~Stream() = default;
+  virtual void Read() = 0;
+  virtual void ReleaseHold() = 0;
+  virtual void Cancel() = 0;
+  // False while a message is on its way, and where none can be sent.
+  virtual bool can_send() const { return false; }
+  virtual void Send(v1::UpdateQueries) {}
+  virtual void NoteWritten() {}
+};
 
-  // Under the Core's lock.
-  void Read() {
-    if (held_) StartRead(&response_);
+template <typename Reactor>
+class Subscriber::Core::Call : public Subscriber::Core::Stream, public Reactor {
+ public:
+  void Read() override {
+    if (held_) this->StartRead(&response_);
   }
-  void ReleaseHold() {
-    if (std::exchange(held_, false)) RemoveHold();
+  void ReleaseHold() override {
+    if (std::exchange(held_, false)) this->RemoveHold();
   }
-  void Cancel() { context_.TryCancel(); }
+  void Cancel() override { context_.TryCancel(); }
 
   void OnReadDone(bool ok) override {
     if (!ok) return core_->OnBroken(this);
@@ -144,13 +156,71 @@ class Subscriber::Core::Stream final : public grpc::ClientReadReactor<v1::Subscr
     core_->OnEnd(this, FromGrpcStatus(status));
   }
 
- private:
+ protected:
+  // After the call was bound to the stub.
+  void Begin(std::shared_ptr<Stream> self) {
+    self_ = std::move(self);
+    this->AddHold();  // reading goes on from outside the reactions, after a pause
+    this->StartRead(&response_);
+    this->StartCall();
+  }
+
   std::shared_ptr<Core> core_;
-  std::shared_ptr<Stream> self_;  // until OnDone
   grpc::ClientContext context_;
-  v1::SubscribeRequest request_;
+
+ private:
+  std::shared_ptr<Stream> self_;  // until OnDone
   v1::SubscribeResponse response_;
   bool held_ = true;
+};
+
+class Subscriber::Core::SubscribeCall final : public Call<grpc::ClientReadReactor<v1::SubscribeResponse>> {
+ public:
+  static std::shared_ptr<Stream> Start(std::shared_ptr<Core> core, v1::LiveService::Stub* stub,
+                                       v1::SubscribeRequest request, std::string_view access_token) {
+    auto call = std::make_shared<SubscribeCall>();
+    call->core_ = std::move(core);
+    call->request_ = std::move(request);
+    AddBearer(&call->context_, access_token);
+    stub->async()->Subscribe(&call->context_, &call->request_, call.get());
+    call->Begin(call);
+    return call;
+  }
+
+ private:
+  v1::SubscribeRequest request_;
+};
+
+class Subscriber::Core::AttachCall final
+    : public Call<grpc::ClientBidiReactor<v1::AttachRequest, v1::SubscribeResponse>> {
+ public:
+  static std::shared_ptr<Stream> Start(std::shared_ptr<Core> core, v1::LiveService::Stub* stub,
+                                       v1::SubscribeRequest request, std::string_view access_token) {
+    auto call = std::make_shared<AttachCall>();
+    call->core_ = std::move(core);
+    *call->request_.mutable_subscribe() = std::move(request);
+    AddBearer(&call->context_, access_token);
+    stub->async()->Attach(&call->context_, call.get());
+    call->StartWrite(&call->request_);
+    call->Begin(call);
+    return call;
+  }
+
+  bool can_send() const override { return !writing_; }
+  void Send(v1::UpdateQueries update) override {
+    writing_ = true;
+    request_.Clear();
+    *request_.mutable_update() = std::move(update);
+    StartWrite(&request_);
+  }
+  void NoteWritten() override { writing_ = false; }
+  void OnWriteDone(bool ok) override {
+    if (ok) core_->OnWritten(this);
+  }
+
+ private:
+  v1::AttachRequest request_;
+  bool writing_ = true;
 };
 
 void Subscriber::Core::Connect() {
@@ -188,10 +258,51 @@ void Subscriber::Core::StartStreamLocked() {
   paused_ = false;
   refs_.clear();
   resuming_ = !received_token_.empty();
-  request_.set_resume_token(received_token_);
+  current_ = resuming_ ? token_queries_ : wanted_;
+  // What was not answered is asked again; a new beginning has it from the start.
+  asked_ = resuming_ && (asked_ || updating_ || wanted_ != token_queries_);
+  updating_ = false;
+  v1::SubscribeRequest request = BuildRequest(options_, current_);
+  request.set_resume_token(received_token_);
   last_message_nanos_ = options_.clock->MonotonicNanos();
-  stream_ = Stream::Start(shared_from_this(), stub_.get(), request_, access_token_);
+  const auto start = options_.attach ? &AttachCall::Start : &SubscribeCall::Start;
+  stream_ = start(shared_from_this(), stub_.get(), std::move(request), access_token_);
   ArmSilenceTimerLocked();
+}
+
+void Subscriber::Core::Update(std::vector<SubscriptionQuery> queries) {
+  MutexLock lock(&mu_);
+  wanted_ = std::move(queries);
+  asked_ = true;
+  SendUpdateLocked();
+}
+
+void Subscriber::Core::SendUpdateLocked() {
+  if (closed_ || stream_ == nullptr || !asked_ || !answered_ || updating_ || !stream_->can_send()) return;
+  asked_ = false;
+  updating_ = true;
+  sent_ = wanted_;
+  stream_->Send(BuildUpdate(current_, sent_));
+}
+
+void Subscriber::Core::OnWritten(Stream* stream) {
+  MutexLock lock(&mu_);
+  stream->NoteWritten();
+  if (stream == stream_.get()) SendUpdateLocked();
+}
+
+UpdatedEvent Subscriber::Core::TakeAnswerLocked(const v1::QueriesUpdated& answer) {
+  updating_ = false;
+  UpdatedEvent event;
+  if (answer.has_status()) {
+    const auto code = static_cast<grpc::StatusCode>(answer.status().code());
+    event.status = FromGrpcStatus({code, answer.status().message(), answer.status().SerializeAsString()});
+    if (!asked_) wanted_ = current_;
+  } else {
+    current_ = sent_;
+  }
+  SendUpdateLocked();
+  return event;
 }
 
 void Subscriber::Core::OnMessage(const std::shared_ptr<Stream>& stream, v1::SubscribeResponse* response) {
@@ -201,11 +312,15 @@ void Subscriber::Core::OnMessage(const std::shared_ptr<Stream>& stream, v1::Subs
     if (stream != stream_ || closed_) return;
     last_message_nanos_ = options_.clock->MonotonicNanos();
     ++stats_.messages;
-    if (!std::exchange(answered_, true)) OnFirstMessageLocked();
+    if (!std::exchange(answered_, true)) {
+      OnFirstMessageLocked();
+      SendUpdateLocked();
+    }
     absl::StatusOr<SubscriberEvent> event = DecodeLocked(*response);
     if (event.ok()) {
       if (!response->resume_token().empty()) {
         received_token_ = response->resume_token();
+        token_queries_ = current_;
         backoff_.Reset();
         token_retried_ = false;
       }
@@ -260,6 +375,15 @@ absl::StatusOr<SubscriberEvent> Subscriber::Core::DecodeLocked(const v1::Subscri
     case v1::SubscribeResponse::kProgress:
       return ProgressEvent{response.progress().commit_sequence(), response.progress().server_time_unix_nanos(),
                            response.progress().dropped_sample_count()};
+    case v1::SubscribeResponse::kUpdated:
+      return TakeAnswerLocked(response.updated());
+    case v1::SubscribeResponse::kStale: {
+      StaleEvent event;
+      for (const uint32_t ref : response.stale().refs()) {
+        if (const auto known = refs_.find(ref); known != refs_.end()) event.series.push_back(known->second);
+      }
+      return event;
+    }
     case v1::SubscribeResponse::EVENT_NOT_SET:
       break;
   }
@@ -319,6 +443,8 @@ void Subscriber::Core::OnEnd(Stream* stream, const absl::Status& status) {
     if (IsTokenTrouble(status) && resuming_) {
       received_token_.clear();
       connect_now = true;
+    } else if (status.ok() && answered_ && !received_token_.empty()) {
+      connect_now = true;  // the stream was as old as the server lets it become
     } else if (IsFinal(status)) {
       EndLocked(cause);
     } else if (status.code() == absl::StatusCode::kUnauthenticated) {
@@ -397,6 +523,7 @@ Subscriber::Subscriber(std::shared_ptr<grpc::Channel> channel, std::shared_ptr<T
 }
 Subscriber::~Subscriber() { core_->Close(); }
 
+void Subscriber::Update(std::vector<SubscriptionQuery> queries) { core_->Update(std::move(queries)); }
 void Subscriber::Resume() { core_->Resume(); }
 std::string Subscriber::resume_token() const { return core_->resume_token(); }
 SubscriberStats Subscriber::stats() const { return core_->stats(); }

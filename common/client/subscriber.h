@@ -29,11 +29,13 @@ struct SubscriptionQuery {
   std::string selector;  // PromQL-like
   std::chrono::nanoseconds backfill{0};
   int32_t max_points = 0;  // pixel columns for the backfill; 0 raw
+  bool operator==(const SubscriptionQuery&) const = default;
 };
 
 struct SubscriberOptions {
   std::vector<SubscriptionQuery> queries;  // 1 to 64
   std::string resume_token;                // go on from an earlier run with the same queries
+  bool attach = false;                     // a stream whose queries can change, see Subscriber::Update
   int64_t max_buffer_bytes = 0;            // at the server; 0: its default
   int32_t max_frames_per_second = 0;       // 0: the server's default
   BackoffOptions backoff;
@@ -109,8 +111,18 @@ struct StateEvent {
   absl::Status status;                    // why, for kWaiting and kEnded
   std::chrono::milliseconds retry_in{0};  // for kWaiting
 };
+// An answer to Subscriber::Update: what follows (the definitions of all series, the backfill of queries that are new or
+// changed, live samples) is of the new queries; or, with an error, all goes on as it was. A ResetEvent in between
+// answers it as well.
+struct UpdatedEvent {
+  absl::Status status;
+};
+// Series that have stopped, by how often they used to come. Until their next sample.
+struct StaleEvent {
+  std::vector<SeriesId> series;
+};
 using SubscriberEvent = std::variant<ResetEvent, DefinitionsEvent, BackfillEvent, BackfillDoneEvent, SamplesEvent,
-                                     AmendsEvent, GapEvent, ProgressEvent, StateEvent>;
+                                     AmendsEvent, GapEvent, UpdatedEvent, StaleEvent, ProgressEvent, StateEvent>;
 
 enum class Flow {
   kContinue,
@@ -128,8 +140,8 @@ class SubscriptionConsumer {
 };
 
 struct SubscriberStats {
-  int64_t connects = 0;  // streams on which the server answered
-  int64_t resets = 0;    // ResetEvents after the first
+  int64_t connects = 0;          // streams on which the server answered
+  int64_t resets = 0;            // ResetEvents after the first
   int64_t received_samples = 0;  // late ones included
   int64_t late_samples = 0;
   int64_t dropped_samples = 0;  // by the server, from gaps
@@ -147,6 +159,9 @@ class Subscriber {
   Subscriber(const Subscriber&) = delete;
   Subscriber& operator=(const Subscriber&) = delete;
 
+  // Other queries from some point on, without a new stream and without a hole in those that stay. Only the newest wish
+  // counts; an UpdatedEvent or ResetEvent says that it is carried out. REQUIRES: options.attach.
+  void Update(std::vector<SubscriptionQuery> queries);
   // After kPause: read on. A Resume() that comes while OnEvent still runs (on another thread) is not lost: the kPause
   // it then returns is ignored. So decide and drain under one lock of the consumer's, and call this after draining.
   void Resume();

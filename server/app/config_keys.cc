@@ -195,6 +195,10 @@ constexpr ConfigKey kKeys[] = {
              PB_FIELD(live.progress_interval_ns)),
     Duration("live.max_stall", kSecond, 60 * kMinute, kFixed,
              "A subscriber that takes nothing for this long is ended with SLOW_CONSUMER.", PB_FIELD(live.max_stall_ns)),
+    Duration("live.max_stream_age", 0, 720 * 60 * kMinute, kFixed,
+             "A subscription this old (90 to 110 % of it) is ended with OK after a resume token, so that load balancers can "
+             "move it; clients go on by themselves. 10 s at least; 0: never.",
+             PB_FIELD(live.max_stream_age_ns)),
     Duration("live.max_backfill_duration", kSecond, 60 * kMinute, kFixed,
              "A backfill that takes longer is ended with SLOW_CONSUMER.", PB_FIELD(live.max_backfill_ns)),
     Integer("live.max_backfill_samples", "samples", 1, 1'000'000'000'000,

@@ -89,10 +89,15 @@ void LiveMetrics(const HubStats& s, Figures f) {
   f.Gauge("live.subscriptions", "1", "Open subscriptions.", s.subscriptions);
   f.Gauge("live.routed_series", "1", "Series that somebody watches.", s.routed_series);
   f.Gauge("live.buffered", "By", "Unsent data of all subscriptions; see live.max_total_buffer.", s.buffered_bytes);
-  f.Counter("live.frames", "1", "Frames handed to the transport.", s.frames);
+  f.Gauge("live.topics", "1", "Sets of subscriptions that ask alike and share their frames.", s.topics);
+  f.Counter("live.frames_made", "1", "Frames of samples made, each once for all its viewers.", s.frames_made);
+  f.Counter("live.frames", "1", "Messages handed to the transport.", s.frames);
+  f.Counter("live.widened_ticks", "1", "Ticks that took long, so that the next one was put off.", s.widened_ticks);
   f.Counter("live.delivered_samples", "1", "Samples in those frames.", s.delivered_samples);
   f.Counter("live.late_samples", "1", "Of them, late ones, sent as amends.", s.late_samples);
   f.Counter("live.dropped_samples", "1", "Samples dropped for slow viewers.", s.dropped_samples);
+  f.Counter("live.conflated_samples", "1", "Samples left out for slow viewers as they show in none of their pixels.",
+            s.conflated_samples);
   f.Counter("live.catch_ups", "1", "Times a subscription read the log to catch up.", s.catch_ups);
   f.Counter("live.slow_consumers", "1", "Subscriptions ended as too slow.", s.slow_consumers);
 }

@@ -4,8 +4,6 @@
 #include <chrono>
 #include <utility>
 
-#include "server/live/live_subscription.h"
-
 namespace pulseboard {
 namespace {
 
@@ -24,13 +22,13 @@ FramePump::FramePump(const Clock& clock, int threads, int64_t sweep_interval_ns,
 
 FramePump::~FramePump() { Stop(); }
 
-void FramePump::Schedule(std::shared_ptr<LiveSubscription> subscription, int64_t due_ns) {
+void FramePump::Schedule(std::shared_ptr<Pumped> what, int64_t due_ns) {
   bool is_first = false;
   {
     MutexLock lock(&mu_);
     if (stopping_) return;
     is_first = queue_.empty() || due_ns < queue_.top().due_ns;
-    queue_.push({due_ns, std::move(subscription)});
+    queue_.push({due_ns, std::move(what)});
   }
   if (is_first) wake_.NotifyOne();
 }
@@ -49,7 +47,7 @@ void FramePump::Stop() {
   std::swap(dropped, queue_);
 }
 
-std::shared_ptr<LiveSubscription> FramePump::Next(bool* sweep_due) {
+std::shared_ptr<Pumped> FramePump::Next(bool* sweep_due) {
   MutexLock lock(&mu_);
   const int64_t now = clock_.MonotonicNanos();
   if (stopping_) return nullptr;
@@ -59,10 +57,10 @@ std::shared_ptr<LiveSubscription> FramePump::Next(bool* sweep_due) {
     return nullptr;
   }
   if (!queue_.empty() && queue_.top().due_ns <= now) {
-    std::shared_ptr<LiveSubscription> subscription = queue_.top().subscription;
+    std::shared_ptr<Pumped> what = queue_.top().what;
     queue_.pop();
     if (!queue_.empty() && queue_.top().due_ns <= now) wake_.NotifyOne();  // work for another thread
-    return subscription;
+    return what;
   }
   const int64_t next_ns = queue_.empty() ? next_sweep_ns_ : std::min(next_sweep_ns_, queue_.top().due_ns);
   wake_.WaitFor(&mu_, std::chrono::nanoseconds(std::clamp<int64_t>(next_ns - now, 1, kMaxSleepNanos)));
@@ -72,8 +70,8 @@ std::shared_ptr<LiveSubscription> FramePump::Next(bool* sweep_due) {
 void FramePump::Run() {
   while (true) {
     bool sweep_due = false;
-    if (const std::shared_ptr<LiveSubscription> subscription = Next(&sweep_due)) {
-      subscription->Pump();
+    if (const std::shared_ptr<Pumped> what = Next(&sweep_due)) {
+      what->Pump();
     } else if (sweep_due) {
       sweep_();
     } else {

@@ -1,4 +1,4 @@
-// FramePump: the threads that build frames and hand them to sinks, each subscription at its due time.
+// FramePump: the threads that build frames and hand them to sinks, each topic and subscription at its due time.
 #pragma once
 
 #include <atomic>
@@ -14,30 +14,35 @@
 
 namespace pulseboard {
 
-class LiveSubscription;
+// What a pump calls back.
+class Pumped {
+ public:
+  virtual ~Pumped() = default;
+  virtual void Pump() = 0;
+};
 
-// Thread-safe. Its queue holds at most a few entries per subscription.
+// Thread-safe. Its queue holds at most a few entries per topic and subscription.
 class FramePump {
  public:
   // `sweep` runs on a pump thread about every `sweep_interval_ns` (for heartbeats and stalled peers).
   FramePump(const Clock& clock, int threads, int64_t sweep_interval_ns, std::function<void()> sweep);
   ~FramePump();
 
-  // Calls subscription->Pump() once `due_ns` (monotonic) has come. Never blocks; ignored after Stop.
-  void Schedule(std::shared_ptr<LiveSubscription> subscription, int64_t due_ns);
+  // Calls what->Pump() once `due_ns` (monotonic) has come. Never blocks; ignored after Stop.
+  void Schedule(std::shared_ptr<Pumped> what, int64_t due_ns);
   // Joins the threads; what is scheduled is dropped. Idempotent.
   void Stop();
 
  private:
   struct Entry {
     int64_t due_ns;
-    std::shared_ptr<LiveSubscription> subscription;
+    std::shared_ptr<Pumped> what;
     bool operator>(const Entry& other) const { return due_ns > other.due_ns; }
   };
 
   void Run();
-  // The next subscription that is due, or null after a wait. Sets `sweep_due` when it is time to sweep.
-  std::shared_ptr<LiveSubscription> Next(bool* sweep_due);
+  // The next one that is due, or null after a wait. Sets `sweep_due` when it is time to sweep.
+  std::shared_ptr<Pumped> Next(bool* sweep_due);
 
   const Clock& clock_;
   const int64_t sweep_interval_ns_;

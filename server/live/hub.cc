@@ -2,14 +2,13 @@
 
 #include <algorithm>
 #include <optional>
-#include <set>
 #include <utility>
 
 #include "common/base/errors.h"
 #include "common/base/worker_pool.h"
-#include "common/model/selector.h"
 #include "server/live/frame_pump.h"
 #include "server/live/live_subscription.h"
+#include "server/live/query_set.h"
 #include "server/live/resume_token.h"
 #include "server/live/subscription_index.h"
 
@@ -17,42 +16,6 @@ namespace pulseboard {
 namespace {
 
 constexpr int32_t kMaxThreads = 16;
-
-absl::Status CheckQuery(const LiveQuerySpec& query, const std::string& path) {
-  if (query.query_id.size() > kMaxQueryIdBytes) {
-    return BadField(path + ".query_id", query.query_id, "at most " + std::to_string(kMaxQueryIdBytes) + " bytes");
-  }
-  if (query.backfill_ns < 0 || query.backfill_ns > kMaxBackfillNanos) {
-    return BadField(path + ".backfill", std::to_string(query.backfill_ns) + " ns", "0 to 400 days");
-  }
-  if (query.max_points < 0 || query.max_points > kMaxBackfillPoints) {
-    return BadField(path + ".max_points", std::to_string(query.max_points),
-                    "0 to " + std::to_string(kMaxBackfillPoints));
-  }
-  return absl::OkStatus();
-}
-
-absl::StatusOr<std::vector<Selector>> CheckQueries(const std::vector<LiveQuerySpec>& queries) {
-  if (queries.empty() || queries.size() > kMaxLiveQueries) {
-    return BadField("queries", std::to_string(queries.size()) + " queries", "1 to " + std::to_string(kMaxLiveQueries));
-  }
-  std::vector<Selector> selectors;
-  std::set<std::string> ids;
-  for (size_t i = 0; i < queries.size(); ++i) {
-    const std::string path = "queries[" + std::to_string(i) + "]";
-    PB_RETURN_IF_ERROR(CheckQuery(queries[i], path));
-    if (!ids.insert(queries[i].query_id).second) {
-      return BadField(path + ".query_id", queries[i].query_id, "an id that no other query of the request has");
-    }
-    if (queries.size() > 1 && queries[i].query_id.empty()) {
-      return BadField(path + ".query_id", "", "an id, as there are several queries,");
-    }
-    absl::StatusOr<Selector> selector = Selector::Parse(queries[i].selector);
-    if (!selector.ok()) return WithContext(selector.status(), path);
-    selectors.push_back(*std::move(selector));
-  }
-  return selectors;
-}
 
 void Coerce(const HubOptions& options, SubscriptionSpec* spec) {
   if (spec->max_buffer_bytes == 0) spec->max_buffer_bytes = options.default_buffer_bytes;
@@ -77,6 +40,7 @@ Hub::Hub(HubOptions options)
   pump_ = std::make_unique<FramePump>(*options_.clock, std::clamp(options.pump_threads, 1, kMaxThreads),
                                       sweep_interval_ns, [index = index_.get()] {
                                         for (const auto& subscription : index->All()) subscription->Sweep();
+                                        for (const auto& topic : index->AllTopics()) topic->SweepCadences();
                                       });
   context_ = std::unique_ptr<LiveContext>(new LiveContext{options_, *index_, *pump_, *readers_, store_});
 }
@@ -99,16 +63,16 @@ void Hub::Close() {
 absl::StatusOr<std::shared_ptr<Subscription>> Hub::Subscribe(SubscriptionSpec spec, std::weak_ptr<LiveSink> sink) {
   Store* const store = store_;
   if (closed_ || store == nullptr) return ShuttingDown();
-  PB_ASSIGN_OR_RETURN(std::vector<Selector> selectors, CheckQueries(spec.queries));
-  const uint64_t queries_hash = HashLiveQueries(spec.tenant, spec.queries);
+  Coerce(options_, &spec);
+  PB_ASSIGN_OR_RETURN(const LiveQuerySetPtr queries,
+                      LiveQuerySet::Make(spec.tenant, spec.queries, kNanosPerSecond / spec.max_frames_per_second));
   std::optional<ResumePosition> resume_after;
   if (!spec.resume_token.empty()) {
-    PB_ASSIGN_OR_RETURN(resume_after, ParseResumeToken(spec.resume_token, store->store_id(), queries_hash));
+    PB_ASSIGN_OR_RETURN(resume_after, ParseResumeToken(spec.resume_token, store->store_id(), queries->hash));
     PB_RETURN_IF_ERROR(store->CheckPosition(resume_after->epoch, resume_after->samples_sequence));
   }
-  Coerce(options_, &spec);
-  auto subscription = std::make_shared<LiveSubscription>(*context_, std::move(spec), std::move(selectors), queries_hash,
-                                                         resume_after, std::move(sink));
+  auto subscription =
+      std::make_shared<LiveSubscription>(*context_, std::move(spec), queries, resume_after, std::move(sink));
   if (!index_->Add(subscription, options_.max_subscriptions)) {
     const std::string limit = std::to_string(options_.max_subscriptions);
     return WithRetryAfterMs(
@@ -129,10 +93,14 @@ HubStats Hub::Stats() const {
   HubStats stats;
   stats.subscriptions = index_->size();
   stats.routed_series = index_->routed_series();
+  stats.topics = index_->topics();
+  stats.frames_made = context_->frames_made;
+  stats.widened_ticks = context_->widened_ticks;
   stats.frames = context_->frames;
   stats.delivered_samples = context_->delivered_samples;
   stats.late_samples = context_->late_samples;
   stats.dropped_samples = context_->dropped_samples;
+  stats.conflated_samples = context_->conflated_samples;
   stats.catch_ups = context_->catch_ups;
   stats.slow_consumers = context_->slow_consumers;
   stats.buffered_bytes = context_->buffered_bytes;

@@ -10,10 +10,12 @@
 #include "absl/status/status.h"
 #include "common/model/labels.h"
 #include "common/model/samples.h"
+#include "server/live/live_frame.h"
 
 namespace pulseboard {
 
-// Binds a ref to a series for the rest of the subscription.
+// Binds a ref to a series for the rest of the subscription. A ref always means the same series; it is defined again
+// when the queries change.
 struct LiveDefinition {
   uint32_t ref = 0;
   std::shared_ptr<const SeriesInfo> series;
@@ -23,11 +25,6 @@ struct LiveDefinitions {
   std::vector<LiveDefinition> definitions;
 };
 
-// Sorted samples of one series.
-struct LiveColumn {
-  uint32_t ref = 0;
-  SampleColumns samples;
-};
 struct LiveBackfill {
   std::vector<LiveColumn> columns;
 };
@@ -35,35 +32,43 @@ struct LiveBackfillDone {
   int64_t commit_sequence = 0;
 };
 
-// Times of the oldest commit in a frame; see pulseboard.v1.FrameTimes.
-struct LiveTimes {
-  int64_t pushed_unix_nanos = 0;
-  int64_t received_unix_nanos = 0;
-  int64_t committed_unix_nanos = 0;
-};
-// All that is newer than anything of its series before, of whole commits.
+// All that is newer than anything of its series before, of whole commits: the `samples` of the frames, one after the
+// other.
 struct LiveSamples {
-  std::vector<LiveColumn> columns;
-  LiveTimes times;
+  std::vector<LiveFramePtr> frames;  // not empty
+  const LiveTimes& times() const { return frames.front()->times; }
 };
-// What is late in whole commits (CommittedBatch::late); comes after the samples of the same commits.
+// What is late in whole commits (CommittedBatch::late): the `amends` of the frames, one after the other. Comes after
+// the samples of the same commits.
 struct LiveAmends {
-  std::vector<LiveColumn> columns;
-  LiveTimes times;
+  std::vector<LiveFramePtr> frames;  // not empty
+  const LiveTimes& times() const { return frames.front()->times; }
 };
 struct LiveGap {
   int64_t start_time_unix_nanos = 0;
   int64_t end_time_unix_nanos = 0;  // inclusive
   int64_t dropped_sample_count = 0;
 };
+// The stream goes on with other queries from here on, or (with an error) with those it had.
+struct LiveUpdated {
+  int64_t update_id = 0;
+  absl::Status status;
+};
+// Series that have fallen silent by their own cadence. Until their next sample.
+struct LiveStale {
+  std::vector<uint32_t> refs;
+};
 struct LiveProgress {
   int64_t commit_sequence = 0;
   int64_t server_time_unix_nanos = 0;
   int64_t dropped_sample_count = 0;
+  int64_t conflated_sample_count = 0;
 };
 
 struct LiveEvent {
-  std::variant<LiveDefinitions, LiveBackfill, LiveBackfillDone, LiveSamples, LiveAmends, LiveGap, LiveProgress> what;
+  std::variant<LiveDefinitions, LiveBackfill, LiveBackfillDone, LiveSamples, LiveAmends, LiveGap, LiveUpdated,
+               LiveStale, LiveProgress>
+      what;
   std::string resume_token;  // position after this event; empty where there is none
 };
 

@@ -12,7 +12,7 @@
 namespace pulseboard {
 namespace {
 
-constexpr size_t kFrameRows = 16'384;  // a live frame holds about so many samples at most (but whole commits)
+constexpr int64_t kFrameRows = 16'384;  // a message holds about so many samples at most (but whole frames)
 constexpr size_t kDefinitionsPerEvent = 1'000;
 constexpr size_t kDefinitionBytesPerEvent = 256 << 10;
 constexpr int32_t kMaxRounds = 8;  // catch-up rounds; afterwards overflow is dropped, so that it comes to an end
@@ -24,6 +24,17 @@ size_t DefinitionBytes(const LiveDefinition& definition) {
   return bytes;
 }
 
+constexpr int64_t kMinStreamAge = 10 * kNanosPerSecond;  // clients come back at once
+
+// Now and 90 to 110 % of the greatest age: streams that began together do not all come back together.
+int64_t EndOfLife(const LiveContext& context, const void* stream) {
+  if (context.options.max_stream_age_ns <= 0) return std::numeric_limits<int64_t>::max();
+  const int64_t age = std::max(context.options.max_stream_age_ns, kMinStreamAge);
+  const int64_t now = context.clock().MonotonicNanos();
+  const uint64_t mixed = (reinterpret_cast<uintptr_t>(stream) ^ static_cast<uint64_t>(now)) * 0x9e3779b97f4a7c15ULL;
+  return now + age / 10 * 9 + static_cast<int64_t>((mixed >> 32) % static_cast<uint64_t>(age / 5 + 1));
+}
+
 }  // namespace
 
 int64_t LiveContext::BufferShare(int64_t wanted) const {
@@ -31,17 +42,16 @@ int64_t LiveContext::BufferShare(int64_t wanted) const {
   return std::min(wanted, options.max_total_buffer_bytes / std::max<int64_t>(1, index.size()));
 }
 
-LiveSubscription::LiveSubscription(LiveContext& context, SubscriptionSpec spec, std::vector<Selector> selectors,
-                                   uint64_t queries_hash, std::optional<ResumePosition> resume_after,
-                                   std::weak_ptr<LiveSink> sink)
+LiveSubscription::LiveSubscription(LiveContext& context, SubscriptionSpec spec, LiveQuerySetPtr queries,
+                                   std::optional<ResumePosition> resume_after, std::weak_ptr<LiveSink> sink)
     : context_(context),
       spec_(std::move(spec)),
-      selectors_(std::move(selectors)),
-      queries_hash_(queries_hash),
       resume_after_(resume_after),
       frame_interval_ns_(kNanosPerSecond / spec_.max_frames_per_second),
       sink_(std::move(sink)),
-      offered_ns_(context.clock().MonotonicNanos()) {}
+      ends_ns_(EndOfLife(context, this)),
+      offered_ns_(context.clock().MonotonicNanos()),
+      queries_(std::move(queries)) {}
 
 LiveSubscription::~LiveSubscription() = default;
 
@@ -57,13 +67,16 @@ void LiveSubscription::Start() {
 void LiveSubscription::Ready() {
   MutexLock lock(&mu_);
   in_flight_ = false;
-  in_flight_bytes_ = 0;
   if (ended_) return;
-  AccountLocked();
-  ScheduleLocked(context_.clock().MonotonicNanos());
+  const bool only_frames =
+      phase_ == Phase::kLive && staged_.empty() && !HasUndefinedLocked() && !drain_ && !failure_ && stale_.empty();
+  if (only_frames && pending_.empty() && !pending_.has_gap()) return;  // whatever comes next brings its own call
+  const int64_t now = context_.clock().MonotonicNanos();
+  ScheduleLocked(only_frames && !pending_.has_gap() ? std::max(now, FrameDueLocked()) : now);
 }
 
 void LiveSubscription::Drain(const absl::Status& status) {
+  if (const auto shared = topic()) shared->Cut([] {});  // what committed is pending now
   MutexLock lock(&mu_);
   if (ended_ || drain_) return;
   drain_ = status;
@@ -103,8 +116,6 @@ void LiveSubscription::ForgetLocked() {
   pending_.Clear();
   staged_.clear();
   staged_bytes_ = 0;
-  undefined_.clear();
-  in_flight_bytes_ = 0;
   AccountLocked();
 }
 
@@ -113,49 +124,19 @@ bool LiveSubscription::ended() const {
   return ended_ || failure_;
 }
 
-uint32_t LiveSubscription::AddSeries(const std::shared_ptr<const SeriesInfo>& info,
-                                     const std::vector<int32_t>& queries) {
-  std::string got;
-  {
-    MutexLock lock(&mu_);
-    if (ended_ || failure_) return 0;
-    if (const auto known = refs_.find(info->id); known != refs_.end()) return known->second.ref;
-    if (refs_.size() < static_cast<size_t>(context_.options.max_series_per_subscription)) {
-      const auto ref = static_cast<uint32_t>(refs_.size() + 1);
-      refs_[info->id] = {ref, false};
-      LiveDefinition definition{ref, info, {}};
-      if (spec_.queries.size() > 1) {
-        for (const int32_t query : queries)
-          definition.query_ids.push_back(spec_.queries[static_cast<size_t>(query)].query_id);
-      }
-      undefined_.push_back(std::move(definition));
-      if (phase_ == Phase::kLive) ScheduleLocked(context_.clock().MonotonicNanos());
-      return ref;
-    }
-    got = std::to_string(refs_.size() + 1);
-  }
+std::shared_ptr<LiveTopic> LiveSubscription::topic() const {
+  MutexLock lock(&mu_);
+  return topic_;
+}
+
+void LiveSubscription::FailTooManySeries() { Fail(TooManySeries()); }
+
+absl::Status LiveSubscription::TooManySeries() const {
   const std::string limit = std::to_string(context_.options.max_series_per_subscription);
-  Fail(MakeError(ErrorReason::kQueryTooBroad,
-                 "the subscription picks " + got + " series or more; at most " + limit +
-                     " (live.max_series_per_subscription) would be accepted",
-                 {{"seriesCount", got}, {"limit", limit}, {"setting", "live.max_series_per_subscription"}}));
-  return 0;
-}
-
-bool LiveSubscription::MarkRouted(SeriesId series) {
-  MutexLock lock(&mu_);
-  const auto it = refs_.find(series);
-  return it != refs_.end() && !std::exchange(it->second.routed, true);
-}
-
-std::vector<SeriesId> LiveSubscription::TakeRoutes() {
-  std::vector<SeriesId> series;
-  MutexLock lock(&mu_);
-  for (const auto& [id, ref] : refs_) {
-    if (ref.routed) series.push_back(id);
-  }
-  refs_.clear();
-  return series;
+  return MakeError(ErrorReason::kQueryTooBroad,
+                   "the subscription picks more than " + limit +
+                       " series (live.max_series_per_subscription), the most that would be accepted",
+                   {{"limit", limit}, {"setting", "live.max_series_per_subscription"}});
 }
 
 int64_t LiveSubscription::PendingLimitLocked() const {
@@ -164,31 +145,61 @@ int64_t LiveSubscription::PendingLimitLocked() const {
 }
 
 bool LiveSubscription::WantsReadLocked() const {
-  return phase_ != Phase::kLive && (staged_.empty() || staged_bytes_ < BufferLimit() / 4);
+  if (phase_ == Phase::kLive) return update_.has_value();
+  return staged_.empty() || staged_bytes_ < BufferLimit() / 4;
 }
 
 void LiveSubscription::AccountLocked() {
-  const int64_t held = pending_.bytes() + staged_bytes_ + in_flight_bytes_;
-  context_.buffered_bytes += held - std::exchange(accounted_bytes_, held);
+  // Frames account for themselves: they are shared.
+  context_.buffered_bytes += staged_bytes_ - std::exchange(accounted_bytes_, staged_bytes_);
 }
 
-void LiveSubscription::AppendLive(int64_t commit_sequence, const LiveTimes& times, std::span<const PendingRow> rows) {
+int64_t LiveSubscription::PixelWidthLocked(uint32_t ref) const {
+  return queries_->PixelWidthOf(topic_->SelectorsOf(ref));
+}
+
+bool LiveSubscription::AppendFrame(const LiveTopic* topic, const LiveFramePtr& frame, int64_t tick_ns,
+                                   bool pump_follows) {
   MutexLock lock(&mu_);
-  if (ended_ || failure_ || !attached_) return;
+  if (ended_ || failure_ || !attached_ || topic != topic_.get()) return false;
+  last_tick_ns_ = std::max(last_tick_ns_, tick_ns);
   if (phase_ != Phase::kLive && rounds_ < kMaxRounds) {
-    if (!pending_.TryAppend(commit_sequence, times, rows, PendingLimitLocked())) {
+    if (!pending_.TryAppend(frame, PendingLimitLocked())) {
       pending_.Clear();  // the log has it: read it there, after another cut
       attached_ = false;
     }
-    AccountLocked();
-    return;
+    return false;
   }
-  const int64_t dropped = pending_.Append(commit_sequence, times, rows, PendingLimitLocked());
-  AccountLocked();
-  dropped_total_ += dropped;
-  context_.dropped_samples += dropped;
-  if (phase_ == Phase::kLive && !in_flight_)
-    ScheduleLocked(std::max(next_frame_ns_, context_.clock().MonotonicNanos()));
+  const bool goes_at_once = phase_ == Phase::kLive && !in_flight_ && pending_.empty();
+  const FrameQueue::Loss loss = pending_.Append(
+      frame, goes_at_once ? std::numeric_limits<int64_t>::max() : PendingLimitLocked(),
+      [this](uint32_t ref) PB_NO_THREAD_SAFETY_ANALYSIS { return PixelWidthLocked(ref); }, context_.buffered_bytes);
+  dropped_total_ += loss.dropped;
+  context_.dropped_samples += loss.dropped;
+  conflated_total_ += loss.conflated;
+  context_.conflated_samples += loss.conflated;
+  if (phase_ != Phase::kLive || in_flight_) return false;
+  const int64_t due = FrameDueLocked();
+  if (pump_follows && tick_ns >= due) return true;
+  ScheduleLocked(std::max(due, context_.clock().MonotonicNanos()));
+  return false;
+}
+
+void LiveSubscription::NoteStale(const LiveTopic* topic, const std::vector<uint32_t>& refs) {
+  MutexLock lock(&mu_);
+  if (ended_ || failure_ || phase_ != Phase::kLive || topic != topic_.get()) return;
+  stale_.insert(stale_.end(), refs.begin(), refs.end());
+  if (!in_flight_) ScheduleLocked(context_.clock().MonotonicNanos());
+}
+
+void LiveSubscription::BecomeLiveLocked() {
+  phase_ = Phase::kLive;
+  stale_ = topic_->StaleRefs();
+}
+
+int64_t LiveSubscription::FrameDueLocked() const {
+  // Before the next one is due rather than losing something.
+  return pending_.bytes() > BufferLimit() / 2 ? std::numeric_limits<int64_t>::min() : next_frame_ns_;
 }
 
 void LiveSubscription::ScheduleLocked(int64_t due_ns) {
@@ -218,7 +229,7 @@ void LiveSubscription::Pump() {
         in_flight_ = true;
         answered_ = true;
         offered_ns_ = now;
-        AccountLocked();
+        AccountLocked();  // what was staged is the receiver's now
       } else if (drain_) {
         end = drain_;
       }
@@ -234,12 +245,12 @@ void LiveSubscription::Pump() {
 }
 
 std::optional<LiveEvent> LiveSubscription::NextEventLocked(int64_t now) {
-  if (!undefined_.empty()) return TakeDefinitionsLocked();
+  if (HasUndefinedLocked()) return TakeDefinitionsLocked();
   if (!staged_.empty()) {
     auto [event, bytes] = std::move(staged_.front());
     staged_.pop_front();
     staged_bytes_ -= bytes;
-    in_flight_bytes_ = bytes;
+    if (std::holds_alternative<LiveUpdated>(event.what)) switching_ = false;
     return std::move(event);
   }
   if (phase_ == Phase::kLive) {
@@ -254,52 +265,75 @@ std::optional<LiveEvent> LiveSubscription::NextEventLocked(int64_t now) {
 std::optional<LiveEvent> LiveSubscription::NextLiveEventLocked(int64_t now) {
   if (auto gap = pending_.TakeGap()) return LiveEvent{*gap, ""};
   if (!pending_.empty()) {
-    if (now >= next_frame_ns_ || drain_) return TakeSamplesLocked(now);
+    if (now >= FrameDueLocked() || drain_) return TakeSamplesLocked();
     ScheduleLocked(next_frame_ns_);
     return std::nullopt;
+  }
+  if (!stale_.empty()) {
+    // Some may have come back meanwhile.
+    LiveStale event{topic_->StillStale(std::exchange(stale_, {}))};
+    if (!event.refs.empty()) return LiveEvent{std::move(event), ""};
   }
   // The last word before a drained stream ends: a position to resume from.
   if (drain_ && !std::exchange(final_progress_sent_, true)) return ProgressLocked();
   return std::nullopt;
 }
 
+bool LiveSubscription::HasUndefinedLocked() const {
+  return topic_ != nullptr && !switching_ && defined_ < topic_->series_count();
+}
+
 LiveEvent LiveSubscription::TakeDefinitionsLocked() {
   LiveDefinitions event;
   size_t bytes = 0;
-  while (!undefined_.empty() && event.definitions.size() < kDefinitionsPerEvent && bytes < kDefinitionBytesPerEvent) {
-    bytes += DefinitionBytes(undefined_.front());
-    event.definitions.push_back(std::move(undefined_.front()));
-    undefined_.pop_front();
+  for (const TopicSeries& series : topic_->SeriesFrom(defined_, kDefinitionsPerEvent)) {
+    event.definitions.push_back({RefOf(series.info->id), series.info, queries_->QueryIdsOf(series.selectors)});
+    ++defined_;
+    bytes += DefinitionBytes(event.definitions.back());
+    if (bytes >= kDefinitionBytesPerEvent) break;
   }
   return {std::move(event), ""};
 }
 
-LiveEvent LiveSubscription::TakeSamplesLocked(int64_t now) {
-  const int64_t published = context_.index.published_commit();
-  const int64_t bytes_before = pending_.bytes();
-  PendingSamples::Frame frame = pending_.TakeFrame(kFrameRows);
-  in_flight_bytes_ = bytes_before - pending_.bytes();
-  next_frame_ns_ = now + frame_interval_ns_;
-  context_.delivered_samples += frame.sample_count;
-  context_.late_samples += CountSamples(frame.columns.amends);
-  // With nothing left pending, all that was published is sent.
-  const int64_t position = pending_.empty() ? std::max(frame.last_commit, published) : frame.last_commit;
-  SplitColumns& columns = frame.columns;
-  if (columns.samples.empty()) return {LiveAmends{std::move(columns.amends), frame.times}, TokenLocked(position)};
-  if (columns.amends.empty()) return {LiveSamples{std::move(columns.samples), frame.times}, TokenLocked(position)};
-  LiveEvent samples{LiveSamples{std::move(columns.samples), frame.times}, SamplesTokenLocked(position)};
-  // The amends follow at once; they count as in flight with the samples.
-  staged_.emplace_back(LiveEvent{LiveAmends{std::move(columns.amends), frame.times}, TokenLocked(position)}, 0);
-  return samples;
+std::pair<LiveEvent, std::optional<LiveEvent>> LiveSubscription::FrameEventsLocked(std::vector<LiveFramePtr> frames,
+                                                                                   int64_t position) {
+  int64_t samples = 0;
+  int64_t late = 0;
+  for (const LiveFramePtr& frame : frames) {
+    samples += frame->sample_count;
+    late += frame->amend_count;
+  }
+  context_.delivered_samples += samples + late;
+  context_.late_samples += late;
+  if (samples == 0) return {LiveEvent{LiveAmends{std::move(frames)}, TokenLocked(position)}, std::nullopt};
+  if (late == 0) return {LiveEvent{LiveSamples{std::move(frames)}, TokenLocked(position)}, std::nullopt};
+  LiveEvent first{LiveSamples{frames}, SamplesTokenLocked(position)};
+  return {std::move(first), LiveEvent{LiveAmends{std::move(frames)}, TokenLocked(position)}};
+}
+
+std::pair<LiveEvent, std::optional<LiveEvent>> LiveSubscription::TakeFramesLocked() {
+  const int64_t given = topic_->GivenUpTo(context_.index.published_commit());
+  std::vector<LiveFramePtr> frames = pending_.Take(kFrameRows);
+  const int64_t last = frames.back()->last_commit;
+  // With nothing left pending, all that was given out is sent.
+  return FrameEventsLocked(std::move(frames), pending_.empty() ? std::max(last, given) : last);
+}
+
+LiveEvent LiveSubscription::TakeSamplesLocked() {
+  next_frame_ns_ = last_tick_ns_ + frame_interval_ns_;
+  auto [first, second] = TakeFramesLocked();
+  if (second) staged_.emplace_back(*std::move(second), 0);  // the amends follow at once
+  return std::move(first);
 }
 
 LiveEvent LiveSubscription::ProgressLocked() {
   LiveProgress progress;
   progress.server_time_unix_nanos = context_.clock().NowUnixNanos();
   progress.dropped_sample_count = dropped_total_;
+  progress.conflated_sample_count = conflated_total_;
   std::string token;
   if (phase_ == Phase::kLive) {
-    progress.commit_sequence = std::max(cut_, context_.index.published_commit());
+    progress.commit_sequence = std::max(cut_, topic_->GivenUpTo(context_.index.published_commit()));
     token = TokenLocked(progress.commit_sequence);
   }
   return {progress, std::move(token)};
@@ -313,15 +347,22 @@ std::string LiveSubscription::TokenLocked(int64_t commit_sequence) {
 std::string LiveSubscription::SamplesTokenLocked(int64_t samples_sequence) const {
   const Store& store = *context_.store.load();
   const int64_t resumed = resume_after_ ? resume_after_->samples_sequence : 0;
-  return MakeResumeToken(store.store_id(), queries_hash_,
+  return MakeResumeToken(store.store_id(), queries_->hash,
                          {token_at_, std::max(samples_sequence, resumed), store.epoch()});
 }
 
 void LiveSubscription::Sweep() {
   const int64_t now = context_.clock().MonotonicNanos();
+  bool too_old = false;
   {
     MutexLock lock(&mu_);
     if (ended_ || failure_ || !started_) return;
+    too_old = now >= ends_ns_ && phase_ == Phase::kLive && !drain_;
+  }
+  if (too_old) Drain(absl::OkStatus());
+  {
+    MutexLock lock(&mu_);
+    if (ended_ || failure_) return;
     if (!in_flight_) {
       if (now - offered_ns_ >= context_.options.progress_interval_ns) ScheduleLocked(now);
       return;

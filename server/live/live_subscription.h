@@ -3,29 +3,35 @@
 //   opening ──> backfill ──> live <──> catching up
 //      └── (resume token) ───────────────┘
 //
-// From the cut on (inside the store's commit lock) commits are appended to `pending_`, while the worker pool reads what
-// came before the cut: the backfill's view, or the log. What was read is sent first. Should `pending_` overflow before
-// the reading is done, it is forgotten and the subscription detaches: the log has it all, so the reading goes on from
-// the cut in another round, after a new cut. Only a subscription that is live (or has used up its rounds) drops
-// samples, and says so by a Gap.
+// From the cut on (inside the store's commit lock) the topic's frames are appended to `pending_`, while the worker pool
+// reads what came before the cut: the backfill's view, or the log. What was read is sent first. Should `pending_`
+// overflow before the reading is done, it is forgotten and the subscription detaches: the log has it all, so the
+// reading goes on from the cut in another round, after a new cut. Only a subscription that is live (or has used up its
+// rounds) conflates or drops samples, and says so.
+//
+// Other queries (Update) are another topic: at one cut the subscription gets the last frame of the old topic and the
+// first of the new one; what is pending then, the LiveUpdated and the backfill of the changed queries go through
+// `staged_`, in this order.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <limits>
 #include <memory>
 #include <optional>
-#include <span>
 #include <string>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
 #include "common/base/mutex.h"
 #include "common/model/selector.h"
+#include "server/live/frame_pump.h"
+#include "server/live/frame_queue.h"
 #include "server/live/hub.h"
-#include "server/live/pending_samples.h"
+#include "server/live/live_topic.h"
+#include "server/live/query_set.h"
 #include "server/live/resume_token.h"
 #include "server/query/series_reader.h"
 
@@ -38,13 +44,17 @@ struct LiveContext {
   FramePump& pump;
   WorkerPool& readers;
   std::atomic<Store*>& store;
+  std::atomic<int64_t> frames_made{0};
+  std::atomic<int64_t> widened_ticks{0};
   std::atomic<int64_t> frames{0};
   std::atomic<int64_t> delivered_samples{0};
   std::atomic<int64_t> late_samples{0};
   std::atomic<int64_t> dropped_samples{0};
+  std::atomic<int64_t> conflated_samples{0};
   std::atomic<int64_t> catch_ups{0};
   std::atomic<int64_t> slow_consumers{0};
   std::atomic<int64_t> buffered_bytes{0};
+  std::atomic<int64_t> unshared_bytes{0};  // of frames that are counted among what is staged; nobody reads it
 
   const Clock& clock() const { return *options.clock; }
   // How much of `wanted` bytes a subscription may hold now.
@@ -52,16 +62,18 @@ struct LiveContext {
 };
 
 // Thread-safe.
-class LiveSubscription final : public Subscription, public std::enable_shared_from_this<LiveSubscription> {
+class LiveSubscription final : public Subscription,
+                               public Pumped,
+                               public std::enable_shared_from_this<LiveSubscription> {
  public:
-  // `spec` is checked and coerced; `selectors` are its queries' ones, `queries_hash` their hash. `resume_after`: commit
-  // to go on after, nothing for a new start.
-  LiveSubscription(LiveContext& context, SubscriptionSpec spec, std::vector<Selector> selectors, uint64_t queries_hash,
+  // `spec` is coerced, `queries` are its ones. `resume_after`: position to go on after, nothing for a new start.
+  LiveSubscription(LiveContext& context, SubscriptionSpec spec, LiveQuerySetPtr queries,
                    std::optional<ResumePosition> resume_after, std::weak_ptr<LiveSink> sink);
   ~LiveSubscription() override;
 
   void Start() override;
   void Ready() override;
+  void Update(SubscriptionUpdate update) override;
   void Drain(const absl::Status& status) override;
   void Close() override;
 
@@ -70,34 +82,25 @@ class LiveSubscription final : public Subscription, public std::enable_shared_fr
   // Ends with `status` on this thread, now.
   void EndNow(const absl::Status& status);
   // On a pump thread: offers the next event, or ends.
-  void Pump();
+  void Pump() override;
   // On a pump thread, about once a second: heartbeats and limits of time.
   void Sweep();
 
   // Lets go of the store's view. Only when no read job can run any more.
   void ReleaseView() { backfill_ = {}; }
 
-  // --- for SubscriptionIndex, under its mutex ---
-  TenantId tenant() const { return spec_.tenant; }
-  const std::vector<Selector>& selectors() const { return selectors_; }
-  // Makes the series known; its ref, or 0 once there are too many (the subscription then ends). `queries`: which it
-  // answers.
-  uint32_t AddSeries(const std::shared_ptr<const SeriesInfo>& info, const std::vector<int32_t>& queries);
-  // True the first time.
-  bool MarkRouted(SeriesId series);
-  // The routed series, which are forgotten.
-  std::vector<SeriesId> TakeRoutes();
-  // Rows of the commit being published; guarded by the index's mutex.
-  std::vector<PendingRow>& rows_in_commit() { return rows_in_commit_; }
-  void AppendLive(int64_t commit_sequence, const LiveTimes& times, std::span<const PendingRow> rows);
+  // --- for SubscriptionIndex and LiveTopic ---
+  LiveContext& context() const { return context_; }
+  void FailTooManySeries();
+  // A frame of the topic, under its seal_mu_. True when it can be sent at once: the caller then calls Pump() without
+  // locks. With `pump_follows` false it is scheduled instead. `tick_ns`: when the frame's tick began.
+  bool AppendFrame(const LiveTopic* topic, const LiveFramePtr& frame, int64_t tick_ns, bool pump_follows);
+  // Series of the topic that have fallen silent, under its seal_mu_.
+  void NoteStale(const LiveTopic* topic, const std::vector<uint32_t>& refs);
 
  private:
   enum class Phase { kOpening, kBackfill, kCatchUp, kLive };
 
-  struct Ref {
-    uint32_t ref = 0;
-    bool routed = false;
-  };
   // How much history of a series is wanted.
   struct History {
     SeriesId series = 0;
@@ -123,8 +126,12 @@ class LiveSubscription final : public Subscription, public std::enable_shared_fr
   void RequestReadLocked() PB_REQUIRES(mu_);
   void ReadStep();
   absl::Status Open();
-  absl::StatusOr<std::vector<History>> SelectHistories(Store& store);
-  absl::Status CutWithView(Store& store, std::vector<History> histories);
+  // Makes the series of `queries` known to `topic`; the histories of those queries whose ids are in `only` (null: all).
+  absl::StatusOr<std::vector<History>> SelectHistories(Store& store, const LiveQuerySet& queries, LiveTopic& topic,
+                                                       const std::vector<LiveQuerySpec>* only);
+  std::shared_ptr<LiveTopic> topic() const;
+  // Opens the view of the histories; `at_cut` runs inside the commit lock.
+  absl::Status OpenBackfill(Store& store, std::vector<History> histories, const std::function<void(int64_t)>& at_cut);
   absl::Status CutWithoutView(Store& store);
   void FinishBackfillLocked() PB_REQUIRES(mu_);
   absl::Status ReadBackfill();
@@ -133,41 +140,58 @@ class LiveSubscription final : public Subscription, public std::enable_shared_fr
   absl::Status BackfillTooBroad() const;
   absl::Status ReadLog();
   absl::Status ReadLogPart(Store& store, int64_t from, int64_t to);
-  void CollectRows(const CommittedBatch& batch, std::vector<PendingRow>* rows);
+  void CollectRows(const CommittedBatch& batch, const LiveTopic& topic, std::vector<PendingRow>* rows);
   void AttachAtCut(int64_t commit_sequence);
+  void AttachLocked(int64_t commit_sequence) PB_REQUIRES(mu_);
+
+  // Other queries (live_subscription_update.cc).
+  absl::Status CarryOutUpdate();
+  absl::StatusOr<LiveQuerySetPtr> CheckUpdate(const SubscriptionUpdate& update);
+  absl::Status SwitchTo(const SubscriptionUpdate& update, LiveQuerySetPtr queries,
+                        const std::shared_ptr<LiveTopic>& topic);
+  void LeaveOldQueriesLocked(const SubscriptionUpdate& update) PB_REQUIRES(mu_);
+  void TakeNewQueriesLocked(LiveQuerySetPtr queries, std::shared_ptr<LiveTopic> topic, int64_t commit_sequence)
+      PB_REQUIRES(mu_);
   size_t ChunkRows() const;
   void StageLocked(LiveEvent event, int64_t bytes) PB_REQUIRES(mu_);
 
   // Events (live_subscription.cc).
   void ScheduleLocked(int64_t due_ns) PB_REQUIRES(mu_);
   std::optional<LiveEvent> NextEventLocked(int64_t now) PB_REQUIRES(mu_);
+  void BecomeLiveLocked() PB_REQUIRES(mu_);
   std::optional<LiveEvent> NextLiveEventLocked(int64_t now) PB_REQUIRES(mu_);
+  bool HasUndefinedLocked() const PB_REQUIRES(mu_);
   LiveEvent TakeDefinitionsLocked() PB_REQUIRES(mu_);
-  LiveEvent TakeSamplesLocked(int64_t now) PB_REQUIRES(mu_);
+  // Samples, then amends when there are; what of it is an event of its own comes second.
+  std::pair<LiveEvent, std::optional<LiveEvent>> TakeFramesLocked() PB_REQUIRES(mu_);
+  // When the pending frames may go.
+  int64_t FrameDueLocked() const PB_REQUIRES(mu_);
+  LiveEvent TakeSamplesLocked() PB_REQUIRES(mu_);
+  int64_t PixelWidthLocked(uint32_t ref) const PB_REQUIRES(mu_);
   LiveEvent ProgressLocked() PB_REQUIRES(mu_);
-  // Stages samples, then amends; their tokens say that all up to `position` was sent after the last of them.
-  void StageFrameLocked(SplitColumns columns, const LiveTimes& times, int64_t position) PB_REQUIRES(mu_);
+  // Samples, then amends; their tokens say that all up to `position` was sent after the last of them.
+  std::pair<LiveEvent, std::optional<LiveEvent>> FrameEventsLocked(std::vector<LiveFramePtr> frames, int64_t position)
+      PB_REQUIRES(mu_);
   // For an event after which all up to `commit_sequence` was sent.
   std::string TokenLocked(int64_t commit_sequence) PB_REQUIRES(mu_);
   // For samples of commits up to `samples_sequence` whose amends are still to come.
   std::string SamplesTokenLocked(int64_t samples_sequence) const PB_REQUIRES(mu_);
   void ForgetLocked() PB_REQUIRES(mu_);
+  absl::Status TooManySeries() const;
   bool ended() const;
   int64_t BufferLimit() const { return context_.BufferShare(spec_.max_buffer_bytes); }
   int64_t PendingLimitLocked() const PB_REQUIRES(mu_);
-  // Reading goes on while little that was read waits.
+  // Reading goes on while little that was read waits; an update waits until it is live.
   bool WantsReadLocked() const PB_REQUIRES(mu_);
   // Brings `context_.buffered_bytes` up to date; after every change of what is held.
   void AccountLocked() PB_REQUIRES(mu_);
 
   LiveContext& context_;
   const SubscriptionSpec spec_;
-  const std::vector<Selector> selectors_;
-  const uint64_t queries_hash_;
   const std::optional<ResumePosition> resume_after_;
   const int64_t frame_interval_ns_;
   const std::weak_ptr<LiveSink> sink_;
-  std::vector<PendingRow> rows_in_commit_;
+  const int64_t ends_ns_;  // when it is too old
   Backfill backfill_;
 
   mutable Mutex mu_;
@@ -177,16 +201,19 @@ class LiveSubscription final : public Subscription, public std::enable_shared_fr
   std::optional<absl::Status> failure_ PB_GUARDED_BY(mu_);  // to end with, at once
   std::optional<absl::Status> drain_ PB_GUARDED_BY(mu_);    // to end with, after what is pending
   bool final_progress_sent_ PB_GUARDED_BY(mu_) = false;
-  bool in_flight_ PB_GUARDED_BY(mu_) = false;  // an event is with the sink
-  bool answered_ PB_GUARDED_BY(mu_) = false;   // the first event was offered
-  int64_t in_flight_bytes_ PB_GUARDED_BY(mu_) = 0;
+  bool in_flight_ PB_GUARDED_BY(mu_) = false;       // an event is with the sink
+  bool answered_ PB_GUARDED_BY(mu_) = false;        // the first event was offered
   int64_t accounted_bytes_ PB_GUARDED_BY(mu_) = 0;  // our part of context_.buffered_bytes
   int64_t offered_ns_ PB_GUARDED_BY(mu_) = 0;       // when the last one went there
   int64_t next_frame_ns_ PB_GUARDED_BY(mu_) = 0;    // when the next live frame may go
+  int64_t last_tick_ns_ PB_GUARDED_BY(mu_) = 0;     // of the newest frame
   int64_t scheduled_ns_ PB_GUARDED_BY(mu_) = std::numeric_limits<int64_t>::max();
 
-  std::unordered_map<SeriesId, Ref> refs_ PB_GUARDED_BY(mu_);
-  std::deque<LiveDefinition> undefined_ PB_GUARDED_BY(mu_);  // series not yet defined to the receiver
+  LiveQuerySetPtr queries_ PB_GUARDED_BY(mu_);
+  std::shared_ptr<LiveTopic> topic_ PB_GUARDED_BY(mu_);  // null until opening
+  size_t defined_ PB_GUARDED_BY(mu_) = 0;                // so many of the topic's series were defined to the receiver
+  std::optional<SubscriptionUpdate> update_ PB_GUARDED_BY(mu_);  // to be carried out once live
+  bool switching_ PB_GUARDED_BY(mu_) = false;  // a LiveUpdated is staged: definitions are for after it
 
   bool reading_ PB_GUARDED_BY(mu_) = false;                              // a read job waits or runs
   std::deque<std::pair<LiveEvent, int64_t>> staged_ PB_GUARDED_BY(mu_);  // read, not sent; with their bytes
@@ -197,8 +224,10 @@ class LiveSubscription final : public Subscription, public std::enable_shared_fr
   int64_t token_at_ PB_GUARDED_BY(mu_) = 0;   // commit of the last token that says "all"
   int64_t cut_ PB_GUARDED_BY(mu_) = 0;        // last commit before pending_; reading goes up to here
   int32_t rounds_ PB_GUARDED_BY(mu_) = 0;     // cuts made
-  PendingSamples pending_ PB_GUARDED_BY(mu_);
+  FrameQueue pending_ PB_GUARDED_BY(mu_);
+  std::vector<uint32_t> stale_ PB_GUARDED_BY(mu_);  // to be told once all frames are sent
   int64_t dropped_total_ PB_GUARDED_BY(mu_) = 0;
+  int64_t conflated_total_ PB_GUARDED_BY(mu_) = 0;
 };
 
 }  // namespace pulseboard

@@ -19,12 +19,6 @@ constexpr int64_t kMaxScannedPerStep =
 constexpr size_t kRowsPerLock = 1'024;  // the committer may wait for this lock
 constexpr int64_t kSparseAhead = 2 * kNanosPerDay;  // beyond the clock by this much hardly anything is stored
 
-int64_t Bytes(const std::vector<LiveColumn>& columns) {
-  int64_t bytes = 0;
-  for (const LiveColumn& column : columns) bytes += 64 + static_cast<int64_t>(column.samples.size()) * kRowBytes;
-  return bytes;
-}
-
 }  // namespace
 
 size_t LiveSubscription::ChunkRows() const {
@@ -45,9 +39,11 @@ void LiveSubscription::StageLocked(LiveEvent event, int64_t bytes) {
 
 void LiveSubscription::ReadStep() {
   Phase phase;
+  bool updates = false;
   {
     MutexLock lock(&mu_);
     phase = ended_ || failure_ ? Phase::kLive : phase_;
+    updates = phase == Phase::kLive && update_ && !ended_ && !failure_;
   }
   absl::Status status;
   switch (phase) {
@@ -61,6 +57,7 @@ void LiveSubscription::ReadStep() {
       status = ReadLog();
       break;
     case Phase::kLive:
+      if (updates) status = CarryOutUpdate();
       break;
   }
   if (!status.ok()) Fail(status);
@@ -79,52 +76,69 @@ void LiveSubscription::ReadStep() {
 
 absl::Status LiveSubscription::Open() {
   Store& store = *context_.store.load();
-  // First the selectors, then the selection: a series that appears in between is found by one of the two.
-  context_.index.AddSelectors(this);
-  PB_ASSIGN_OR_RETURN(std::vector<History> histories, SelectHistories(store));
+  LiveQuerySetPtr queries;
+  {
+    MutexLock lock(&mu_);
+    queries = queries_;
+  }
+  // First the topic's selectors, then the selection: a series that appears in between is found by one of the two.
+  const auto topic = context_.index.Join(this, queries->topic_key, queries->topic_selectors);
+  if (topic == nullptr) return absl::OkStatus();  // ended meanwhile
+  PB_ASSIGN_OR_RETURN(std::vector<History> histories, SelectHistories(store, *queries, *topic, nullptr));
+  {
+    MutexLock lock(&mu_);
+    topic_ = topic;
+  }
   if (resume_after_ || histories.empty()) return CutWithoutView(store);
-  return CutWithView(store, std::move(histories));
+  return OpenBackfill(store, std::move(histories), [this](int64_t cut) { AttachAtCut(cut); });
 }
 
-absl::StatusOr<std::vector<LiveSubscription::History>> LiveSubscription::SelectHistories(Store& store) {
-  struct Picked {
-    std::vector<int32_t> queries;
-    int64_t backfill_ns = 0;
-    int32_t max_points = 0;
-  };
-  std::map<SeriesId, Picked> picked;
-  for (size_t i = 0; i < spec_.queries.size(); ++i) {
-    const LiveQuerySpec& query = spec_.queries[i];
-    for (const SeriesId id : store.SelectSeries(spec_.tenant, selectors_[i])) {
-      Picked& series = picked[id];
-      series.queries.push_back(static_cast<int32_t>(i));
-      if (query.backfill_ns > series.backfill_ns) {
-        series.backfill_ns = query.backfill_ns;
-        series.max_points = query.max_points;
-      }
+absl::StatusOr<std::vector<LiveSubscription::History>> LiveSubscription::SelectHistories(
+    Store& store, const LiveQuerySet& queries, LiveTopic& topic, const std::vector<LiveQuerySpec>* only) {
+  std::map<SeriesId, std::vector<int32_t>> picked;  // by which of the topic's selectors
+  for (size_t i = 0; i < queries.topic_selectors.size(); ++i) {
+    for (const SeriesId id : store.SelectSeries(spec_.tenant, queries.topic_selectors[i])) {
+      picked[id].push_back(static_cast<int32_t>(i));
     }
   }
+  if (picked.size() > static_cast<size_t>(context_.options.max_series_per_subscription)) return TooManySeries();
+  const auto wanted = [only](const LiveQuerySpec& query) {
+    return only == nullptr || std::any_of(only->begin(), only->end(),
+                                          [&](const LiveQuerySpec& one) { return one.query_id == query.query_id; });
+  };
   const int64_t now = context_.clock().NowUnixNanos();
   std::vector<History> histories;
-  std::vector<std::pair<SeriesId, uint32_t>> refs;
-  for (const auto& [id, series] : picked) {
-    const auto info = store.GetSeries(id);
+  std::vector<TopicSeries> series;
+  for (auto& [id, selectors] : picked) {
+    auto info = store.GetSeries(id);
     if (info == nullptr) continue;
-    const uint32_t ref = AddSeries(info, series.queries);
-    if (ref == 0) break;  // too many, or ended meanwhile: both are noted
-    refs.emplace_back(id, ref);
-    if (series.backfill_ns > 0) histories.push_back({id, ref, now - series.backfill_ns, series.max_points});
+    History history{id, RefOf(id), now, 0};
+    for (const int32_t number : queries.QueriesOf(selectors)) {
+      const LiveQuerySpec& query = queries.queries[static_cast<size_t>(number)];
+      if (!wanted(query) || now - query.backfill_ns >= history.start) continue;
+      history.start = now - query.backfill_ns;
+      history.max_points = query.max_points;
+    }
+    if (history.start < now) histories.push_back(history);
+    series.push_back({std::move(info), std::move(selectors)});
   }
-  context_.index.AddRoutes(this, refs);
+  if (!context_.index.AddSeries(topic, series)) return TooManySeries();
   backfill_.now_unix_nanos = now;
   return histories;
 }
 
 void LiveSubscription::AttachAtCut(int64_t commit_sequence) {
-  MutexLock lock(&mu_);
+  const auto shared = topic();
+  if (shared == nullptr) return;
+  shared->Cut([this, commit_sequence] {
+    MutexLock lock(&mu_);
+    AttachLocked(commit_sequence);
+  });
+}
+
+void LiveSubscription::AttachLocked(int64_t commit_sequence) {
   if (ended_ || failure_) return;
   pending_.Clear();
-  AccountLocked();
   cut_ = commit_sequence;
   attached_ = true;
   ++rounds_;
@@ -152,14 +166,18 @@ absl::Status LiveSubscription::CutWithoutView(Store& store) {
   return absl::OkStatus();
 }
 
-absl::Status LiveSubscription::CutWithView(Store& store, std::vector<History> histories) {
+absl::Status LiveSubscription::OpenBackfill(Store& store, std::vector<History> histories,
+                                            const std::function<void(int64_t)>& at_cut) {
   std::vector<SeriesId> ids;
   TimeRange range{kAllTime.end, kAllTime.end};
   for (const History& history : histories) {
     ids.push_back(history.series);
     range.start = std::min(range.start, history.start);
   }
-  PB_ASSIGN_OR_RETURN(backfill_.view, store.OpenView(ids, range, [this](int64_t cut) { AttachAtCut(cut); }));
+  const int64_t now = backfill_.now_unix_nanos;
+  backfill_ = {};
+  backfill_.now_unix_nanos = now;
+  PB_ASSIGN_OR_RETURN(backfill_.view, store.OpenView(ids, range, at_cut));
   backfill_.histories = std::move(histories);
   backfill_.started_ns = context_.clock().MonotonicNanos();
   MutexLock lock(&mu_);
@@ -170,8 +188,9 @@ absl::Status LiveSubscription::CutWithView(Store& store, std::vector<History> hi
 void LiveSubscription::FinishBackfillLocked() {
   StageLocked({LiveBackfillDone{cut_}, TokenLocked(cut_)}, 64);
   read_to_ = cut_;
-  phase_ = attached_ ? Phase::kLive : Phase::kCatchUp;
-  if (!attached_) ++context_.catch_ups;
+  if (attached_) return BecomeLiveLocked();
+  phase_ = Phase::kCatchUp;
+  ++context_.catch_ups;
 }
 
 absl::Status LiveSubscription::ReadBackfill() {
@@ -189,7 +208,7 @@ absl::Status LiveSubscription::ReadBackfill() {
                     backfill_.ready_at == backfill_.ready.size();
   MutexLock lock(&mu_);
   if (!chunk.columns.empty()) {
-    const int64_t bytes = Bytes(chunk.columns);
+    const int64_t bytes = HeldBytes(chunk.columns);
     StageLocked({std::move(chunk), ""}, bytes);
   }
   if (done) FinishBackfillLocked();
@@ -254,7 +273,7 @@ absl::Status LiveSubscription::ReadLog() {
     MutexLock lock(&mu_);
     if (read_to_ < cut_) return absl::OkStatus();
     if (attached_) {
-      phase_ = Phase::kLive;
+      BecomeLiveLocked();
     } else {
       cut_again = true;
     }
@@ -274,20 +293,12 @@ absl::Status LiveSubscription::BackfillTooBroad() const {
                     {"setting", "live.max_backfill_samples"}});
 }
 
-void LiveSubscription::CollectRows(const CommittedBatch& batch, std::vector<PendingRow>* rows) {
+void LiveSubscription::CollectRows(const CommittedBatch& batch, const LiveTopic& topic, std::vector<PendingRow>* rows) {
   // The stream before this one may have ended between a frame's samples and its amends.
   const bool only_late = resume_after_ && batch.commit_sequence <= resume_after_->samples_sequence;
-  auto late = batch.late.begin();
+  size_t late_at = 0;
   for (size_t start = 0; start < batch.series.size(); start += kRowsPerLock) {
-    const size_t end = std::min(batch.series.size(), start + kRowsPerLock);
-    MutexLock lock(&mu_);
-    for (size_t i = start; i < end; ++i) {
-      const bool is_late = late != batch.late.end() && *late == i;
-      if (is_late) ++late;
-      if (only_late && !is_late) continue;
-      const auto known = refs_.find(batch.series[i]);
-      if (known != refs_.end()) rows->push_back({known->second.ref, is_late, batch.times[i], batch.values[i]});
-    }
+    topic.Collect(batch, start, std::min(batch.series.size(), start + kRowsPerLock), &late_at, only_late, rows);
   }
 }
 
@@ -298,11 +309,12 @@ absl::Status LiveSubscription::ReadLogPart(Store& store, int64_t from, int64_t t
   int64_t scanned = 0;
   bool full = false;
   const size_t target = ChunkRows();
+  const auto shared = topic();
   const absl::Status read = store.ReadCommits(from, to, [&](const CommittedBatch& batch) -> absl::Status {
     if (ended()) return absl::CancelledError("the subscription ended");
     if (batch.tenant == spec_.tenant) {
       const bool first = rows.empty();
-      CollectRows(batch, &rows);
+      CollectRows(batch, *shared, &rows);
       if (first && !rows.empty()) {
         times = {batch.pushed_unix_nanos, batch.received_unix_nanos, batch.committed_unix_nanos};
       }
@@ -315,25 +327,18 @@ absl::Status LiveSubscription::ReadLogPart(Store& store, int64_t from, int64_t t
   if (!read.ok() && !full) return read;
   if (read.ok()) reached = to;
   SplitColumns columns = ToSplitColumns(&rows);
+  const bool any = !columns.samples.empty() || !columns.amends.empty();
+  const int64_t bytes = HeldBytes(columns.samples) + HeldBytes(columns.amends);
   MutexLock lock(&mu_);
   read_to_ = reached;
-  StageFrameLocked(std::move(columns), times, reached);
+  if (!any) return absl::OkStatus();
+  // Counted among what is staged, not as a frame that is shared.
+  auto frame = std::make_shared<LiveFrame>(std::move(columns.samples), std::move(columns.amends), times, from + 1,
+                                           reached, context_.unshared_bytes);
+  auto [first, second] = FrameEventsLocked({std::move(frame)}, reached);
+  StageLocked(std::move(first), bytes);
+  if (second) StageLocked(*std::move(second), 0);
   return absl::OkStatus();
-}
-
-void LiveSubscription::StageFrameLocked(SplitColumns columns, const LiveTimes& times, int64_t position) {
-  const int64_t late = CountSamples(columns.amends);
-  context_.delivered_samples += CountSamples(columns.samples) + late;
-  context_.late_samples += late;
-  if (!columns.samples.empty()) {
-    const int64_t bytes = Bytes(columns.samples);
-    std::string token = late > 0 ? SamplesTokenLocked(position) : TokenLocked(position);
-    StageLocked({LiveSamples{std::move(columns.samples), times}, std::move(token)}, bytes);
-  }
-  if (late > 0) {
-    const int64_t bytes = Bytes(columns.amends);
-    StageLocked({LiveAmends{std::move(columns.amends), times}, TokenLocked(position)}, bytes);
-  }
 }
 
 }  // namespace pulseboard

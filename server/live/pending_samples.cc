@@ -38,77 +38,19 @@ SplitColumns ToSplitColumns(std::vector<PendingRow>* rows) {
   return columns;
 }
 
-int64_t CountSamples(const std::vector<LiveColumn>& columns) {
-  int64_t count = 0;
-  for (const LiveColumn& column : columns) count += static_cast<int64_t>(column.samples.size());
-  return count;
-}
-
-int64_t PendingSamples::Bytes(size_t rows, size_t marks) {
-  return static_cast<int64_t>(rows * sizeof(PendingRow) + marks * sizeof(Mark));
-}
-
-int64_t PendingSamples::bytes() const { return Bytes(rows_.size(), marks_.size()); }
-
-void PendingSamples::Push(int64_t commit_sequence, const LiveTimes& times, std::span<const PendingRow> rows) {
-  if (rows.empty()) return;
+void PendingSamples::Append(int64_t commit_sequence, const LiveTimes& times, std::span<const PendingRow> rows) {
+  if (rows_.empty()) {
+    times_ = times;
+    first_commit_ = commit_sequence;
+  }
   rows_.insert(rows_.end(), rows.begin(), rows.end());
-  marks_.push_back({commit_sequence, rows.size(), times});
+  last_commit_ = commit_sequence;
 }
 
-void PendingSamples::DropOldest() {
-  const int64_t time = rows_.front().time_unix_nanos;
-  if (gap_.dropped_sample_count == 0) {
-    gap_.start_time_unix_nanos = gap_.end_time_unix_nanos = time;
-  } else {
-    gap_.start_time_unix_nanos = std::min(gap_.start_time_unix_nanos, time);
-    gap_.end_time_unix_nanos = std::max(gap_.end_time_unix_nanos, time);
-  }
-  ++gap_.dropped_sample_count;
-  rows_.pop_front();
-  if (--marks_.front().rows == 0) marks_.pop_front();
-}
-
-int64_t PendingSamples::Append(int64_t commit_sequence, const LiveTimes& times, std::span<const PendingRow> rows,
-                               int64_t max_bytes) {
-  const int64_t dropped_before = gap_.dropped_sample_count;
-  Push(commit_sequence, times, rows);
-  while (bytes() > max_bytes && rows_.size() > 1) DropOldest();
-  return gap_.dropped_sample_count - dropped_before;
-}
-
-bool PendingSamples::TryAppend(int64_t commit_sequence, const LiveTimes& times, std::span<const PendingRow> rows,
-                               int64_t max_bytes) {
-  if (Bytes(rows_.size() + rows.size(), marks_.size() + 1) > max_bytes) return false;
-  Push(commit_sequence, times, rows);
-  return true;
-}
-
-void PendingSamples::Clear() {
-  rows_.clear();
-  marks_.clear();
-  gap_ = {};
-}
-
-std::optional<LiveGap> PendingSamples::TakeGap() {
-  if (!has_gap()) return std::nullopt;
-  return std::exchange(gap_, {});
-}
-
-PendingSamples::Frame PendingSamples::TakeFrame(size_t target_rows) {
-  Frame frame;
-  frame.times = marks_.front().times;
-  std::vector<PendingRow> taken;
-  while (!marks_.empty() && (taken.empty() || taken.size() + marks_.front().rows <= target_rows)) {
-    const auto end = rows_.begin() + static_cast<ptrdiff_t>(marks_.front().rows);
-    taken.insert(taken.end(), rows_.begin(), end);
-    rows_.erase(rows_.begin(), end);
-    frame.last_commit = marks_.front().commit_sequence;
-    marks_.pop_front();
-  }
-  frame.columns = ToSplitColumns(&taken);
-  frame.sample_count = CountSamples(frame.columns.samples) + CountSamples(frame.columns.amends);
-  return frame;
+LiveFramePtr PendingSamples::TakeFrame(std::atomic<int64_t>& held) {
+  SplitColumns columns = ToSplitColumns(&rows_);
+  return std::make_shared<LiveFrame>(std::move(columns.samples), std::move(columns.amends), times_, first_commit_,
+                                     last_commit_, held);
 }
 
 }  // namespace pulseboard

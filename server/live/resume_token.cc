@@ -1,5 +1,7 @@
 #include "server/live/resume_token.h"
 
+#include <algorithm>
+
 #include "common/base/checksum.h"
 #include "common/base/endian.h"
 #include "common/base/errors.h"
@@ -44,11 +46,14 @@ absl::Status Refuse(std::string_view why) {
 uint64_t HashLiveQueries(TenantId tenant, const std::vector<LiveQuerySpec>& queries) {
   uint64_t hash = 14695981039346656037ULL;
   HashField(std::to_string(tenant), &hash);
-  for (const LiveQuerySpec& query : queries) {
-    HashField(query.query_id, &hash);
-    HashField(query.selector, &hash);
-    HashField(std::to_string(query.backfill_ns), &hash);
-    HashField(std::to_string(query.max_points), &hash);
+  std::vector<const LiveQuerySpec*> sorted;
+  for (const LiveQuerySpec& query : queries) sorted.push_back(&query);
+  std::sort(sorted.begin(), sorted.end(), [](const auto* a, const auto* b) { return a->query_id < b->query_id; });
+  for (const LiveQuerySpec* query : sorted) {
+    HashField(query->query_id, &hash);
+    HashField(query->selector, &hash);
+    HashField(std::to_string(query->backfill_ns), &hash);
+    HashField(std::to_string(query->max_points), &hash);
   }
   return hash;
 }

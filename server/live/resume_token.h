@@ -13,7 +13,7 @@ namespace pulseboard {
 
 struct LiveQuerySpec;
 
-// Equal for requests that select and reduce equally.
+// Equal for requests that select and reduce equally, in whatever order.
 uint64_t HashLiveQueries(TenantId tenant, const std::vector<LiveQuerySpec>& queries);
 
 // How far a subscription has come. Late samples of a frame of commits are sent after its other ones, and a stream may

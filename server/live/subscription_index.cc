@@ -3,11 +3,12 @@
 #include <algorithm>
 
 #include "server/live/live_subscription.h"
+#include "server/live/live_topic.h"
 
 namespace pulseboard {
 namespace {
 
-constexpr size_t kRowsKept = 1'024;  // capacity kept between commits, per subscription
+constexpr size_t kRowsKept = 1'024;  // capacity kept between commits, per topic
 
 }  // namespace
 
@@ -47,11 +48,11 @@ void RouteTable::Add(SeriesId series, Fan fan) {
   lists_[*slot - kFirstList].push_back(fan);
 }
 
-void RouteTable::Remove(SeriesId series, const LiveSubscription* subscription) {
+void RouteTable::Remove(SeriesId series, Fan fan) {
   uint32_t* slot = MutableSlot(series);
   if (*slot < kFirstList) return;
   std::vector<Fan>& fans = lists_[*slot - kFirstList];
-  std::erase_if(fans, [subscription](const Fan& fan) { return fan.subscription == subscription; });
+  std::erase(fans, fan);
   if (!fans.empty()) return;
   fans = {};
   free_lists_.push_back(*slot - kFirstList);
@@ -67,82 +68,127 @@ bool SubscriptionIndex::Add(const std::shared_ptr<LiveSubscription>& subscriptio
   return true;
 }
 
-void SubscriptionIndex::AddSelectors(LiveSubscription* subscription) {
+std::shared_ptr<LiveTopic> SubscriptionIndex::Join(LiveSubscription* subscription, const TopicKey& key,
+                                                   const std::vector<Selector>& selectors) {
   MutexLock lock(&mu_);
   const auto member = members_.find(subscription);
-  if (member == members_.end() || member->second.has_selectors) return;
-  member->second.has_selectors = true;
-  TenantTopics& topics = tenants_[subscription->tenant()];
-  const std::vector<Selector>& selectors = subscription->selectors();
-  for (size_t i = 0; i < selectors.size(); ++i) {
-    const auto [it, is_new] = topics.by_text.try_emplace(selectors[i].Format());
-    Topic& topic = it->second;
-    if (is_new) {
-      topic.selector = selectors[i];
-      const std::string_view metric = selectors[i].MetricName();
-      (metric.empty() ? topics.any_metric : topics.by_metric[std::string(metric)]).push_back(&topic);
-    }
-    topic.users.emplace_back(subscription, static_cast<int32_t>(i));
+  if (member == members_.end()) return nullptr;
+  std::shared_ptr<LiveTopic>& topic = topics_[key];
+  if (topic == nullptr) {
+    topic = std::make_shared<LiveTopic>(subscription->context(), key, selectors);
+    AddSelectors(topic.get());
   }
+  ++topic->users;
+  topic->Join(subscription);
+  member->second.topics.push_back(topic);
+  return topic;
 }
 
-void SubscriptionIndex::RemoveSelectors(LiveSubscription* subscription) {
-  const auto tenant = tenants_.find(subscription->tenant());
-  if (tenant == tenants_.end()) return;
-  TenantTopics& topics = tenant->second;
-  for (const Selector& selector : subscription->selectors()) {
-    const auto it = topics.by_text.find(selector.Format());
-    if (it == topics.by_text.end()) continue;
-    Topic& topic = it->second;
-    std::erase_if(topic.users, [subscription](const auto& user) { return user.first == subscription; });
-    if (!topic.users.empty()) continue;
-    if (const std::string_view metric = selector.MetricName(); metric.empty()) {
-      std::erase(topics.any_metric, &topic);
-    } else if (const auto list = topics.by_metric.find(metric); list != topics.by_metric.end()) {
-      std::erase(list->second, &topic);
-      if (list->second.empty()) topics.by_metric.erase(list);
-    }
-    topics.by_text.erase(it);
-  }
-  if (topics.by_text.empty()) tenants_.erase(tenant);
-}
-
-void SubscriptionIndex::AddRoutes(LiveSubscription* subscription,
-                                  const std::vector<std::pair<SeriesId, uint32_t>>& refs) {
-  MutexLock lock(&mu_);
-  if (!members_.contains(subscription)) return;
-  for (const auto& [series, ref] : refs) {
-    // A series not seen yet is left to Classify, which asks all selectors; one seen meanwhile may be routed already.
-    if (routes_.IsClassified(series) && subscription->MarkRouted(series)) routes_.Add(series, {subscription, ref});
-  }
-}
-
-void SubscriptionIndex::Remove(LiveSubscription* subscription) {
-  std::shared_ptr<LiveSubscription> keep;  // may be the last owner: freed without the lock
+void SubscriptionIndex::Leave(LiveSubscription* subscription, const std::shared_ptr<LiveTopic>& topic) {
   MutexLock lock(&mu_);
   const auto member = members_.find(subscription);
   if (member == members_.end()) return;
-  for (const SeriesId series : subscription->TakeRoutes()) routes_.Remove(series, subscription);
-  if (member->second.has_selectors) RemoveSelectors(subscription);
-  keep = std::move(member->second.subscription);
+  std::vector<std::shared_ptr<LiveTopic>>& topics = member->second.topics;
+  const auto it = std::find(topics.begin(), topics.end(), topic);
+  if (it == topics.end()) return;
+  topics.erase(it);
+  LeaveLocked(subscription, topic);
+}
+
+void SubscriptionIndex::LeaveLocked(LiveSubscription* subscription, const std::shared_ptr<LiveTopic>& topic) {
+  topic->Leave(subscription);
+  if (--topic->users > 0) return;
+  for (const SeriesId series : topic->TakeRoutes()) routes_.Remove(series, topic.get());
+  RemoveSelectors(topic.get());
+  topics_.erase(topic->key());
+}
+
+void SubscriptionIndex::AddSelectors(LiveTopic* topic) {
+  TenantChoices& choices = tenants_[topic->key().tenant];
+  const std::vector<Selector>& selectors = topic->selectors();
+  for (size_t i = 0; i < selectors.size(); ++i) {
+    const auto [it, is_new] = choices.by_text.try_emplace(selectors[i].Format());
+    Choice& choice = it->second;
+    if (is_new) {
+      choice.selector = selectors[i];
+      const std::string_view metric = selectors[i].MetricName();
+      (metric.empty() ? choices.any_metric : choices.by_metric[std::string(metric)]).push_back(&choice);
+    }
+    choice.users.emplace_back(topic, static_cast<int32_t>(i));
+  }
+}
+
+void SubscriptionIndex::RemoveSelectors(LiveTopic* topic) {
+  const auto tenant = tenants_.find(topic->key().tenant);
+  if (tenant == tenants_.end()) return;
+  TenantChoices& choices = tenant->second;
+  for (const Selector& selector : topic->selectors()) {
+    const auto it = choices.by_text.find(selector.Format());
+    if (it == choices.by_text.end()) continue;
+    Choice& choice = it->second;
+    std::erase_if(choice.users, [topic](const auto& user) { return user.first == topic; });
+    if (!choice.users.empty()) continue;
+    if (const std::string_view metric = selector.MetricName(); metric.empty()) {
+      std::erase(choices.any_metric, &choice);
+    } else if (const auto list = choices.by_metric.find(metric); list != choices.by_metric.end()) {
+      std::erase(list->second, &choice);
+      if (list->second.empty()) choices.by_metric.erase(list);
+    }
+    choices.by_text.erase(it);
+  }
+  if (choices.by_text.empty()) tenants_.erase(tenant);
+}
+
+bool SubscriptionIndex::AddSeries(LiveTopic& topic, const std::vector<TopicSeries>& series) {
+  MutexLock lock(&mu_);
+  for (const TopicSeries& one : series) {
+    if (!topic.AddSeries(one.info, one.selectors)) return false;
+    // A series not seen yet is left to Classify, which asks all selectors; one seen meanwhile may be routed already. A
+    // topic without users was taken out of the routes.
+    if (topic.users > 0 && routes_.IsClassified(one.info->id) && topic.MarkRouted(one.info->id)) {
+      routes_.Add(one.info->id, &topic);
+    }
+  }
+  return true;
+}
+
+void SubscriptionIndex::Remove(LiveSubscription* subscription) {
+  Member keep;  // may be the last owner: freed without the lock
+  MutexLock lock(&mu_);
+  const auto member = members_.find(subscription);
+  if (member == members_.end()) return;
+  for (const auto& topic : member->second.topics) LeaveLocked(subscription, topic);
+  keep = std::move(member->second);
   members_.erase(member);
   size_ = static_cast<int64_t>(members_.size());
 }
 
-void SubscriptionIndex::Classify(const std::shared_ptr<const SeriesInfo>& info, const TenantTopics& topics) {
-  routes_.MarkClassified(info->id);
-  std::map<LiveSubscription*, std::vector<int32_t>> wanted;  // by whom, for which queries
-  const auto ask = [&](const Topic* topic) {
-    if (!topic->selector.Matches(info->key)) return;
-    for (const auto& [subscription, query] : topic->users) wanted[subscription].push_back(query);
-  };
-  for (const Topic* topic : topics.any_metric) ask(topic);
-  if (const auto list = topics.by_metric.find(info->key.metric); list != topics.by_metric.end()) {
-    for (const Topic* topic : list->second) ask(topic);
+void SubscriptionIndex::FailLocked(const LiveTopic* topic) {
+  for (const auto& [pointer, member] : members_) {
+    for (const auto& used : member.topics) {
+      if (used.get() == topic) member.subscription->FailTooManySeries();
+    }
   }
-  for (const auto& [subscription, queries] : wanted) {
-    const uint32_t ref = subscription->AddSeries(info, queries);
-    if (ref != 0 && subscription->MarkRouted(info->id)) routes_.Add(info->id, {subscription, ref});
+}
+
+void SubscriptionIndex::Classify(const std::shared_ptr<const SeriesInfo>& info, const TenantChoices& choices) {
+  routes_.MarkClassified(info->id);
+  std::map<LiveTopic*, std::vector<int32_t>> wanted;  // by whom, for which selectors
+  const auto ask = [&](const Choice* choice) {
+    if (!choice->selector.Matches(info->key)) return;
+    for (const auto& [topic, selector] : choice->users) wanted[topic].push_back(selector);
+  };
+  for (const Choice* choice : choices.any_metric) ask(choice);
+  if (const auto list = choices.by_metric.find(info->key.metric); list != choices.by_metric.end()) {
+    for (const Choice* choice : list->second) ask(choice);
+  }
+  for (auto& [topic, selectors] : wanted) {
+    std::sort(selectors.begin(), selectors.end());
+    if (!topic->AddSeries(info, std::move(selectors))) {
+      FailLocked(topic);
+    } else if (topic->MarkRouted(info->id)) {
+      routes_.Add(info->id, topic);
+    }
   }
 }
 
@@ -163,16 +209,16 @@ void SubscriptionIndex::Publish(const CommittedBatch& batch, const Store* store)
         fans = routes_.Fans(series, &classified);
       }
       if (fans == nullptr) continue;
-      for (const RouteTable::Fan& fan : *fans) {
-        std::vector<PendingRow>& rows = fan.subscription->rows_in_commit();
-        if (rows.empty()) touched_.push_back(fan.subscription);
-        rows.push_back({fan.ref, is_late, batch.times[i], batch.values[i]});
+      for (LiveTopic* topic : *fans) {
+        std::vector<PendingRow>& rows = topic->rows_in_commit();
+        if (rows.empty()) touched_.push_back(topic);
+        rows.push_back({RefOf(series), is_late, batch.times[i], batch.values[i]});
       }
     }
     const LiveTimes times{batch.pushed_unix_nanos, batch.received_unix_nanos, batch.committed_unix_nanos};
-    for (LiveSubscription* subscription : touched_) {
-      std::vector<PendingRow>& rows = subscription->rows_in_commit();
-      subscription->AppendLive(batch.commit_sequence, times, rows);
+    for (LiveTopic* topic : touched_) {
+      std::vector<PendingRow>& rows = topic->rows_in_commit();
+      topic->AppendCommit(batch.commit_sequence, times, rows);
       rows.clear();
       if (rows.capacity() > kRowsKept) rows = {};
     }
@@ -186,6 +232,19 @@ std::vector<std::shared_ptr<LiveSubscription>> SubscriptionIndex::All() const {
   all.reserve(members_.size());
   for (const auto& [pointer, member] : members_) all.push_back(member.subscription);
   return all;
+}
+
+std::vector<std::shared_ptr<LiveTopic>> SubscriptionIndex::AllTopics() const {
+  MutexLock lock(&mu_);
+  std::vector<std::shared_ptr<LiveTopic>> all;
+  all.reserve(topics_.size());
+  for (const auto& [key, topic] : topics_) all.push_back(topic);
+  return all;
+}
+
+int64_t SubscriptionIndex::topics() const {
+  MutexLock lock(&mu_);
+  return static_cast<int64_t>(topics_.size());
 }
 
 int64_t SubscriptionIndex::routed_series() const {

@@ -1,5 +1,6 @@
-// SubscriptionIndex: which series go to which subscriptions. A series is matched against all selectors once, when it is
-// first seen in a commit; from then on a sample costs one look-up and one append per subscription that wants it.
+// SubscriptionIndex: which series go to which topics, and which topic a subscription is of. A series is matched against
+// all selectors once, when it is first seen in a commit; from then on a sample costs one look-up and one append per
+// topic that wants it, however many subscriptions it has.
 #pragma once
 
 #include <array>
@@ -16,6 +17,7 @@
 #include "common/base/mutex.h"
 #include "common/model/labels.h"
 #include "common/model/selector.h"
+#include "server/live/live_topic.h"
 #include "server/storage/store.h"
 
 namespace pulseboard {
@@ -25,10 +27,7 @@ class LiveSubscription;
 // Fan-out lists by series. Dense and sparse ids alike: pages of 1,024. Not thread-safe.
 class RouteTable {
  public:
-  struct Fan {
-    LiveSubscription* subscription;
-    uint32_t ref;
-  };
+  using Fan = LiveTopic*;
 
   // False while the series was never seen.
   bool IsClassified(SeriesId series) const { return Slot(series) != kUnseen; }
@@ -37,7 +36,7 @@ class RouteTable {
   void MarkClassified(SeriesId series);
   // Classifies too.
   void Add(SeriesId series, Fan fan);
-  void Remove(SeriesId series, const LiveSubscription* subscription);
+  void Remove(SeriesId series, Fan fan);
   int64_t routed_series() const { return routed_series_; }
 
  private:
@@ -61,11 +60,14 @@ class SubscriptionIndex {
  public:
   // False when `max` are in already.
   bool Add(const std::shared_ptr<LiveSubscription>& subscription, int32_t max) PB_EXCLUDES(mu_);
-  // From now on new series are matched against its selectors too. No-op after Remove.
-  void AddSelectors(LiveSubscription* subscription) PB_EXCLUDES(mu_);
-  // Routes series that it wants and that were seen already; the others are routed when they are. No-op after Remove.
-  void AddRoutes(LiveSubscription* subscription, const std::vector<std::pair<SeriesId, uint32_t>>& refs)
-      PB_EXCLUDES(mu_);
+  // The topic for this key, made when it is new: from then on new series are matched against its selectors. The
+  // subscription is its member until Leave or Remove. Null after Remove.
+  std::shared_ptr<LiveTopic> Join(LiveSubscription* subscription, const TopicKey& key,
+                                  const std::vector<Selector>& selectors) PB_EXCLUDES(mu_);
+  void Leave(LiveSubscription* subscription, const std::shared_ptr<LiveTopic>& topic) PB_EXCLUDES(mu_);
+  // Makes series known to the topic and routes those that were seen already; the others are routed when they are. With
+  // each, which of the topic's selectors pick it. False when there are too many.
+  bool AddSeries(LiveTopic& topic, const std::vector<TopicSeries>& series) PB_EXCLUDES(mu_);
   void Remove(LiveSubscription* subscription) PB_EXCLUDES(mu_);
 
   // Hands the rows of a commit to all who want them.
@@ -78,31 +80,38 @@ class SubscriptionIndex {
   // May be read under any lock.
   int64_t size() const { return size_.load(std::memory_order_relaxed); }
   int64_t routed_series() const PB_EXCLUDES(mu_);
+  int64_t topics() const PB_EXCLUDES(mu_);
+  std::vector<std::shared_ptr<LiveTopic>> AllTopics() const PB_EXCLUDES(mu_);
 
  private:
   struct Member {
     std::shared_ptr<LiveSubscription> subscription;
-    bool has_selectors = false;
+    std::vector<std::shared_ptr<LiveTopic>> topics;  // one, two while the queries change
   };
-  // One selector, for all subscriptions that use it.
-  struct Topic {
+  // One selector, for all topics that use it.
+  struct Choice {
     Selector selector;
-    std::vector<std::pair<LiveSubscription*, int32_t>> users;  // and which of their queries it is
+    std::vector<std::pair<LiveTopic*, int32_t>> users;  // and which of their selectors it is
   };
-  struct TenantTopics {
-    std::map<std::string, Topic, std::less<>> by_text;
-    std::map<std::string, std::vector<Topic*>, std::less<>> by_metric;  // selectors that fix the metric
-    std::vector<Topic*> any_metric;
+  struct TenantChoices {
+    std::map<std::string, Choice, std::less<>> by_text;
+    std::map<std::string, std::vector<Choice*>, std::less<>> by_metric;  // selectors that fix the metric
+    std::vector<Choice*> any_metric;
   };
 
-  void Classify(const std::shared_ptr<const SeriesInfo>& info, const TenantTopics& topics) PB_REQUIRES(mu_);
-  void RemoveSelectors(LiveSubscription* subscription) PB_REQUIRES(mu_);
+  void Classify(const std::shared_ptr<const SeriesInfo>& info, const TenantChoices& choices) PB_REQUIRES(mu_);
+  void AddSelectors(LiveTopic* topic) PB_REQUIRES(mu_);
+  void RemoveSelectors(LiveTopic* topic) PB_REQUIRES(mu_);
+  void LeaveLocked(LiveSubscription* subscription, const std::shared_ptr<LiveTopic>& topic) PB_REQUIRES(mu_);
+  // Ends all members of a topic that has too many series.
+  void FailLocked(const LiveTopic* topic) PB_REQUIRES(mu_);
 
   mutable Mutex mu_;
   std::unordered_map<const LiveSubscription*, Member> members_ PB_GUARDED_BY(mu_);
-  std::unordered_map<TenantId, TenantTopics> tenants_ PB_GUARDED_BY(mu_);
+  std::map<TopicKey, std::shared_ptr<LiveTopic>> topics_ PB_GUARDED_BY(mu_);
+  std::unordered_map<TenantId, TenantChoices> tenants_ PB_GUARDED_BY(mu_);
   RouteTable routes_ PB_GUARDED_BY(mu_);
-  std::vector<LiveSubscription*> touched_ PB_GUARDED_BY(mu_);
+  std::vector<LiveTopic*> touched_ PB_GUARDED_BY(mu_);
   std::atomic<int64_t> published_commit_{0};
   std::atomic<int64_t> size_{0};  // of members_
 };

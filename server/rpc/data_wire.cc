@@ -3,8 +3,6 @@
 #include <chrono>
 #include <limits>
 #include <string>
-#include <type_traits>
-#include <variant>
 
 #include "common/base/errors.h"
 #include "common/wire/model.h"
@@ -14,57 +12,6 @@ namespace pulseboard {
 namespace {
 
 constexpr int64_t kMaxSeconds = std::numeric_limits<int64_t>::max() / kNanosPerSecond;
-
-void ToProto(const std::vector<LiveColumn>& columns, v1::SampleFrame* frame) {
-  for (const LiveColumn& column : columns) {
-    pulseboard::ToProto(column.samples, 0, column.samples.size(), column.ref, frame->add_columns());
-  }
-}
-
-void EventToProto(const LiveDefinitions& event, v1::SubscribeResponse* out) {
-  for (const LiveDefinition& definition : event.definitions) {
-    v1::SeriesDefinition* series = out->mutable_definitions()->add_definitions();
-    series->set_ref(definition.ref);
-    pulseboard::ToProto(*definition.series, series->mutable_series());
-    for (const std::string& id : definition.query_ids) series->add_query_ids(id);
-  }
-}
-
-void EventToProto(const LiveBackfill& event, v1::SubscribeResponse* out) {
-  ToProto(event.columns, out->mutable_backfill());
-}
-
-void EventToProto(const LiveBackfillDone& event, v1::SubscribeResponse* out) {
-  out->mutable_backfill_done()->set_commit_sequence(event.commit_sequence);
-}
-
-void ToProto(const LiveTimes& times, v1::FrameTimes* out) {
-  out->set_pushed_unix_nanos(times.pushed_unix_nanos);
-  out->set_received_unix_nanos(times.received_unix_nanos);
-  out->set_committed_unix_nanos(times.committed_unix_nanos);
-}
-
-void EventToProto(const LiveSamples& event, v1::SubscribeResponse* out) {
-  ToProto(event.columns, out->mutable_samples());
-  ToProto(event.times, out->mutable_times());
-}
-
-void EventToProto(const LiveAmends& event, v1::SubscribeResponse* out) {
-  ToProto(event.columns, out->mutable_amends());
-  ToProto(event.times, out->mutable_times());
-}
-
-void EventToProto(const LiveGap& event, v1::SubscribeResponse* out) {
-  out->mutable_gap()->set_start_time_unix_nanos(event.start_time_unix_nanos);
-  out->mutable_gap()->set_end_time_unix_nanos(event.end_time_unix_nanos);
-  out->mutable_gap()->set_dropped_sample_count(event.dropped_sample_count);
-}
-
-void EventToProto(const LiveProgress& event, v1::SubscribeResponse* out) {
-  out->mutable_progress()->set_commit_sequence(event.commit_sequence);
-  out->mutable_progress()->set_server_time_unix_nanos(event.server_time_unix_nanos);
-  out->mutable_progress()->set_dropped_sample_count(event.dropped_sample_count);
-}
 
 absl::StatusOr<std::optional<AckMode>> AckModeFromProto(v1::AckMode mode) {
   switch (mode) {
@@ -213,30 +160,6 @@ absl::StatusOr<ExpressionRequest> FromProto(const v1::QueryExpressionRequest& re
   }
   out.step_ns = *step;
   return out;
-}
-
-absl::StatusOr<SubscriptionSpec> FromProto(const v1::SubscribeRequest& request, TenantId tenant) {
-  SubscriptionSpec spec;
-  spec.tenant = tenant;
-  spec.resume_token = request.resume_token();
-  spec.max_buffer_bytes = request.max_buffer_bytes();
-  spec.max_frames_per_second = request.max_frames_per_second();
-  for (const v1::LiveQuery& in : request.queries()) {
-    const std::optional<int64_t> backfill = ToNanos(in.backfill());
-    if (!backfill) {
-      return BadField("queries[" + std::to_string(spec.queries.size()) + "].backfill",
-                      std::to_string(in.backfill().seconds()) + " s + " + std::to_string(in.backfill().nanos()) + " ns",
-                      "0 to 400 days");
-    }
-    spec.queries.push_back({in.query_id(), in.selector(), *backfill, in.max_points()});
-  }
-  return spec;
-}
-
-void ToProto(const LiveEvent& event, int64_t sent_unix_nanos, v1::SubscribeResponse* out) {
-  std::visit([out](const auto& what) { EventToProto(what, out); }, event.what);
-  if (out->has_times()) out->mutable_times()->set_sent_unix_nanos(sent_unix_nanos);
-  out->set_resume_token(event.resume_token);
 }
 
 }  // namespace pulseboard

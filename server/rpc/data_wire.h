@@ -1,4 +1,4 @@
-// Requests and answers of the ingest, query and live services <-> values of the rooms behind them.
+// Requests and answers of the ingest and query services <-> values of the rooms behind them.
 #pragma once
 
 #include <grpcpp/server_context.h>
@@ -10,10 +10,8 @@
 #include "google/protobuf/duration.pb.h"
 #include "google/protobuf/timestamp.pb.h"
 #include "pulseboard/v1/ingest.pb.h"
-#include "pulseboard/v1/live.pb.h"
 #include "pulseboard/v1/query.pb.h"
 #include "server/ingest/intake.h"
-#include "server/live/hub.h"
 #include "server/query/query_engine.h"
 
 namespace pulseboard {
@@ -34,9 +32,5 @@ void ToProto(const PushReceipt& receipt, v1::PushResponse* out);
 
 absl::StatusOr<RangeRequest> FromProto(const v1::QueryRangeRequest& request, int64_t now_unix_nanos);
 absl::StatusOr<ExpressionRequest> FromProto(const v1::QueryExpressionRequest& request, int64_t now_unix_nanos);
-
-absl::StatusOr<SubscriptionSpec> FromProto(const v1::SubscribeRequest& request, TenantId tenant);
-// `sent_unix_nanos`: for frames of samples.
-void ToProto(const LiveEvent& event, int64_t sent_unix_nanos, v1::SubscribeResponse* out);
 
 }  // namespace pulseboard

@@ -238,6 +238,18 @@ std::vector<std::string> FakeIngest::producers() const {
 
 grpc::Status FakeLive::Subscribe(grpc::ServerContext* context, const v1::SubscribeRequest* request,
                                  grpc::ServerWriter<v1::SubscribeResponse>* writer) {
+  return Serve(context, request, [writer](const v1::SubscribeResponse& response) { return writer->Write(response); });
+}
+
+grpc::Status FakeLive::Attach(grpc::ServerContext* context,
+                              grpc::ServerReaderWriter<v1::SubscribeResponse, v1::AttachRequest>* stream) {
+  v1::AttachRequest first;
+  if (!stream->Read(&first)) return WireError("BAD_FIELD");
+  return Serve(context, &first.subscribe(),
+               [stream](const v1::SubscribeResponse& response) { return stream->Write(response); });
+}
+
+grpc::Status FakeLive::Serve(grpc::ServerContext* context, const v1::SubscribeRequest* request, const Send& send) {
   if (const grpc::Status good = tokens_.Check(*context); !good.ok()) return good;
   struct Count {
     explicit Count(FakeLive* live_in) : live(live_in) {
@@ -270,7 +282,7 @@ grpc::Status FakeLive::Subscribe(grpc::ServerContext* context, const v1::Subscri
   }
   const auto write = [&](const v1::SubscribeResponse& response) {
     if (failure && written++ >= failure->second) return false;
-    return writer->Write(response);
+    return send(response);
   };
   const auto fill = [&](v1::SampleFrame* frame, int64_t from, int64_t to) {
     auto* columns = frame->add_columns();

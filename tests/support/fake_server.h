@@ -130,6 +130,9 @@ class FakeLive final : public v1::LiveService::Service {
   explicit FakeLive(FakeTokens& tokens) : tokens_(tokens) {}
   grpc::Status Subscribe(grpc::ServerContext* context, const v1::SubscribeRequest* request,
                          grpc::ServerWriter<v1::SubscribeResponse>* writer) override;
+  // As Subscribe; updates are not read.
+  grpc::Status Attach(grpc::ServerContext* context,
+                      grpc::ServerReaderWriter<v1::SubscribeResponse, v1::AttachRequest>* stream) override;
 
   void Commit(int count);
   // Tokens of commits before this one are expired.
@@ -147,6 +150,9 @@ class FakeLive final : public v1::LiveService::Service {
   int open_streams() const;
 
  private:
+  using Send = std::function<bool(const v1::SubscribeResponse&)>;
+  grpc::Status Serve(grpc::ServerContext* context, const v1::SubscribeRequest* request, const Send& send);
+
   FakeTokens& tokens_;
   mutable Mutex mu_;
   int64_t commits_ PB_GUARDED_BY(mu_) = 0;

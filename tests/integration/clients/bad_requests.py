@@ -541,6 +541,13 @@ def subscribe_rows(resume_token):
         bad_token("cut", resume_token[:-1]),
         bad_token("longer", resume_token + b"\x00"),
         bad_token("of another subscription", resume_token, "other.value"),
+        Row("Attach", "update first", [h.live_pb2.AttachRequest(update=h.live_pb2.UpdateQueries(update_id=1))],
+            "INVALID_ARGUMENT", "BAD_FIELD", "message"),
+        Row("Attach", "says nothing", [h.live_pb2.AttachRequest()], "INVALID_ARGUMENT", "BAD_FIELD", "message"),
+        Row("Attach", "ends before its first message", [], "INVALID_ARGUMENT", "BAD_FIELD", "message"),
+        Row("Attach", "no query", [h.live_pb2.AttachRequest(subscribe=request())], "INVALID_ARGUMENT", "BAD_FIELD", "queries"),
+        Row("Attach", "bad selector", [h.live_pb2.AttachRequest(subscribe=request(queries=[query(selector="{")]))],
+            "INVALID_ARGUMENT", "BAD_SELECTOR"),
         Row("Subscribe", "odd sizes are coerced", request(queries=[query(selector="kept.value")], max_buffer_bytes=-1,
                                                           max_frames_per_second=-FAR >> 40), "OK"),
     ]
@@ -657,7 +664,7 @@ def rows_for_every_rpc(tokens, spent):
 
 def noise_rows(name, method):
     """Bytes that are no message, and too many of them."""
-    field = "batch" if method.client_streaming else "request"
+    field = "batch" if method.client_streaming and name != "Attach" else "request"
     noise = {"cut varint": b"\xff", "length beyond the end": b"\x0a\x7fabc", "group never closed": b"\x0b\x08\x01"}
     return [Row(name, case, as_stream(name, data), "INVALID_ARGUMENT", "BAD_FIELD", field) for case, data in noise.items()] + [
         Row(name, "10 MB string", as_stream(name, b"\x0a\x80\x80\x80\x05" + b"x" * (10 << 20)), "RESOURCE_EXHAUSTED"),

@@ -233,14 +233,14 @@ class Client:
         return list(call) if method.server_streaming else call.result()
 
     def failure(self, name, request=None, metadata=None, **fields):
-        """The Failure of a call, or None when it did not fail. A Subscribe that is still open after its first message
+        """The Failure of a call, or None when it did not fail. A Subscribe or Attach that is still open after its first message
         has not failed."""
         method = METHODS[name]
         if request is None:
             request = method.request(**fields)
         call = self.start(name, request, metadata)
         try:
-            if name in ("Subscribe", "SubscribeEvents"):
+            if name in ("Subscribe", "SubscribeEvents", "Attach"):
                 next(call)
                 call.cancel()
             elif method.server_streaming:

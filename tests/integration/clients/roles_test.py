@@ -17,7 +17,7 @@ ALLOWED = {
     "SetRole": {ADMIN}, "SetActive": {ADMIN}, "ChangePassword": {ADMIN}, "GetPreferences": EVERYONE,
     "UpdatePreferences": EVERYONE, "Push": PUSHERS, "PushStream": PUSHERS, "ListMetrics": READERS, "ListSeries": READERS,
     "ListLabelValues": READERS, "GetCardinality": READERS, "QueryLatest": READERS, "QueryRange": READERS,
-    "QueryExpression": READERS, "QueryTable": READERS, "QueryHistogram": READERS, "Subscribe": READERS,
+    "QueryExpression": READERS, "QueryTable": READERS, "QueryHistogram": READERS, "Subscribe": READERS, "Attach": READERS,
     "GetStorageStatus": {ADMIN}, "CreateBackup": {ADMIN}, "ListBackups": {ADMIN}, "PruneBackups": {ADMIN},
     "VerifyBackup": {ADMIN}, "VerifyStore": {ADMIN}, "DeleteSamples": {ADMIN}, "PreviewRetention": {ADMIN},
     "Import": PUSHERS, "Export": READERS,
@@ -92,6 +92,8 @@ class RolesTest(h.ServerTestCase):
         }
         if method == "Subscribe":
             return subscribe
+        if method == "Attach":
+            return [h.live_pb2.AttachRequest(subscribe=subscribe)]
         if method == "QueryRange":
             return query_range
         if method == "QueryTable":

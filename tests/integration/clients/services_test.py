@@ -1,6 +1,7 @@
 """A Python client generated from the protos uses every service, over plaintext loopback and over TLS."""
 import hashlib
 import io
+import queue
 import re
 import ssl
 import unittest
@@ -155,6 +156,28 @@ class Services:
         call.cancel()
         self.assertEqual(seen + more + last, [1, 2, 3, 4, 5])
         self.assertTrue(token)
+
+    def test_panels_of_an_attached_stream_change_without_a_reconnect(self):
+        live = h.live_pb2
+        self.admin.call("Push", samples=[h.sample("panel.a", 1), h.sample("panel.b", 2, 30)])
+        messages = queue.Queue()
+        messages.put(live.AttachRequest(subscribe=live.SubscribeRequest(
+            queries=[live.LiveQuery(query_id="a", selector="panel.a")])))
+        call = self.admin.start("Attach", iter(messages.get, None))
+        read_until(call, 0, done=True)
+        added = live.LiveQuery(query_id="b", selector="panel.b")
+        added.backfill.FromSeconds(600)
+        messages.put(live.AttachRequest(update=live.UpdateQueries(update_id=7, set_queries=[added])))
+        answer = next(m for m in call if m.HasField("updated")).updated
+        self.assertEqual((answer.update_id, answer.HasField("status")), (7, False))
+        self.assertEqual(read_until(call, 1, done=True)[0], [2])
+        self.admin.call("Push", samples=[h.sample("panel.a", 3)])
+        self.assertEqual(read_until(call, 1)[0], [3])
+        messages.put(live.AttachRequest(update=live.UpdateQueries(update_id=8, remove_query_ids=["none"])))
+        answer = next(m for m in call if m.HasField("updated")).updated
+        self.assertEqual(answer.status.code, h.grpc.StatusCode.INVALID_ARGUMENT.value[0])
+        call.cancel()
+        messages.put(None)
 
     def test_frames_tell_where_the_time_went(self):
         request = h.live_pb2.SubscribeRequest(queries=[h.live_pb2.LiveQuery(selector="times.value")])

@@ -166,6 +166,17 @@ TEST_F(SubscriberTest, ResumesAfterTheServerEndsTheStream) {
   EXPECT_EQ(server_.live.tokens_seen().at(1), "5");
 }
 
+TEST_F(SubscriberTest, GoesOnAtOnceWhenTheStreamIsAsOldAsTheServerLetsItBecome) {
+  server_.live.Commit(5);
+  Make();
+  ASSERT_TRUE(Received(5));
+  server_.live.EndStreams(grpc::Status::OK);
+  server_.live.Commit(5);
+  ExpectNoHoleNoDouble(10);
+  EXPECT_EQ(server_.live.tokens_seen().at(1), "5");
+  EXPECT_EQ(recorder_.reset_causes().size(), 1U);
+}
+
 TEST_F(SubscriberTest, ResumesAfterRestartsOfTheServer) {
   Make();
   for (int round = 1; round <= 3; ++round) {

@@ -208,7 +208,12 @@ TEST_F(HubLimitsTest, BoundsWhatAllSubscriptionsHoldTogether) {
   SubscriptionSpec greedy = Spec("cpu");
   greedy.max_buffer_bytes = kMaxLiveBufferBytes;
   std::vector<std::shared_ptr<Viewer>> stuck;
-  for (int i = 0; i < 2; ++i) stuck.push_back(Viewer::Open(hub, greedy));
+  for (int i = 0; i < 2; ++i) {
+    // Asking differently, so that they share no frames with others.
+    greedy.queries[0].selector = "cpu{x!=\"" + std::to_string(i) + "\"}";
+    stuck.push_back(Viewer::Open(hub, greedy));
+  }
+  greedy.queries[0].selector = "cpu";
   const auto awake = Viewer::Open(hub, greedy);
   for (const auto& viewer : stuck) {
     ASSERT_TRUE(Eventually([&] { return viewer->story() == "DK"; }));

@@ -76,7 +76,7 @@ class World {
       const size_t events = viewer_->event_count();
       Commit(60);
       ASSERT_TRUE(Eventually([&] { return viewer_->event_count() > events; })) << viewer_->story();
-      for (int i = 0; i < 3; ++i) Commit(3'000);
+      for (int i = 0; i < 12; ++i) Commit(3'000);
       CatchUp();
     }
     ASSERT_FALSE(viewer_->state().gaps.empty()) << viewer_->story();
@@ -133,8 +133,12 @@ class World {
     };
     for (const LiveEvent& event : viewer_->events()) {
       if (const auto* backfill = std::get_if<LiveBackfill>(&event.what)) note(backfill->columns);
-      if (const auto* samples = std::get_if<LiveSamples>(&event.what)) note(samples->columns);
-      if (const auto* amends = std::get_if<LiveAmends>(&event.what)) note(amends->columns);
+      if (const auto* samples = std::get_if<LiveSamples>(&event.what)) {
+        for (const LiveFramePtr& frame : samples->frames) note(frame->samples.columns());
+      }
+      if (const auto* amends = std::get_if<LiveAmends>(&event.what)) {
+        for (const LiveFramePtr& frame : amends->frames) note(frame->amends.columns());
+      }
     }
   }
 

@@ -61,9 +61,9 @@ TEST_F(HubTest, SendsDefinitionsThenLiveSamples) {
   const int64_t commit = store_.Append({{cpu, time, 1.5}});
   ASSERT_TRUE(Eventually([&] { return viewer->Has(cpu, time); }));
   const auto event = viewer->events()[2];
-  EXPECT_EQ(std::get<LiveSamples>(event.what).times.pushed_unix_nanos, 1);
-  EXPECT_EQ(std::get<LiveSamples>(event.what).times.received_unix_nanos, 2);
-  EXPECT_GT(std::get<LiveSamples>(event.what).times.committed_unix_nanos, 2);
+  EXPECT_EQ(std::get<LiveSamples>(event.what).times().pushed_unix_nanos, 1);
+  EXPECT_EQ(std::get<LiveSamples>(event.what).times().received_unix_nanos, 2);
+  EXPECT_GT(std::get<LiveSamples>(event.what).times().committed_unix_nanos, 2);
   EXPECT_EQ(viewer->definitions().at(cpu).series->key.Format(), "cpu{host=\"a\"}");
   EXPECT_TRUE(viewer->definitions().at(cpu).query_ids.empty()) << "a single query needs no name";
   // The heartbeat says how far it got.
@@ -277,6 +277,32 @@ TEST_F(QuietHubTest, SendsWhatIsPendingAndAPositionBeforeADrainedStreamEnds) {
   EXPECT_EQ(viewer->state().commit_sequence, 2);
   EXPECT_TRUE(viewer->story().ends_with("SP")) << viewer->story();
   EXPECT_EQ(hub_.Stats().subscriptions, 0);
+}
+
+TEST_F(HubTest, EndsAnOldStreamWithATokenToGoOnFrom) {
+  ManualClock clock(Now());
+  HubOptions options;
+  options.clock = &clock;
+  options.max_stream_age_ns = 1'000 * kNanosPerSecond;
+  options.max_stall_ns = 1'000'000 * kNanosPerSecond;  // the clock leaps
+  Hub hub(options);
+  TestStore store(&hub, clock);
+  hub.Attach(*store);
+  const SeriesId cpu = store.Series("cpu");
+  const auto viewer = Viewer::Open(hub, Spec("cpu"));
+  ASSERT_TRUE(Eventually([&] { return viewer->story() == "DK"; }));
+  clock.Advance(899 * kNanosPerSecond);
+  store.Append({{cpu, 1, 1}});
+  ASSERT_TRUE(Eventually([&] { return viewer->story().find('S') != std::string::npos; }));
+  EXPECT_FALSE(viewer->end().has_value());
+  clock.Advance(202 * kNanosPerSecond);
+  ASSERT_TRUE(Eventually([&] { return viewer->end().has_value(); })) << viewer->story();
+  EXPECT_TRUE(viewer->end()->ok()) << StatusMessage(*viewer->end());
+  EXPECT_EQ(viewer->state().commit_sequence, 1);
+  store.Append({{cpu, 2, 2}});
+  const auto again = Viewer::Open(hub, Spec("cpu"), viewer->state());
+  ASSERT_TRUE(Eventually([&] { return again->state().samples[cpu].size() == 2; })) << again->story();
+  hub.Close();
 }
 
 TEST_F(HubTest, GoesOnAfterARestartOfTheServer) {

@@ -7,79 +7,55 @@
 namespace pulseboard {
 namespace {
 
-constexpr int64_t kPlenty = 1 << 20;
-
-std::vector<PendingRow> Rows(uint32_t ref, int64_t first_time, int count) {
-  std::vector<PendingRow> rows;
-  for (int i = 0; i < count; ++i) rows.push_back({ref, false, first_time + i, static_cast<double>(first_time + i)});
-  return rows;
-}
-
-TEST(PendingSamples, GivesWholeCommitsOldestFirst) {
+TEST(PendingSamples, MakesOneFrameOfAllCommits) {
+  std::atomic<int64_t> held{0};
   PendingSamples pending;
-  for (int64_t commit = 1; commit <= 5; ++commit)
-    pending.Append(commit, {commit, 0, 0}, Rows(1, commit * 100, 10), kPlenty);
-  PendingSamples::Frame frame = pending.TakeFrame(25);
-  EXPECT_EQ(frame.last_commit, 2);
-  EXPECT_EQ(frame.times.pushed_unix_nanos, 1) << "times of the oldest commit";
-  EXPECT_EQ(frame.sample_count, 20);
-  frame = pending.TakeFrame(1);
-  EXPECT_EQ(frame.last_commit, 3) << "one commit at least, whatever its size";
-  EXPECT_EQ(frame.sample_count, 10);
-  EXPECT_EQ(pending.TakeFrame(1'000).last_commit, 5);
   EXPECT_TRUE(pending.empty());
-  EXPECT_EQ(pending.bytes(), 0);
+  pending.Append(7, {70, 71, 72}, std::vector<PendingRow>{{1, false, 10, 1}});
+  pending.Append(9, {90, 91, 92}, std::vector<PendingRow>{{1, false, 20, 2}, {3, false, 20, 3}});
+  EXPECT_EQ(pending.first_commit(), 7);
+  {
+    const LiveFramePtr frame = pending.TakeFrame(held);
+    EXPECT_EQ(frame->first_commit, 7);
+    EXPECT_EQ(frame->last_commit, 9);
+    EXPECT_EQ(frame->times.pushed_unix_nanos, 70) << "times of the oldest commit";
+    EXPECT_EQ(frame->sample_count, 3);
+    EXPECT_EQ(held, frame->bytes) << "a frame accounts for itself";
+    EXPECT_TRUE(pending.empty());
+  }
+  EXPECT_EQ(held, 0);
+  pending.Append(10, {100, 0, 0}, std::vector<PendingRow>{{1, false, 30, 1}});
+  EXPECT_EQ(pending.TakeFrame(held)->first_commit, 10);
 }
 
 TEST(PendingSamples, SortsColumnsAndLetsTheLastWriteWin) {
+  std::atomic<int64_t> held{0};
   PendingSamples pending;
-  pending.Append(1, {}, std::vector<PendingRow>{{2, false, 30, 1}, {1, false, 10, 2}, {2, true, 20, 3}}, kPlenty);
-  pending.Append(2, {}, std::vector<PendingRow>{{2, true, 30, 4}, {2, true, 5, 5}, {2, true, 5, 6}}, kPlenty);
-  const PendingSamples::Frame frame = pending.TakeFrame(100);
-  ASSERT_EQ(frame.columns.samples.size(), 2U);
-  EXPECT_EQ(frame.columns.samples[0].ref, 1U);
-  EXPECT_EQ(frame.columns.samples[1].samples.times, (std::vector<int64_t>{30}));
-  EXPECT_EQ(frame.columns.samples[1].samples.values, (std::vector<double>{1}));
-  ASSERT_EQ(frame.columns.amends.size(), 1U);
-  EXPECT_EQ(frame.columns.amends[0].samples.times, (std::vector<int64_t>{5, 20, 30}));
-  EXPECT_EQ(frame.columns.amends[0].samples.values, (std::vector<double>{6, 3, 4}));
-  EXPECT_EQ(frame.sample_count, 5);
+  pending.Append(1, {}, std::vector<PendingRow>{{2, false, 30, 1}, {1, false, 10, 2}, {2, true, 20, 3}});
+  pending.Append(2, {}, std::vector<PendingRow>{{2, true, 30, 4}, {2, true, 5, 5}, {2, true, 5, 6}});
+  const LiveFramePtr frame = pending.TakeFrame(held);
+  const auto& samples = frame->samples.columns();
+  ASSERT_EQ(samples.size(), 2U);
+  EXPECT_EQ(samples[0].ref, 1U);
+  EXPECT_EQ(samples[1].samples.times, (std::vector<int64_t>{30}));
+  EXPECT_EQ(samples[1].samples.values, (std::vector<double>{1}));
+  const auto& amends = frame->amends.columns();
+  ASSERT_EQ(amends.size(), 1U);
+  EXPECT_EQ(amends[0].samples.times, (std::vector<int64_t>{5, 20, 30}));
+  EXPECT_EQ(amends[0].samples.values, (std::vector<double>{6, 3, 4}));
+  EXPECT_EQ(frame->sample_count + frame->amend_count, 5);
 }
 
-TEST(PendingSamples, DropsTheOldestIntoOneGap) {
-  PendingSamples pending;
-  EXPECT_EQ(pending.Append(1, {}, Rows(1, 1'000, 100), 4'000), 0);
-  const int64_t dropped = pending.Append(2, {}, Rows(1, 500, 100), 4'000);
-  EXPECT_GT(dropped, 0);
-  EXPECT_LE(pending.bytes(), 4'000);
-  EXPECT_EQ(static_cast<int64_t>(pending.size()), 200 - dropped);
-  const int64_t more = pending.Append(3, {}, Rows(1, 2'000, 100), 4'000);
-  const auto gap = pending.TakeGap();
-  ASSERT_TRUE(gap);
-  EXPECT_EQ(gap->dropped_sample_count, dropped + more);
-  EXPECT_EQ(gap->start_time_unix_nanos, 500);
-  EXPECT_EQ(gap->end_time_unix_nanos, 1'099);
-  EXPECT_FALSE(pending.TakeGap());
-}
-
-TEST(PendingSamples, KeepsTheNewestRowsOfACommitThatIsTooLarge) {
-  PendingSamples pending;
-  pending.Append(1, {}, Rows(1, 0, 10), 2'400);
-  const int64_t dropped = pending.Append(2, {}, Rows(1, 100, 1'000), 2'400);
-  EXPECT_EQ(static_cast<int64_t>(pending.size()) + dropped, 1'010);
-  const PendingSamples::Frame frame = pending.TakeFrame(10'000);
-  EXPECT_EQ(frame.last_commit, 2);
-  EXPECT_EQ(frame.columns.samples.at(0).samples.times.back(), 1'099);
-}
-
-TEST(PendingSamples, TriesWithoutChangingAnything) {
-  PendingSamples pending;
-  EXPECT_TRUE(pending.TryAppend(1, {}, Rows(1, 0, 10), 1'000));
-  EXPECT_FALSE(pending.TryAppend(2, {}, Rows(1, 0, 100), 1'000));
-  EXPECT_EQ(pending.size(), 10U);
-  EXPECT_FALSE(pending.has_gap());
-  pending.Clear();
-  EXPECT_TRUE(pending.empty());
+TEST(SharedColumns, AreEncodedOnce) {
+  const SharedColumns columns(std::vector<LiveColumn>{{1, {}}});
+  int made = 0;
+  const auto encode = [&made](const std::vector<LiveColumn>& from) {
+    ++made;
+    return std::make_shared<const size_t>(from.size());
+  };
+  EXPECT_EQ(*columns.Encoded<size_t>(encode), 1U);
+  EXPECT_EQ(columns.Encoded<size_t>(encode), columns.Encoded<size_t>(encode));
+  EXPECT_EQ(made, 1);
 }
 
 }  // namespace

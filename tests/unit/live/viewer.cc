@@ -8,6 +8,25 @@
 #include "common/base/errors.h"
 
 namespace pulseboard::testing {
+namespace {
+
+// Frames count against the hub's limits as long as somebody holds them; what a test keeps does not.
+LiveEvent Kept(LiveEvent event) {
+  static std::atomic<int64_t> uncounted{0};
+  const auto copy = [](std::vector<LiveFramePtr>* frames) {
+    for (LiveFramePtr& frame : *frames) {
+      auto kept = std::make_shared<LiveFrame>(frame->samples.columns(), frame->amends.columns(), frame->times,
+                                              frame->first_commit, frame->last_commit, uncounted);
+      kept->conflation = frame->conflation;
+      frame = std::move(kept);
+    }
+  };
+  if (auto* samples = std::get_if<LiveSamples>(&event.what)) copy(&samples->frames);
+  if (auto* amends = std::get_if<LiveAmends>(&event.what)) copy(&amends->frames);
+  return event;
+}
+
+}  // namespace
 
 std::shared_ptr<Viewer> Viewer::Open(Hub& hub, SubscriptionSpec spec, ViewerState state) {
   spec.resume_token = state.token;
@@ -42,7 +61,7 @@ void Viewer::Offer(LiveEvent event) {
     if (end_) return;  // may cross with the end
     if (waiting_) breaches_.push_back("two events at a time");
     Apply(event);
-    events_.push_back(std::move(event));
+    events_.push_back(Kept(std::move(event)));
     automatic = automatic_;
     waiting_ = !automatic;
   }
@@ -104,7 +123,8 @@ void Viewer::Apply(const LiveEvent& event) {
   if (const auto* definitions = std::get_if<LiveDefinitions>(&event.what)) {
     story_ += 'D';
     for (const LiveDefinition& definition : definitions->definitions) {
-      if (!refs_.emplace(definition.ref, definition.series->id).second) breaches_.push_back("a ref bound twice");
+      const auto [ref, is_new] = refs_.emplace(definition.ref, definition.series->id);
+      if (!is_new && ref->second != definition.series->id) breaches_.push_back("a ref for two series");
       if (!definitions_.emplace(definition.series->id, definition).second) breaches_.push_back("defined twice");
     }
   } else if (const auto* backfill = std::get_if<LiveBackfill>(&event.what)) {
@@ -117,11 +137,14 @@ void Viewer::Apply(const LiveEvent& event) {
     if (event.resume_token.empty()) breaches_.push_back("no token with the end of the backfill");
   } else if (const auto* samples = std::get_if<LiveSamples>(&event.what)) {
     story_ += 'S';
-    ApplyColumns(Kind::kSamples, samples->columns);
+    for (const LiveFramePtr& frame : samples->frames) ApplyColumns(Kind::kSamples, frame->samples.columns());
+    for (const LiveFramePtr& frame : samples->frames) {
+      if (frame->conflation.left_out_sample_count > 0) state_.conflations.push_back(frame->conflation);
+    }
     if (event.resume_token.empty()) breaches_.push_back("no token with samples");
   } else if (const auto* amends = std::get_if<LiveAmends>(&event.what)) {
     story_ += 'A';
-    ApplyColumns(Kind::kAmends, amends->columns);
+    for (const LiveFramePtr& frame : amends->frames) ApplyColumns(Kind::kAmends, frame->amends.columns());
     if (event.resume_token.empty()) breaches_.push_back("no token with amends");
   } else if (const auto* gap = std::get_if<LiveGap>(&event.what)) {
     story_ += 'G';
@@ -129,6 +152,13 @@ void Viewer::Apply(const LiveEvent& event) {
     if (gap->dropped_sample_count <= 0 || gap->start_time_unix_nanos > gap->end_time_unix_nanos) {
       breaches_.push_back("an empty gap");
     }
+  } else if (const auto* updated = std::get_if<LiveUpdated>(&event.what)) {
+    story_ += updated->status.ok() ? 'U' : 'u';
+    if (updated->status.ok()) definitions_.clear();
+    updates_.push_back(*updated);
+  } else if (const auto* stale = std::get_if<LiveStale>(&event.what)) {
+    story_ += 'Z';
+    for (const uint32_t ref : stale->refs) state_.stale.push_back(refs_.at(ref));
   } else if (const auto* progress = std::get_if<LiveProgress>(&event.what)) {
     story_ += 'P';
     state_.commit_sequence = progress->commit_sequence;
@@ -160,6 +190,10 @@ std::string Viewer::story() const {
 std::vector<LiveEvent> Viewer::events() const {
   MutexLock lock(&mu_);
   return events_;
+}
+std::vector<LiveUpdated> Viewer::updates() const {
+  MutexLock lock(&mu_);
+  return updates_;
 }
 std::map<SeriesId, LiveDefinition> Viewer::definitions() const {
   MutexLock lock(&mu_);

@@ -19,6 +19,8 @@ namespace pulseboard::testing {
 struct ViewerState {
   std::map<SeriesId, std::map<int64_t, double>> samples;
   std::vector<LiveGap> gaps;
+  std::vector<LiveFrame::Conflation> conflations;
+  std::vector<SeriesId> stale;  // in the order in which they were told
   std::string token;
   int64_t commit_sequence = 0;  // of the last BackfillDone or Progress
 };
@@ -47,10 +49,14 @@ class Viewer final : public LiveSink, public std::enable_shared_from_this<Viewer
   bool Has(SeriesId series, int64_t time) const;
   std::optional<absl::Status> end() const;
   std::vector<std::string> breaches() const;
-  // Kinds of events in order: D(efinitions) B(ackfill) K (backfill done) S(amples) A(mends) G(ap) P(rogress).
+  // Kinds of events in order: D(efinitions) B(ackfill) K (backfill done) S(amples) A(mends) G(ap) P(rogress)
+  // U(pdated) u(pdate refused) Z (stale).
   std::string story() const;
   std::vector<LiveEvent> events() const;
+  // Of the queries as they are now.
   std::map<SeriesId, LiveDefinition> definitions() const;
+  std::vector<LiveUpdated> updates() const;
+  void Update(SubscriptionUpdate update) { subscription_->Update(std::move(update)); }
   size_t event_count() const { return story().size(); }
 
  private:
@@ -69,6 +75,7 @@ class Viewer final : public LiveSink, public std::enable_shared_from_this<Viewer
   std::map<SeriesId, LiveDefinition> definitions_ PB_GUARDED_BY(mu_);
   std::optional<absl::Status> end_ PB_GUARDED_BY(mu_);
   std::vector<std::string> breaches_ PB_GUARDED_BY(mu_);
+  std::vector<LiveUpdated> updates_ PB_GUARDED_BY(mu_);
   std::string story_ PB_GUARDED_BY(mu_);
   std::vector<LiveEvent> events_ PB_GUARDED_BY(mu_);
 };

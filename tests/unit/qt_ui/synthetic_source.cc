@@ -161,9 +161,15 @@ void SyntheticSource::failFeeds(const UserError& error) {
 }
 
 FeedId SyntheticSource::openFeed(const FeedSpec& spec) {
-  opened_.push_back(spec);
   const FeedId id = next_id_++;
+  updateFeed(id, spec);
+  return id;
+}
+
+void SyntheticSource::updateFeed(FeedId id, const FeedSpec& spec) {
+  opened_.push_back(spec);
   Feed& feed = feeds_[id];
+  feed = {};
   for (const FeedQuery& query : spec.queries) {
     for (const quint64 series : select(query.selector)) feed.series[series] << query.id;
   }
@@ -179,7 +185,6 @@ FeedId SyntheticSource::openFeed(const FeedSpec& spec) {
   feed.pending.backfill_done = true;
   feed.sent_until = now;
   if (!hold_) QTimer::singleShot(0, this, [this, id] { Q_EMIT feedReady(id); });
-  return id;
 }
 
 void SyntheticSource::push() {

@@ -50,6 +50,7 @@ class SyntheticSource : public MetricsSource {
   QStringList keptServers() const override { return {}; }
   void logout() override;
   FeedId openFeed(const FeedSpec& spec) override;
+  void updateFeed(FeedId feed, const FeedSpec& spec) override;
   void closeFeed(FeedId feed) override;
   FeedBatch drain(FeedId feed) override;
   RequestId requestHistory(const QString& selector, qint64 start_unix_nanos, qint64 end_unix_nanos,
