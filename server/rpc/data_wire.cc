@@ -73,7 +73,9 @@ absl::StatusOr<int64_t> RequireTime(std::string_view field, const Timestamp& tim
                   "1970-01-01 to 2262-04-11 with 0 to 999,999,999 nanos");
 }
 
-absl::StatusOr<std::optional<AckMode>> AckModeFromProto(v1::AckMode mode) {
+}  // namespace
+
+absl::StatusOr<std::optional<AckMode>> FromProto(v1::AckMode mode) {
   switch (mode) {
     case v1::ACK_MODE_UNSPECIFIED:
       return std::optional<AckMode>();
@@ -85,8 +87,6 @@ absl::StatusOr<std::optional<AckMode>> AckModeFromProto(v1::AckMode mode) {
       return BadField("ack_mode", std::to_string(static_cast<int>(mode)), "ACK_MODE_FSYNCED or ACK_MODE_BUFFERED");
   }
 }
-
-}  // namespace
 
 std::optional<int64_t> ToUnixNanos(const google::protobuf::Timestamp& time) {
   if (time.seconds() < 0 || time.seconds() >= kMaxSeconds) return std::nullopt;
@@ -111,7 +111,7 @@ std::optional<int64_t> RemainingNanos(const grpc::ServerContextBase& context) {
 
 absl::StatusOr<PushBatch> FromProto(const v1::PushRequest& request) {
   PushBatch batch;
-  PB_ASSIGN_OR_RETURN(batch.ack_mode, AckModeFromProto(request.ack_mode()));
+  PB_ASSIGN_OR_RETURN(batch.ack_mode, FromProto(request.ack_mode()));
   batch.producer_id = request.producer_id();
   batch.sequence = request.sequence();
   batch.samples.reserve(static_cast<size_t>(request.samples_size()));
@@ -133,7 +133,7 @@ absl::StatusOr<PushBatch> FromProto(const v1::PushRequest& request) {
 
 absl::StatusOr<StreamBatch> FromProto(const v1::PushStreamRequest& request) {
   StreamBatch batch;
-  PB_ASSIGN_OR_RETURN(batch.ack_mode, AckModeFromProto(request.ack_mode()));
+  PB_ASSIGN_OR_RETURN(batch.ack_mode, FromProto(request.ack_mode()));
   batch.producer_id = request.producer_id();
   batch.sequence = request.sequence();
   batch.definitions.reserve(static_cast<size_t>(request.definitions_size()));

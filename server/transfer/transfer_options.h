@@ -7,6 +7,7 @@
 
 #include "common/base/clock.h"
 #include "common/model/samples.h"
+#include "server/storage/store.h"
 #include "server/transfer/csv_parser.h"
 
 namespace pulseboard {
@@ -35,6 +36,7 @@ struct ImportSpec {
   CsvReadOptions csv;
   std::optional<int64_t> default_time_unix_nanos;  // nothing: time of receipt
   int64_t max_refused_lines = kDefaultRefusedLines;
+  std::optional<AckMode> ack_mode = std::nullopt;  // nothing: the server's default
 };
 
 struct ExportSpec {
