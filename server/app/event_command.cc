@@ -189,7 +189,7 @@ void AddEventCommand(CLI::App* app, EventCommandOptions* options) {
   CLI::App* push = AddAction(event, "push", "Pushes one event", Action::kPush, options);
   push->add_option("--source", options->source, "What it comes from, spelled like a metric")->required();
   push->add_option("--text", options->text, "What happened")->required();
-  push->add_option("--label", options->labels, "May be given again")->type_name("NAME=VALUE");
+  push->add_option("--label", options->labels, "May be given again")->type_name("NAME=VALUE")->allow_extra_args(false);
   push->add_option("--time", options->time, std::string(kMomentSpellings))->type_name("TIME")->capture_default_str();
   push->add_option("--request-id", options->request_id, "Makes it harmless to push again")->type_name("TEXT");
   CLI::App* list = AddAction(event, "list", "Lists events of a time, oldest first", Action::kList, options);

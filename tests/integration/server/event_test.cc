@@ -134,7 +134,7 @@ TEST_F(EventsTest, LosesNoneThatWasAnsweredAndDoublesNoneThatWasSentAgain) {
     ASSERT_TRUE(server_.Start().ok());
     LogInAgain();
     for (std::set<std::string>& texts : done) {
-      // The last of each pusher may or may not be there: sent again, it is there once.
+      // All that was answered, once more.
       for (const std::string& text : texts) ASSERT_TRUE(Push(text, "request " + text).ok());
       answered.merge(texts);
     }

@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <future>
 #include <random>
-#include <set>
+#include <tuple>
 
 #include "common/base/errors.h"
 #include "tests/support/eventually.h"
