@@ -1,5 +1,5 @@
-// pulseboardd: serve, agent, user, cardinality, query, event, backup, restore, verify, delete, storage, import, export, wal,
-// config, version.
+// pulseboardd: serve, agent, user, cardinality, query, event, backup, restore, verify, delete, storage, import, export,
+// wal, config, version.
 #include <absl/synchronization/mutex.h>
 #include <CLI/CLI.hpp>
 
