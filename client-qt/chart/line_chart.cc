@@ -26,6 +26,7 @@ constexpr double kDimmedOpacity = 0.6;
 constexpr double kGridOpacity = 0.6;
 constexpr double kMinSelectionPixels = 6;
 constexpr double kZoomStep = 0.8;
+constexpr double kAmendPitch = 7;  // marks of a series do not touch
 constexpr int kMaxAreaSeries = 2;  // more fills only make mud
 
 QColor mix(const QColor& below, const QColor& above, double opacity) {
@@ -130,6 +131,8 @@ void LineChart::rebuild() {
   lines_ = data_.lines(scale_.range, plotPixels());
   stack_ = options_.stacked ? stackLines(lines_, scale_.range, plotPixels()) : QVector<StackLayer>();
   gaps_ = data_.gaps(scale_.range, now_);
+  // Stacked, a value has no place of its own.
+  amends_ = options_.stacked ? QVector<AmendMark>() : data_.amends(scale_.range, scale_.nanosOf(kAmendPitch));
   edge_ = live_ ? data_.liveEdge(scale_.range) : QVector<HoverValue>();
   updateAxis();
   time_ticks_ = timeTicks(scale_.range, std::max(2, plotPixels() / kTimeLabelPitch), zone_);
@@ -215,6 +218,7 @@ void LineChart::renderPlot() {
   } else {
     const bool area = lines_.size() <= kMaxAreaSeries && scale_.min >= 0;
     paintLines(painter, lines_, scale_, style_, {area, highlighted_});
+    paintAmends(painter, amends_, scale_, style_, highlighted_);
   }
   painter.setClipping(false);
   paintLiveEdge(painter, edge_, scale_, style_, options_.stacked);

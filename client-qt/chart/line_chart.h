@@ -122,6 +122,7 @@ class LineChart : public QChartView {
   QVector<SeriesLine> lines_;
   QVector<StackLayer> stack_;
   QVector<GapItem> gaps_;
+  QVector<AmendMark> amends_;
   QVector<HoverValue> edge_;
   QVector<HoverValue> hover_;
   QRect covered_;  // by the crosshair when it was last drawn

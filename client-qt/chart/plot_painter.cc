@@ -10,6 +10,7 @@ namespace {
 
 constexpr double kDimmed = 0.25;
 constexpr int kMaxHalos = 12;
+constexpr double kAmendRadius = 2.75;
 constexpr double kMinGapPixels = 2;
 constexpr int kMaxSeams = 8;  // more layers would be mostly seams
 
@@ -254,6 +255,20 @@ void paintLiveEdge(QPainter& painter, const QVector<HoverValue>& edge, const Plo
     }
     painter.setBrush(color);
     painter.drawEllipse(at, halo ? 2.75 : 2, halo ? 2.75 : 2);
+  }
+}
+
+void paintAmends(QPainter& painter, const QVector<AmendMark>& amends, const PlotScale& scale, const ChartStyle& style,
+                 quint64 highlighted) {
+  painter.setRenderHint(QPainter::Antialiasing, true);
+  painter.setBrush(style.panel);
+  for (const AmendMark& amend : amends) {
+    const QPointF at(scale.x(amend.time), scale.y(amend.value));
+    if (!scale.plot.contains(at)) continue;
+    const bool dimmed = highlighted != 0 && amend.series_id != highlighted;
+    const QColor color = style.line(amend.slot).color;
+    painter.setPen(QPen(dimmed ? faded(color, kDimmed) : color, 1.25));
+    painter.drawEllipse(at, kAmendRadius, kAmendRadius);
   }
 }
 

@@ -42,6 +42,9 @@ void paintGaps(QPainter& painter, const QVector<GapItem>& gaps, const PlotScale&
 // Dot with a soft halo on the last value of each series. `stacked`: values are summed in slot order first.
 void paintLiveEdge(QPainter& painter, const QVector<HoverValue>& edge, const PlotScale& scale, const ChartStyle& style,
                    bool stacked);
+// Hollow points.
+void paintAmends(QPainter& painter, const QVector<AmendMark>& amends, const PlotScale& scale, const ChartStyle& style,
+                 quint64 highlighted);
 // Dashed line and ringed points.
 void paintCrosshair(QPainter& painter, qint64 time, const QVector<HoverValue>& values, const PlotScale& scale,
                     const ChartStyle& style, bool stacked);

@@ -3,6 +3,7 @@
 
 #include <QPointF>
 #include <QRectF>
+#include <algorithm>
 #include <cmath>
 
 #include "common/model/samples.h"
@@ -24,6 +25,9 @@ struct PlotScale {
   qint64 timeAt(double pixel_x) const {
     const double share = (pixel_x - plot.left()) / plot.width();
     return range.start + static_cast<qint64>(share * static_cast<double>(range.end - range.start));
+  }
+  qint64 nanosOf(double pixels) const {
+    return static_cast<qint64>(pixels / std::max(1.0, plot.width()) * static_cast<double>(range.end - range.start));
   }
   bool usable() const { return !range.empty() && max > min && plot.width() >= 1 && plot.height() >= 1; }
 

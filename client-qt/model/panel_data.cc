@@ -71,6 +71,7 @@ bool PanelData::apply(const FeedBatch& batch, qint64 backfill_column_nanos) {
     const auto store = stores_.find(columns.series_id);
     if (store == stores_.end()) continue;
     store->second.add(columns.times, columns.values);
+    if (columns.amended) noteAmends(columns);
     changed = true;
   }
   if (!batch.gaps.empty()) {
@@ -83,6 +84,29 @@ bool PanelData::apply(const FeedBatch& batch, qint64 backfill_column_nanos) {
     changed = true;
   }
   return changed;
+}
+
+void PanelData::noteAmends(const SeriesSamples& columns) {
+  std::set<qint64>& times = amended_[columns.series_id];
+  times.insert(columns.times.begin(), columns.times.end());
+  while (times.size() > limits_.max_amends_per_series) times.erase(times.begin());
+}
+
+QVector<AmendMark> PanelData::amends(TimeRange range, qint64 apart) const {
+  QVector<AmendMark> out;
+  for (const SeriesItem& item : series_) {
+    const auto times = amended_.find(item.id);
+    if (times == amended_.end()) continue;
+    const SeriesStore& store = stores_.at(item.id);
+    qint64 next = range.start;
+    for (auto at = times->second.lower_bound(range.start); at != times->second.end() && *at < range.end; ++at) {
+      const size_t i = store.lowerBound(*at);
+      if (*at < next || i == store.size() || store.time(i) != *at || std::isnan(store.value(i))) continue;
+      out.push_back({item.id, slotOf(item.id), *at, store.value(i)});
+      next = *at + apart;
+    }
+  }
+  return out;
 }
 
 void PanelData::applyHistory(const HistoryResult& history, TimeRange range, qint64 column_nanos) {
@@ -136,10 +160,12 @@ void PanelData::trim(qint64 oldest_unix_nanos) {
   for (auto& [id, store] : stores_) {
     store.trim(oldest_unix_nanos);
   }
+  for (auto& [id, times] : amended_) times.erase(times.begin(), times.lower_bound(oldest_unix_nanos));
   const auto gone = [this](const SeriesItem& item) {
     const auto store = stores_.find(item.id);
     if (loading_ || !store->second.empty()) return false;
     stores_.erase(store);
+    amended_.erase(item.id);
     queries_.erase(item.id);
     slots_.erase(item.id);
     return true;
@@ -161,6 +187,7 @@ void PanelData::clear() {
   series_.clear();
   stores_.clear();
   queries_.clear();
+  amended_.clear();
   hidden_.clear();
   dropped_.clear();
   loading_ = true;
@@ -172,6 +199,7 @@ void PanelData::removeQuery(const QString& query_id) {
     QSet<QString>& queries = queries_[item.id];
     if (!queries.remove(query_id) || !queries.isEmpty()) return false;
     stores_.erase(item.id);
+    amended_.erase(item.id);
     queries_.erase(item.id);
     slots_.erase(item.id);
     return true;

@@ -8,6 +8,7 @@
 #include <QPointF>
 #include <QSet>
 #include <optional>
+#include <set>
 #include <unordered_map>
 
 #include "client-qt/model/series_store.h"
@@ -41,6 +42,14 @@ struct HoverValue {
   double value = 0;
 };
 
+// A sample that came late or was corrected while it was on screen.
+struct AmendMark {
+  quint64 series_id = 0;
+  int slot = 0;
+  qint64 time = 0;
+  double value = 0;
+};
+
 struct ValueRange {
   double min = 0;
   double max = 0;
@@ -51,6 +60,7 @@ class PanelData {
   struct Limits {
     int max_series = 200;                     // more are counted in hiddenSeries() and not kept
     size_t max_samples_per_series = 100'000;  // the oldest go first
+    size_t max_amends_per_series = 500;       // marks; the oldest go first
   };
 
   // `panel_id`: takes the definitions of queries `<panel_id>/<n>` (see DashboardSpec::feedSpec).
@@ -88,6 +98,9 @@ class PanelData {
   // Holes common to all series of the panel, and samples dropped by the server; ascending, merged.
   // An open hole (nothing arrives any more) ends at `now` when `now` is inside the range.
   QVector<GapItem> gaps(TimeRange range, qint64 now_unix_nanos) const;
+  // Amended samples as they are now, in slot order and ascending, of a series at least `apart` nanoseconds from one
+  // another. NaN is left out.
+  QVector<AmendMark> amends(TimeRange range, qint64 apart) const;
   // In slot order; series without a sample in the range are left out.
   QVector<LegendRow> legend(TimeRange range) const;
   // The samples nearest to `time`, at most 3 intervals away, largest value first. NaN is left out.
@@ -102,6 +115,7 @@ class PanelData {
 
  private:
   bool define(const FeedBatch::Definition& definition);
+  void noteAmends(const SeriesSamples& columns);
   void refreshNames() const;
   const SeriesStore* find(quint64 series_id) const;
 
@@ -111,7 +125,8 @@ class PanelData {
   QVector<SeriesItem> series_;
   std::unordered_map<quint64, SeriesStore> stores_;
   std::unordered_map<quint64, int> slots_;
-  std::unordered_map<quint64, QSet<QString>> queries_;  // which of the panel's queries a series answers
+  std::unordered_map<quint64, QSet<QString>> queries_;     // which of the panel's queries a series answers
+  std::unordered_map<quint64, std::set<qint64>> amended_;  // times
   QSet<quint64> hidden_;
   QVector<GapItem> dropped_;
   int next_slot_ = 0;

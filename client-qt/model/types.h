@@ -37,6 +37,7 @@ struct SeriesSamples {
   quint64 series_id = 0;
   std::vector<qint64> times;
   std::vector<double> values;
+  bool amended = false;  // late or corrected, after it was committed: to be marked
 };
 
 // Samples the server dropped for this viewer, or a hole while disconnected: drawn as a gap.

@@ -19,13 +19,14 @@ SeriesItem toItem(const SeriesInfo& series) {
   return item;
 }
 
-void FeedMailbox::addLocked(client::SeriesSamples&& in, std::vector<SeriesSamples>* out,
+void FeedMailbox::addLocked(client::SeriesSamples&& in, bool amended, std::vector<SeriesSamples>* out,
                             std::unordered_map<quint64, size_t>* newest) {
   if (in.samples.empty()) return;
   samples_ += in.samples.size();
   const auto known = newest->find(in.series);
   // Late data begins a new entry: within one, times ascend.
-  if (known != newest->end() && (*out)[known->second].times.back() < in.samples.times.front()) {
+  if (known != newest->end() && (*out)[known->second].amended == amended &&
+      (*out)[known->second].times.back() < in.samples.times.front()) {
     SeriesSamples& entry = (*out)[known->second];
     entry.times.insert(entry.times.end(), in.samples.times.begin(), in.samples.times.end());
     entry.values.insert(entry.values.end(), in.samples.values.begin(), in.samples.values.end());
@@ -36,6 +37,7 @@ void FeedMailbox::addLocked(client::SeriesSamples&& in, std::vector<SeriesSample
   entry.series_id = in.series;
   entry.times.assign(in.samples.times.begin(), in.samples.times.end());
   entry.values = std::move(in.samples.values);
+  entry.amended = amended;
   out->push_back(std::move(entry));
 }
 
@@ -64,15 +66,15 @@ FeedMailbox::PutResult FeedMailbox::put(client::SubscriberEvent event) {
     }
   } else if (auto* backfill = std::get_if<client::BackfillEvent>(&event)) {
     for (client::SeriesSamples& series : backfill->series)
-      addLocked(std::move(series), &batch_.backfill, &newest_backfill_);
+      addLocked(std::move(series), false, &batch_.backfill, &newest_backfill_);
   } else if (std::holds_alternative<client::BackfillDoneEvent>(event)) {
     batch_.backfill_done = true;
   } else if (auto* samples = std::get_if<client::SamplesEvent>(&event)) {
     for (client::SeriesSamples& series : samples->series)
-      addLocked(std::move(series), &batch_.samples, &newest_samples_);
+      addLocked(std::move(series), false, &batch_.samples, &newest_samples_);
   } else if (auto* amends = std::get_if<client::AmendsEvent>(&event)) {
     for (client::SeriesSamples& series : amends->series)
-      addLocked(std::move(series), &batch_.samples, &newest_samples_);
+      addLocked(std::move(series), true, &batch_.samples, &newest_samples_);
   } else if (const auto* gap = std::get_if<client::GapEvent>(&event)) {
     batch_.gaps.push_back({gap->start_unix_nanos, gap->end_unix_nanos, gap->dropped_samples});
   }

@@ -36,7 +36,7 @@ class FeedMailbox {
   TakeResult take() PB_EXCLUDES(mu_);
 
  private:
-  void addLocked(client::SeriesSamples&& in, std::vector<SeriesSamples>* out,
+  void addLocked(client::SeriesSamples&& in, bool amended, std::vector<SeriesSamples>* out,
                  std::unordered_map<quint64, size_t>* newest) PB_REQUIRES(mu_);
 
   const Limits limits_;

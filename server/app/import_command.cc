@@ -120,6 +120,10 @@ absl::StatusOr<v1::ImportSummary> Import(const ImportCommandOptions& options) {
     producer = NameOfImport(options, status, import.spec);
   }
   import.spec.set_producer_id(producer);
+  // Not part of the name: an import may go on in another mode.
+  if (!options.ack_mode.empty()) {
+    import.spec.set_ack_mode(options.ack_mode == "buffered" ? v1::ACK_MODE_BUFFERED : v1::ACK_MODE_FSYNCED);
+  }
   const FilePtr receipts(options.receipts.empty() ? nullptr : std::fopen(options.receipts.c_str(), "w"), std::fclose);
   if (!options.receipts.empty() && receipts == nullptr) return CannotOpen(options.receipts);
 

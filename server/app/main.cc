@@ -1,5 +1,5 @@
-// pulseboardd: serve, agent, user, cardinality, query, backup, restore, verify, delete, storage, import, export, wal,
-// config, version.
+// pulseboardd: serve, agent, user, cardinality, query, event, backup, restore, verify, delete, storage, import, export,
+// wal, config, version.
 #include <absl/synchronization/mutex.h>
 #include <CLI/CLI.hpp>
 
@@ -14,6 +14,7 @@
 #include "server/app/cardinality_command.h"
 #include "server/app/config_loader.h"
 #include "server/app/config_registry.h"
+#include "server/app/event_command.h"
 #include "server/app/query_command.h"
 #include "server/app/serve.h"
 #include "server/app/storage_command.h"
@@ -201,6 +202,8 @@ int Run(int argc, char** argv) {
   const CLI::App* user = AddUser(&app, &user_options);
   QueryCommandOptions query_options;
   AddQueryCommand(&app, &query_options);
+  EventCommandOptions event_options;
+  AddEventCommand(&app, &event_options);
   StorageCommandOptions storage_options;
   AddStorageCommands(&app, &storage_options);
   CardinalityCommandOptions cardinality_options;
@@ -220,6 +223,7 @@ int Run(int argc, char** argv) {
   if (agent->parsed()) return RunAgentCommand(std::move(agent_flags));
   if (user->parsed()) return RunUserCommand(user_options);
   if (QueryCommandGiven(app)) return RunQueryCommand(query_options);
+  if (EventCommandGiven(app)) return RunEventCommand(event_options);
   if (StorageCommandGiven(app)) return RunStorageCommand(storage_options);
   if (cardinality->parsed()) return RunCardinalityCommand(cardinality_options);
   if (wal->parsed()) return RunWal(wal_flags);

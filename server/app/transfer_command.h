@@ -35,6 +35,7 @@ struct ImportCommandOptions {
   CsvFlags csv;
   std::string producer;      // empty: made from the file's path, size and time and from the flags
   std::string default_time;  // of samples without one
+  std::string ack_mode;      // fsynced or buffered; empty: the server's default
   std::string receipts;      // file for the refused lines; empty: stderr
   int64_t max_receipts = 1'000;
   std::string file;  // - : standard input

@@ -49,6 +49,12 @@ CLI::App* AddImportCommand(CLI::App* app, ImportCommandOptions* options) {
       ->add_option("--producer", options->producer,
                    "Name of this import, by which it goes on after a break; default: from file and flags")
       ->type_name("ID");
+  command
+      ->add_option(
+          "--ack-mode", options->ack_mode,
+          "What counts as committed: fsynced is on the disk, buffered is quicker and survives the server's end, not "
+          "a power cut; default: the server's")
+      ->check(CLI::IsMember({"fsynced", "buffered"}));
   command->add_option("--receipts", options->receipts, "Where to write the refused lines; default: stderr")
       ->type_name("FILE");
   command->add_option("--max-receipts", options->max_receipts, "Refused lines to describe; all are counted")

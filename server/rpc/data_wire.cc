@@ -13,7 +13,9 @@ namespace {
 
 constexpr int64_t kMaxSeconds = std::numeric_limits<int64_t>::max() / kNanosPerSecond;
 
-absl::StatusOr<std::optional<AckMode>> AckModeFromProto(v1::AckMode mode) {
+}  // namespace
+
+absl::StatusOr<std::optional<AckMode>> FromProto(v1::AckMode mode) {
   switch (mode) {
     case v1::ACK_MODE_UNSPECIFIED:
       return std::optional<AckMode>();
@@ -25,8 +27,6 @@ absl::StatusOr<std::optional<AckMode>> AckModeFromProto(v1::AckMode mode) {
       return BadField("ack_mode", std::to_string(static_cast<int>(mode)), "ACK_MODE_FSYNCED or ACK_MODE_BUFFERED");
   }
 }
-
-}  // namespace
 
 std::optional<int64_t> ToUnixNanos(const google::protobuf::Timestamp& time) {
   if (time.seconds() < 0 || time.seconds() >= kMaxSeconds) return std::nullopt;
@@ -57,7 +57,7 @@ std::optional<int64_t> RemainingNanos(const grpc::ServerContextBase& context) {
 
 absl::StatusOr<PushBatch> FromProto(const v1::PushRequest& request) {
   PushBatch batch;
-  PB_ASSIGN_OR_RETURN(batch.ack_mode, AckModeFromProto(request.ack_mode()));
+  PB_ASSIGN_OR_RETURN(batch.ack_mode, FromProto(request.ack_mode()));
   batch.producer_id = request.producer_id();
   batch.sequence = request.sequence();
   batch.samples.reserve(static_cast<size_t>(request.samples_size()));
@@ -79,7 +79,7 @@ absl::StatusOr<PushBatch> FromProto(const v1::PushRequest& request) {
 
 absl::StatusOr<StreamBatch> FromProto(const v1::PushStreamRequest& request) {
   StreamBatch batch;
-  PB_ASSIGN_OR_RETURN(batch.ack_mode, AckModeFromProto(request.ack_mode()));
+  PB_ASSIGN_OR_RETURN(batch.ack_mode, FromProto(request.ack_mode()));
   batch.producer_id = request.producer_id();
   batch.sequence = request.sequence();
   batch.definitions.reserve(static_cast<size_t>(request.definitions_size()));

@@ -25,6 +25,8 @@ std::optional<int64_t> ToNanos(const google::protobuf::Duration& duration);
 // Time left until the call's deadline; nothing without one.
 std::optional<int64_t> RemainingNanos(const grpc::ServerContextBase& context);
 
+// Nothing when it is not said. BAD_FIELD for a mode that does not exist.
+absl::StatusOr<std::optional<AckMode>> FromProto(v1::AckMode mode);
 // The batch's views live as long as the request. BAD_FIELD for an ack_mode that does not exist.
 absl::StatusOr<PushBatch> FromProto(const v1::PushRequest& request);
 absl::StatusOr<StreamBatch> FromProto(const v1::PushStreamRequest& request);

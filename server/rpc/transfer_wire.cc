@@ -86,6 +86,7 @@ absl::StatusOr<ImportSpec> FromProto(const v1::ImportSpec& in) {
   out.producer_id = in.producer_id();
   PB_ASSIGN_OR_RETURN(out.format, KnownEnum("format", in.format(), TextFormat::kPrometheus));
   PB_ASSIGN_OR_RETURN(out.csv, ReadOptions(in.csv()));
+  PB_ASSIGN_OR_RETURN(out.ack_mode, FromProto(in.ack_mode()));
   if (in.has_default_time()) {
     out.default_time_unix_nanos = ToUnixNanos(in.default_time());
     if (!out.default_time_unix_nanos) {

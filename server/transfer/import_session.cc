@@ -20,9 +20,10 @@ constexpr size_t kSpareBatches = 4;
 constexpr std::string_view kProducerPrefix = "import/";
 static_assert(kProducerPrefix.size() + kMaxImportProducerIdBytes <= kMaxProducerIdBytes);
 
-StreamBatch ToStreamBatch(const ImportBatch& batch, std::string_view producer_id) {
+StreamBatch ToStreamBatch(const ImportBatch& batch, std::string_view producer_id, std::optional<AckMode> ack_mode) {
   StreamBatch out;
   out.producer_id = producer_id;
+  out.ack_mode = ack_mode;
   out.sequence = batch.end_offset;
   if (!batch.begun) {
     for (const ImportSeries& series : batch.series) {
@@ -59,6 +60,7 @@ ImportSession::ImportSession(Intake& intake, const Clock& clock, TenantId tenant
       lease_(std::move(lease)),
       producer_id_(std::string(kProducerPrefix) + spec.producer_id),
       default_time_(spec.default_time_unix_nanos),
+      ack_mode_(spec.ack_mode),
       max_refused_lines_(spec.max_refused_lines),
       stream_(intake.OpenStream(tenant)),
       detail_room_(spec.max_refused_lines) {
@@ -228,7 +230,7 @@ absl::Status ImportSession::Submit(const std::shared_ptr<ImportBatch>& batch, Pu
     done(PushReceipt{});
     return absl::OkStatus();
   }
-  const StreamBatch columns = ToStreamBatch(*batch, producer_id_);
+  const StreamBatch columns = ToStreamBatch(*batch, producer_id_, ack_mode_);
   if (!batch->begun) {
     stream_->SetMaxDetailedRefusals(static_cast<size_t>(detail_room_));
     PB_RETURN_IF_ERROR(stream_->Begin(columns));

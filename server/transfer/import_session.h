@@ -95,6 +95,7 @@ class ImportSession {
   const std::shared_ptr<void> lease_;
   const std::string producer_id_;
   const std::optional<int64_t> default_time_;
+  const std::optional<AckMode> ack_mode_;
   const int64_t max_refused_lines_;
   const std::unique_ptr<IntakeStream> stream_;
   std::unique_ptr<TextParser> parser_;

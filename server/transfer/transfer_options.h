@@ -11,6 +11,7 @@
 #include "common/model/samples.h"
 #include "server/query/columns/column_cursor.h"
 #include "server/query/query_engine.h"
+#include "server/storage/store.h"
 #include "server/transfer/csv_parser.h"
 
 namespace pulseboard {
@@ -40,6 +41,7 @@ struct ImportSpec {
   CsvReadOptions csv;
   std::optional<int64_t> default_time_unix_nanos;  // nothing: time of receipt
   int64_t max_refused_lines = kDefaultRefusedLines;
+  std::optional<AckMode> ack_mode = std::nullopt;  // nothing: the server's default
 };
 
 inline constexpr size_t kMaxExportQueries = 32;

@@ -216,6 +216,7 @@ def transfer_rows():
         spec("long producer", "producer_id", producer_id="x" * 121),
         spec("no format", "format", format=0),
         spec("unknown format", "format", format=99),
+        spec("unknown ack mode", "ack_mode", ack_mode=7),
         spec("negative max_refused_lines", "max_refused_lines", max_refused_lines=-1),
         spec("no header", "csv.header", body="\n"),
         spec("quote of the header not closed", "csv.header", body="\"time"),

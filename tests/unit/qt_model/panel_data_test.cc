@@ -143,6 +143,32 @@ TEST(PanelData, ShowsDroppedSamplesAsAGap) {
   EXPECT_EQ(gaps[0].end_unix_nanos, 20 * kSecond);
 }
 
+TEST(PanelData, MarksWhatWasAmendedWhereItIsNow) {
+  PanelData data(QStringLiteral("cpu"));
+  FeedBatch batch = twoCores();
+  batch.samples = {seconds(7, 0, 20)};
+  data.apply(batch);
+  FeedBatch late;
+  late.samples = {{7, {5 * kSecond, 15 * kSecond}, {50, 51}, true}, {9, {5 * kSecond}, {1}, true}};
+  data.apply(late);
+  late.samples = {{7, {15 * kSecond}, {70}, true}};
+  data.apply(late);
+  const auto marks = [&](TimeRange range, qint64 apart) {
+    QVector<QPair<qint64, double>> out;
+    for (const AmendMark& mark : data.amends(range, apart)) out.push_back({mark.time / kSecond, mark.value});
+    return out;
+  };
+  using Marks = QVector<QPair<qint64, double>>;
+  EXPECT_EQ(marks({0, 30 * kSecond}, 1), (Marks{{5, 50}, {15, 70}}));
+  EXPECT_EQ(marks({0, 15 * kSecond}, 1), (Marks{{5, 50}}));
+  EXPECT_EQ(marks({0, 30 * kSecond}, 20 * kSecond), (Marks{{5, 50}})) << "too close to be told apart";
+  EXPECT_EQ(data.legend({0, 30 * kSecond})[0].max, 70) << "the line has them too";
+  data.trim(10 * kSecond);
+  EXPECT_EQ(marks({0, 30 * kSecond}, 1), (Marks{{15, 70}}));
+  data.apply(twoCores());
+  EXPECT_TRUE(data.amends({0, 30 * kSecond}, 1).isEmpty()) << "a new snapshot";
+}
+
 TEST(PanelData, TellsLastMinAndMaxOfTheWindowOnly) {
   PanelData panel("cpu");
   FeedBatch batch = twoCores();

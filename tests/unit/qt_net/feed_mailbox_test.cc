@@ -53,6 +53,21 @@ TEST(FeedMailbox, PutsFramesOfASeriesTogetherAndLateDataApart) {
   EXPECT_EQ(batch.samples[2].values.back(), 13);
 }
 
+TEST(FeedMailbox, KeepsAmendsApartAndMarked) {
+  FeedMailbox mailbox;
+  mailbox.put(samples(1, {10}));
+  client::AmendsEvent amends;
+  amends.series.push_back({1, {{11}, {1}}});
+  mailbox.put(amends);
+  mailbox.put(samples(1, {12}));
+  const FeedBatch batch = mailbox.take().batch;
+  ASSERT_EQ(batch.samples.size(), 3u);
+  EXPECT_FALSE(batch.samples[0].amended);
+  EXPECT_TRUE(batch.samples[1].amended);
+  EXPECT_EQ(batch.samples[1].times, (std::vector<qint64>{11}));
+  EXPECT_FALSE(batch.samples[2].amended);
+}
+
 TEST(FeedMailbox, AsksForAPauseWhenFullAndForMoreOnceEmptied) {
   FeedMailbox mailbox({3});
   EXPECT_FALSE(mailbox.put(samples(1, {1, 2})).full);

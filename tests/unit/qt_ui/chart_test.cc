@@ -138,6 +138,27 @@ TEST(LineChart, LeavesAHoleEmptyAndHatched) {
   EXPECT_GT(hatched, hole.width() / 2);
 }
 
+TEST(LineChart, RedrawsAmendedSamplesAndMarksThemHollow) {
+  ChartStage stage({false, {}, 0.0, 100.0});
+  stage.add(1, QStringLiteral("a"), flat(300, 20));
+  stage.show(300);
+  const QPoint place(static_cast<int>(stage.chart.scale().x(kStart + 150 * kSecond)),
+                     static_cast<int>(stage.chart.scale().y(80)));
+  const QRect around(place - QPoint(5, 5), place + QPoint(5, 5));
+  EXPECT_EQ(pixelsLike(stage.picture(), stage.line(0), around, kSmoothed), 0);
+  FeedBatch late;
+  late.samples.push_back({1, {kStart + 150 * kSecond}, {80}, true});
+  ASSERT_TRUE(stage.data.apply(late));
+  stage.show(300);
+  const QImage picture = stage.picture();
+  EXPECT_GT(pixelsLike(picture, stage.line(0), around, kSmoothed), 6) << "a ring";
+  const QRect inside(place - QPoint(0, 1), place + QPoint(1, 0));
+  EXPECT_EQ(pixelsLike(picture, stage.line(0), inside, 60), 0) << "with nothing in it";
+  const QRect low(QPoint(place.x() - 40, static_cast<int>(stage.chart.scale().y(22))),
+                  QPoint(place.x() - 10, static_cast<int>(stage.chart.scale().y(18))));
+  EXPECT_GT(pixelsLike(picture, stage.line(0), low, kSmoothed), 20) << "the rest stays";
+}
+
 TEST(LineChart, GrowsTheValueAxisAtOnceAndShrinksItLate) {
   ChartStage stage;
   stage.add(1, QStringLiteral("a"), flat(60, 40));

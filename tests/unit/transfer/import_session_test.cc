@@ -3,9 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <future>
+#include <set>
 
 #include "common/base/errors.h"
 #include "server/transfer/importer.h"
+#include "tests/support/forwarding_store.h"
 #include "tests/support/test_store.h"
 
 namespace pulseboard {
@@ -95,6 +97,36 @@ TEST_F(ImportSessionTest, CommitsAllLinesAndTellsTheRefusedOnes) {
     EXPECT_EQ(by_line[5].reason, LineReason::kBadTime);
   }
   EXPECT_EQ(Read("m").values, (std::vector<double>{5, 1}));
+}
+
+// Notes how safe each batch was to be.
+class ModeStore final : public testing::ForwardingStore {
+ public:
+  using ForwardingStore::ForwardingStore;
+  absl::Status Append(AppendBatch batch, AppendDone done) override {
+    modes.insert(batch.ack_mode);
+    return ForwardingStore::Append(std::move(batch), std::move(done));
+  }
+  std::set<AckMode> modes;
+};
+
+TEST_F(ImportSessionTest, CommitsInTheAckModeThatWasAskedFor) {
+  for (const std::optional<AckMode> mode : {std::optional<AckMode>(), std::optional(AckMode::kBuffered)}) {
+    ModeStore store(*store_);
+    Intake intake(store, clock_, {});
+    Importer importer(intake, clock_, {});
+    ImportSpec spec = Spec();
+    spec.producer_id = mode ? "buffered" : "default";
+    spec.ack_mode = mode;
+    const auto session = importer.Open(kDefaultTenant, spec);
+    ASSERT_TRUE(session.ok()) << session.status();
+    ImportTally tally(10);
+    ASSERT_TRUE((*session)->Feed(0, Lines(3), 1).ok());
+    ASSERT_TRUE((*session)->Finish().ok());
+    ASSERT_TRUE(Commit(session->get(), true, &tally).ok());
+    EXPECT_EQ(tally.accepted_count, 3);
+    EXPECT_EQ(store.modes, std::set<AckMode>{mode.value_or(AckMode::kFsynced)});
+  }
 }
 
 TEST_F(ImportSessionTest, AppliesARepeatedImportOnce) {
