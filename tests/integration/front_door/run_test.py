@@ -43,6 +43,12 @@ class Run:
         self.process.stdout.close()
         return code
 
+    def clean_up(self):
+        """After a test that failed in between: nothing may stay."""
+        self.timer.cancel()
+        if self.process.poll() is None:
+            self.stop(signal.SIGTERM)
+
 
 def processes_under(state):
     """Command lines of living processes that name the state directory."""
@@ -65,6 +71,11 @@ class RunTest(unittest.TestCase):
         self.secrets = pathlib.Path(self.state) / "pulseboard" / "secrets"
         self.picture = ROOT / "pulseboard.png"
 
+    def start(self):
+        run = Run(self.state)
+        self.addCleanup(run.clean_up)
+        return run
+
     def printed_buf_calls(self, output):
         """The printed buf lines as one shell script; the last, which never ends, for some seconds."""
         lines = [line.strip() for line in output.splitlines() if re.match(r"  (TOKEN=\$\(buf|buf) ", line)]
@@ -85,7 +96,7 @@ class RunTest(unittest.TestCase):
 
     def test_first_start_shows_all_and_leaves_nothing_behind(self):
         self.picture.unlink(missing_ok=True)
-        run = Run(self.state)
+        run = self.start()
         run.read_until("Running until Ctrl-C")
         password = (self.secrets / "admin-password").read_text().strip()
         self.assertEqual(run.output.count(password), 1)
@@ -96,7 +107,7 @@ class RunTest(unittest.TestCase):
         self.check_calls(run.output)
         self.assertFalse([line for line in processes_under(self.state) if password in line])
 
-        beside = Run(self.state)
+        beside = self.start()
         beside.read_until("using it")
         beside.output += beside.process.stdout.read()
         beside.timer.cancel()
@@ -107,7 +118,7 @@ class RunTest(unittest.TestCase):
         self.assertEqual(run.stop(), 130, run.output)
         self.assertEqual(processes_under(self.state), [])
 
-        again = Run(self.state)
+        again = self.start()
         ready = again.read_until("ready on")
         self.assertLess(ready, 5)
         self.assertNotIn(password, again.output)
