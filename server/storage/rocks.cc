@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdarg>
+#include <cstdio>
 #include <cstdlib>
 #include <thread>
 #include <utility>
@@ -32,10 +33,17 @@ void CloseDatabase(rocksdb::DB* db) {
   delete db;
 }
 
-class NoInfoLog final : public rocksdb::Logger {
+// What RocksDB has to say goes into our log, errors only. Its own LOG file is not for use: on a full disk the writer of
+// that file, as Debian builds it, ends the process (an assertion in WritableFileWriter::Append).
+class InfoLog final : public rocksdb::Logger {
  public:
+  InfoLog() : Logger(rocksdb::InfoLogLevel::ERROR_LEVEL) {}
   using rocksdb::Logger::Logv;
-  void Logv(const char*, va_list) override {}
+  void Logv(const char* format, va_list arguments) override {
+    char text[512];
+    if (std::vsnprintf(text, sizeof(text), format, arguments) <= 0) return;
+    PB_LOG(Error, "storage", "rocksdb says: {}", std::string_view(text));
+  }
 };
 
 }  // namespace
@@ -90,7 +98,7 @@ absl::StatusOr<std::unique_ptr<Rocks>> Rocks::Open(RocksOptions options) {
   db_options.atomic_flush = true;  // see the header
   db_options.write_buffer_manager = rocks->write_buffers_;
   db_options.max_background_jobs = 2;
-  db_options.keep_log_file_num = 4;
+  db_options.info_log = std::make_shared<InfoLog>();
   db_options.avoid_flush_during_shutdown = true;  // the store flushes when it closes in peace
   // Many families of few files each: sixteen threads per family would be most of the time that opening takes.
   db_options.max_file_opening_threads = 1;
@@ -119,7 +127,6 @@ absl::StatusOr<std::unique_ptr<Rocks>> Rocks::Open(RocksOptions options) {
 
   rocksdb::DB* db = nullptr;
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
-  if (options.read_only) db_options.info_log = std::make_shared<NoInfoLog>();
   const rocksdb::Status opened =
       options.read_only ? rocksdb::DB::OpenForReadOnly(db_options, options.directory, descriptors, &handles, &db)
                         : rocksdb::DB::Open(db_options, options.directory, descriptors, &handles, &db);
