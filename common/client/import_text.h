@@ -52,8 +52,8 @@ struct ImportTextOptions {
   std::function<void(const absl::Status&)> on_retry;
 };
 
-// Blocks until all is committed or refused. The summary of the last connection, with the counts of all of them added up.
-// Errors are the server's; UNAVAILABLE and the like only after `patience`.
+// Blocks until all is committed or refused. The summary of the last connection, with the counts of all of them added
+// up. Errors are the server's; UNAVAILABLE and the like only after `patience`.
 absl::StatusOr<v1::ImportSummary> ImportText(const std::shared_ptr<grpc::Channel>& channel, TokenSource& tokens,
                                              TextSource& text, const ImportTextOptions& options);
 

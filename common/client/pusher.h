@@ -1,9 +1,9 @@
 // Pusher: gets samples to the server exactly once, through restarts and lost connections.
 //
 // Push() puts samples into the open batch; a batch is closed when it is full or has lingered, gets the next sequence
-// and waits in the spool (memory) until the server has acknowledged it as durable (see PushAckMode). The stream reconnects with jittered
-// backoff and sends again what was not acknowledged; the server knows (producer_id, sequence) and applies each batch
-// once.
+// and waits in the spool (memory) until the server has acknowledged it as durable (see PushAckMode). The stream
+// reconnects with jittered backoff and sends again what was not acknowledged; the server knows (producer_id, sequence)
+// and applies each batch once.
 #pragma once
 
 #include <chrono>

@@ -195,10 +195,11 @@ constexpr ConfigKey kKeys[] = {
              PB_FIELD(live.progress_interval_ns)),
     Duration("live.max_stall", kSecond, 60 * kMinute, kFixed,
              "A subscriber that takes nothing for this long is ended with SLOW_CONSUMER.", PB_FIELD(live.max_stall_ns)),
-    Duration("live.max_stream_age", 0, 720 * 60 * kMinute, kFixed,
-             "A subscription this old (90 to 110 % of it) is ended with OK after a resume token, so that load balancers can "
-             "move it; clients go on by themselves. 10 s at least; 0: never.",
-             PB_FIELD(live.max_stream_age_ns)),
+    Duration(
+        "live.max_stream_age", 0, 720 * 60 * kMinute, kFixed,
+        "A subscription this old (90 to 110 % of it) is ended with OK after a resume token, so that load balancers can "
+        "move it; clients go on by themselves. 10 s at least; 0: never.",
+        PB_FIELD(live.max_stream_age_ns)),
     Duration("live.max_backfill_duration", kSecond, 60 * kMinute, kFixed,
              "A backfill that takes longer is ended with SLOW_CONSUMER.", PB_FIELD(live.max_backfill_ns)),
     Integer("live.max_backfill_samples", "samples", 1, 1'000'000'000'000,
@@ -265,8 +266,8 @@ constexpr ConfigKey kKeys[] = {
 
     Integer("events.max_per_tenant", "events", 1, 1'000'000'000,
             "Events that are kept of one tenant; beyond it the oldest go.", PB_FIELD(events.max_per_tenant)),
-    Bytes("events.max_queued", kMiB, 64 * kGiB,
-          "Events that may wait for the disk; beyond it INGEST_BACKLOG_FULL.", PB_FIELD(events.max_queued_bytes)),
+    Bytes("events.max_queued", kMiB, 64 * kGiB, "Events that may wait for the disk; beyond it INGEST_BACKLOG_FULL.",
+          PB_FIELD(events.max_queued_bytes)),
     Integer("events.max_queued_reads", "calls", 1, 100'000, "Reads of events that may wait; beyond it QUERY_BUSY.",
             PB_FIELD(events.max_queued_reads)),
     Integer("events.max_subscriptions", "streams", 1, 1'000'000,

@@ -87,7 +87,8 @@ class ImportReport {
 void SaySummary(const v1::ImportSummary& summary, std::chrono::steady_clock::duration took) {
   ImportReport::Say(summary.totals());
   for (const v1::LineRefusalCount& count : summary.refusal_counts()) {
-    std::fprintf(stderr, "refused %lld %s\n", static_cast<long long>(count.count()), ReasonName(count.reason()).c_str());
+    std::fprintf(stderr, "refused %lld %s\n", static_cast<long long>(count.count()),
+                 ReasonName(count.reason()).c_str());
   }
   if (summary.skipped_byte_count() > 0) {
     std::fprintf(stderr, "%lld bytes were imported before and skipped\n",
@@ -101,9 +102,7 @@ void SaySummary(const v1::ImportSummary& summary, std::chrono::steady_clock::dur
                static_cast<double>(summary.totals().accepted_count()) / 1e6 / std::max(seconds, 1e-9));
 }
 
-absl::Status CannotOpen(const std::string& file) {
-  return absl::NotFoundError(file + ": " + std::strerror(errno));
-}
+absl::Status CannotOpen(const std::string& file) { return absl::NotFoundError(file + ": " + std::strerror(errno)); }
 
 absl::StatusOr<v1::ImportSummary> Import(const ImportCommandOptions& options) {
   client::ImportTextOptions import;
@@ -115,7 +114,7 @@ absl::StatusOr<v1::ImportSummary> Import(const ImportCommandOptions& options) {
   std::string producer = options.producer;
   if (producer.empty() && from_pipe) producer = RandomName();
   if (producer.empty()) {
-    struct stat status{};
+    struct stat status {};
     if (::fstat(fd, &status) != 0) return CannotOpen(options.file);
     producer = NameOfImport(options, status, import.spec);
   }
@@ -129,18 +128,19 @@ absl::StatusOr<v1::ImportSummary> Import(const ImportCommandOptions& options) {
 
   PB_ASSIGN_OR_RETURN(const std::unique_ptr<ApiConnection> connection, ApiConnection::Connect(options.connection));
   ImportReport report(receipts == nullptr ? stderr : receipts.get());
-  import.on_progress = [&report](const v1::ImportProgress& progress) { report.Take(progress); };
-  import.on_retry = [](const absl::Status& why) {
-    std::fprintf(stderr, "connection lost, going on: %s\n", StatusMessage(why).c_str());
-  };
-  client::FileTextSource text(fd);
-  const auto start = std::chrono::steady_clock::now();
-  PB_ASSIGN_OR_RETURN(v1::ImportSummary summary,
-                      client::ImportText(connection->channel(), connection->session(), text, import));
-  SaySummary(summary, std::chrono::steady_clock::now() - start);
-  if (receipts != nullptr && std::fflush(receipts.get()) != 0) return CannotOpen(options.receipts);
-  return summary;
-}
+  import.on_progress = [&report](const v1::ImportProgress& progress) { report.Take(progress);
+};
+import.on_retry = [](const absl::Status& why) {
+  std::fprintf(stderr, "connection lost, going on: %s\n", StatusMessage(why).c_str());
+};  // namespace
+client::FileTextSource text(fd);
+const auto start = std::chrono::steady_clock::now();
+PB_ASSIGN_OR_RETURN(v1::ImportSummary summary,
+                    client::ImportText(connection->channel(), connection->session(), text, import));
+SaySummary(summary, std::chrono::steady_clock::now() - start);
+if (receipts != nullptr && std::fflush(receipts.get()) != 0) return CannotOpen(options.receipts);
+return summary;
+}  // namespace pulseboard
 
 }  // namespace
 

@@ -22,12 +22,17 @@ namespace {
 // them.
 const std::vector<std::string>& ServiceNames() {
   static const std::vector<std::string> names = {
-      "pulseboard.v1.AuthService",           "pulseboard.v1.UserService",
-      "pulseboard.v1.IngestService",         "pulseboard.v1.QueryService",
-      "pulseboard.v1.LiveService",           "pulseboard.v1.StorageService",
-      "pulseboard.v1.TransferService",       "pulseboard.v1.EventService",
+      "pulseboard.v1.AuthService",
+      "pulseboard.v1.UserService",
+      "pulseboard.v1.IngestService",
+      "pulseboard.v1.QueryService",
+      "pulseboard.v1.LiveService",
+      "pulseboard.v1.StorageService",
+      "pulseboard.v1.TransferService",
+      "pulseboard.v1.EventService",
       "grpc.health.v1.Health",
-      "grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection",
+      "grpc.reflection.v1.ServerReflection",
+      "grpc.reflection.v1alpha.ServerReflection",
   };
   return names;
 }

@@ -12,8 +12,8 @@
 namespace pulseboard {
 namespace {
 
-// Pieces begin at multiples of so many buckets: few enough that a piece stays in the cache, and whole span blocks of the
-// usual tiers (480 buckets of 1m, 384 of 1h), none of which is then decoded twice.
+// Pieces begin at multiples of so many buckets: few enough that a piece stays in the cache, and whole span blocks of
+// the usual tiers (480 buckets of 1m, 384 of 1h), none of which is then decoded twice.
 constexpr int64_t kPieceBuckets = 1'920;
 constexpr RollupFields kFields = kLineFields | RollupField::kCount;
 

@@ -122,8 +122,8 @@ class BlockStore {
   absl::StatusOr<PartitionPtr> ForWrite(int64_t bucket_ns, int64_t time, int64_t days);
   // Windows of the tier that end at or before `time`, oldest first.
   std::vector<PartitionPtr> EndedBy(int64_t bucket_ns, int64_t time) const;
-  // Writes blocks (as Rocks::Write) and notes which series have some. All blocks are written by this; the same thread as
-  // ForWrite.
+  // Writes blocks (as Rocks::Write) and notes which series have some. All blocks are written by this; the same thread
+  // as ForWrite.
   absl::Status Write(rocksdb::WriteBatch* batch);
   // Which series have blocks where.
   Presence& presence() { return presence_; }

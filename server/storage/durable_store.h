@@ -216,7 +216,7 @@ class DurableStore final : public Store {
   absl::StatusOr<std::optional<Sample>> LatestFromRollups(SeriesId series) const;
   absl::Status PutMeta(std::string_view key, std::string_view value);   // as Rocks::Write
   absl::Status SaveMeta(std::string_view key, std::string_view value);  // and on the disk
-  absl::StatusOr<std::string> ReadMeta(std::string_view key) const;  // empty when not there
+  absl::StatusOr<std::string> ReadMeta(std::string_view key) const;     // empty when not there
 
   const StoreOptions options_;
   CommitObserver* const observer_;
@@ -283,8 +283,8 @@ class DurableStore final : public Store {
   std::unique_ptr<Sealer> sealer_ PB_GUARDED_BY(maintenance_mu_);
   int64_t saved_checkpoint_ PB_GUARDED_BY(maintenance_mu_) = 0;
   int64_t flushed_checkpoint_ PB_GUARDED_BY(maintenance_mu_) = 0;  // as the disk has it for certain
-  int64_t filled_punched_at_ PB_GUARDED_BY(maintenance_mu_) = 0;  // monotonic
-  bool forget_due_ PB_GUARDED_BY(maintenance_mu_) = true;         // some series may have lost their last block
+  int64_t filled_punched_at_ PB_GUARDED_BY(maintenance_mu_) = 0;   // monotonic
+  bool forget_due_ PB_GUARDED_BY(maintenance_mu_) = true;          // some series may have lost their last block
 
   Mutex wake_mu_;
   CondVar wake_changed_;

@@ -134,8 +134,7 @@ absl::StatusOr<DeleteResult> DurableStore::EraseBlocks(const DeleteRecord& recor
     result.samples += samples;
     if (samples > 0) ++result.series;
     if (!dry_run) PB_RETURN_IF_ERROR(EraseRollups(record, id, &batch));
-    if (batch.GetDataSize() > kMaxBatchBytes)
-      PB_RETURN_IF_ERROR(WriteBatch(rocks_.get(), &batch));
+    if (batch.GetDataSize() > kMaxBatchBytes) PB_RETURN_IF_ERROR(WriteBatch(rocks_.get(), &batch));
   }
   if (dry_run) return result;
   DeleteRecord erased = record;

@@ -92,7 +92,8 @@ bool DurableStore::RelievePressure() {
 absl::Status DurableStore::StallStatus() const {
   const char* why = nullptr;
   if (rocks_->IsWriteStopped()) why = "RocksDB takes no writes until compaction has caught up";
-  if (why == nullptr && rocks_->WriteBuffersFull(kFlushPatienceNanos)) why = "RocksDB's write buffers wait for the disk";
+  if (why == nullptr && rocks_->WriteBuffersFull(kFlushPatienceNanos))
+    why = "RocksDB's write buffers wait for the disk";
   if (why == nullptr) return absl::OkStatus();
   return MakeError(ErrorReason::kWriteStalled, std::string(why) + ", and the memory for new samples is full");
 }

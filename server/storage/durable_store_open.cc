@@ -8,8 +8,8 @@
 #include "common/base/errors.h"
 #include "common/base/log.h"
 #include "server/storage/durable_store.h"
-#include "server/storage/memory_budget.h"
 #include "server/storage/families.h"
+#include "server/storage/memory_budget.h"
 #include "server/storage/meta_keys.h"
 #include "server/storage/store_operations.h"
 
@@ -329,7 +329,7 @@ DurableStore::~DurableStore() {
   if (const absl::Status status = Close(); !status.ok()) {
     PB_LOG(Error, "storage", "failed closing store error={}", StatusMessage(status));
   }
-  wal_.reset();     // stops its thread, which may report to health_
+  wal_.reset();  // stops its thread, which may report to health_
   if (rocks_ != nullptr) rocks_->CancelCompactions();
   closer_.reset();
   compactor_.reset();

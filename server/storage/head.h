@@ -67,7 +67,8 @@ class Head {
   std::optional<Sample> Latest(SeriesId series, bool* known) const;
   // What the blocks say after a restart; samples that came meanwhile win.
   void SetLatestFromBlocks(SeriesId series, const std::optional<Sample>& latest);
-  // The series' samples within `range` are gone from the blocks: if its newest was one of them, it is not known any more.
+  // The series' samples within `range` are gone from the blocks: if its newest was one of them, it is not known any
+  // more.
   void ForgetLatest(SeriesId series, TimeRange range);
 
   // Open or waiting for sealing.

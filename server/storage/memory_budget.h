@@ -8,8 +8,8 @@
 namespace pulseboard {
 
 struct MemoryShares {
-  int64_t head = 0;           // samples not sealed yet: at half of it they are sealed early, at three quarters appends wait
-  int64_t cache = 0;          // RocksDB's cache: blocks, and write buffers
+  int64_t head = 0;   // samples not sealed yet: at half of it they are sealed early, at three quarters appends wait
+  int64_t cache = 0;  // RocksDB's cache: blocks, and write buffers
   int64_t write_buffers = 0;  // of the cache, at most
 };
 

@@ -22,7 +22,7 @@ namespace pulseboard {
 namespace {
 
 constexpr size_t kArenaBlockBytes = 64 << 10;  // of a memtable: many families have one, few of them are full
-constexpr int kWriteBuffers = 4;  // of a family: one is written to while others are being flushed
+constexpr int kWriteBuffers = 4;               // of a family: one is written to while others are being flushed
 constexpr std::chrono::milliseconds kFlushPoll{5};
 constexpr size_t kRawTableBlockBytes = 16 << 10;  // a few compressed blocks of ours per SST block
 

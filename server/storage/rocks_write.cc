@@ -87,12 +87,12 @@ absl::Status Rocks::Flush() {
   return FlushLocked();
 }
 
-// RocksDB itself picks the families for a flush before it holds writers up (in CompactRange, in Checkpoint): one that is
-// empty then and written to before the flush begins would be left out, and the state on the disk would be of no moment.
-// Given all families, it flushes those that are not empty when writers are held up.
+// RocksDB itself picks the families for a flush before it holds writers up (in CompactRange, in Checkpoint): one that
+// is empty then and written to before the flush begins would be left out, and the state on the disk would be of no
+// moment. Given all families, it flushes those that are not empty when writers are held up.
 //
-// After an error, flushes would queue up in RocksDB and be done one after the other when it goes on; one of them that finds
-// its memtables flushed and then fails ends the process (an assertion in RollbackMemtableFlush).
+// After an error, flushes would queue up in RocksDB and be done one after the other when it goes on; one of them that
+// finds its memtables flushed and then fails ends the process (an assertion in RollbackMemtableFlush).
 absl::Status Rocks::FlushLocked() {
   PB_RETURN_IF_ERROR(ReadyLocked());
   std::vector<FamilyPtr> windows;

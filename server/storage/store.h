@@ -41,12 +41,12 @@ struct StoreOptions {
   int64_t wal_segment_bytes = 64 << 20;                      // preallocated size of one segment file
   int64_t wal_retain_bytes = 256 << 20;  // replayable tail kept for resuming subscribers, beyond what recovery needs
   int64_t wal_recovery_bytes = int64_t{1}
-                               << 30;     // more log than this to replay after a crash: open samples are sealed early
+                               << 30;  // more log than this to replay after a crash: open samples are sealed early
   // Memory for unsealed samples, cached blocks and RocksDB's write buffers together; the shares: memory_budget.h.
   // 0: a quarter of the machine's, at most 1 GiB.
   int64_t memory_bytes = 0;
-  int64_t head_bytes = 0;                 // for unsealed samples; at the limit appends wait for sealing. 0: the share
-  int32_t block_samples = 2'048;          // samples per sealed block, at most
+  int64_t head_bytes = 0;         // for unsealed samples; at the limit appends wait for sealing. 0: the share
+  int32_t block_samples = 2'048;  // samples per sealed block, at most
   int64_t seal_age_ns = 600 * kNanosPerSecond;  // open samples older than this (by commit) are sealed: frees the log
   int64_t checkpoint_interval_ns = 10 * kNanosPerSecond;
   int64_t raw_retention_ns = 30 * kNanosPerDay;     // whole windows of samples older than this are dropped
@@ -158,7 +158,7 @@ struct StoreStats {
   int64_t background_errors = 0;   // of RocksDB, since start
   int64_t write_stalls = 0;        // times RocksDB slowed or stopped writes
   int64_t head_samples = 0;        // not yet sealed
-  int64_t sealed_blocks = 0;  // since start
+  int64_t sealed_blocks = 0;       // since start
   int64_t sealed_samples = 0;
   int64_t sealed_bytes = 0;
   int64_t rollup_spans = 0;    // span blocks written since start, rewritten ones too

@@ -92,7 +92,8 @@ class Wal {
   // Makes everything appended durable. After an error the log takes nothing any more.
   absl::Status Sync();
 
-  // Ascending. The bytes stay as they are until Free removes the file; a segment without commits may be replaced before.
+  // Ascending. The bytes stay as they are until Free removes the file; a segment without commits may be replaced
+  // before.
   std::vector<LogPart> Parts() const;
   int64_t disk_bytes() const;
   // Bytes of segments that hold commits after `checkpoint`.
@@ -165,9 +166,9 @@ class Wal {
   // One sync at a time: the kernel tells a write error to one of the callers only, and all must know. Before mu_.
   Mutex sync_mu_;
   mutable Mutex mu_;
-  absl::Status broken_ PB_GUARDED_BY(mu_);  // set once the log can't be trusted any more
+  absl::Status broken_ PB_GUARDED_BY(mu_);              // set once the log can't be trusted any more
   std::deque<SegmentPtr> segments_ PB_GUARDED_BY(mu_);  // ascending; also guards each segment's sizes and index
-  std::vector<CommitRange> gaps_ PB_GUARDED_BY(mu_);  // ascending; commits that no segment has
+  std::vector<CommitRange> gaps_ PB_GUARDED_BY(mu_);    // ascending; commits that no segment has
   std::vector<int64_t> recent_syncs_ns_ PB_GUARDED_BY(mu_);
   size_t next_sync_slot_ PB_GUARDED_BY(mu_) = 0;
   std::atomic<int64_t> sync_count_{0};

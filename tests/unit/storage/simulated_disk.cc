@@ -321,8 +321,7 @@ int SimulatedDisk::OpenInode(const std::string& path_in, bool create, bool trunc
   return 0;
 }
 
-void SimulatedDisk::ChangeEntries(const std::string& directory,
-                                  std::vector<std::pair<std::string, InodePtr>> entries) {
+void SimulatedDisk::ChangeEntries(const std::string& directory, std::vector<std::pair<std::string, InodePtr>> entries) {
   for (const auto& [path, inode] : entries) {
     if (inode == nullptr) {
       live_.erase(path);

@@ -1,11 +1,11 @@
 // One disk in memory under a whole store: its log (as a LogFileSystem) and RocksDB (simulated_env.h) stand on the same
 // files, so that a power cut hits both at one instant.
 //
-// It is as unkind as POSIX allows. What was written and not synced is, after a power cut, there, not there or torn, each
-// 4 KiB page by its own luck; a file's size is the old one, the new one or between; names that were created, renamed or
-// removed since their directory was synced are as of some moment since. A synced file that nobody synced the directory
-// of may be gone. RocksDB's files (below /db/) are only appended to, and what survives of an append is a first part of it:
-// that is what ext4 (ordered), XFS and btrfs do, and RocksDB's manifest relies on it.
+// It is as unkind as POSIX allows. What was written and not synced is, after a power cut, there, not there or torn,
+// each 4 KiB page by its own luck; a file's size is the old one, the new one or between; names that were created,
+// renamed or removed since their directory was synced are as of some moment since. A synced file that nobody synced the
+// directory of may be gone. RocksDB's files (below /db/) are only appended to, and what survives of an append is a
+// first part of it: that is what ext4 (ordered), XFS and btrfs do, and RocksDB's manifest relies on it.
 //
 // After a sync that failed the pages it was about stay unwritten, even though a later sync succeeds: Linux
 // forgets which they were.
@@ -33,8 +33,8 @@ class SimulatedDisk final : public LogFileSystem {
   enum class Op { kCreate, kWrite, kSync, kTruncate, kRename, kRemove, kSyncDirectory, kRead };
   static constexpr int64_t kForEver = std::numeric_limits<int64_t>::max();
 
-  // Calls of `op` on paths that contain `path_part` fail: the first `pass` of them go well, then `times` fail. A failing
-  // write leaves half of its bytes behind, as a full disk does.
+  // Calls of `op` on paths that contain `path_part` fail: the first `pass` of them go well, then `times` fail. A
+  // failing write leaves half of its bytes behind, as a full disk does.
   struct Fault {
     Op op = Op::kWrite;
     std::string path_part;  // empty: any path

@@ -3,7 +3,8 @@
 //   PULSEBOARD_MODEL_FIRST_SEED=K  start there; with SEEDS=1 and shard 0 that is one run
 //   PULSEBOARD_MODEL_STEPS=N       steps per seed
 //   PULSEBOARD_MODEL_SHRINK=N      runs to spend on making a failing list short
-//   PULSEBOARD_MODEL_FAULTS=N      kinds of faults in one seed of eight: 1 syncs of the log, 2 full disks as well (default), 3
+//   PULSEBOARD_MODEL_FAULTS=N      kinds of faults in one seed of eight: 1 syncs of the log, 2 full disks as well
+//   (default), 3
 //                                  errors of the disk under RocksDB as well
 #include <gtest/gtest.h>
 
@@ -85,9 +86,9 @@ TEST_P(StoreModelTest, AgreesWithANaiveModelWhateverHappens) {
     const std::vector<Step> fewest = Shrink(seed, drawn);
     std::string story;
     const absl::Status small = RunOnce(seed, fewest, &story);
-    FAIL() << "seed " << seed << ": " << StatusMessage(status) << "\noptions: "
-           << DescribeOptions(DrawModelOptions(seed)) << (DrawMixedAcks(seed) ? " mixed acks" : "") << "\nsmallest list that fails: "
-           << (small.ok() ? "(not once more)" : StatusMessage(small)) << "\n"
+    FAIL() << "seed " << seed << ": " << StatusMessage(status)
+           << "\noptions: " << DescribeOptions(DrawModelOptions(seed)) << (DrawMixedAcks(seed) ? " mixed acks" : "")
+           << "\nsmallest list that fails: " << (small.ok() ? "(not once more)" : StatusMessage(small)) << "\n"
            << (small.ok() ? whole : story);
   }
 }

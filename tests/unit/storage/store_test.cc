@@ -338,7 +338,7 @@ TEST_F(StoreTest, DropsWholeDaysBeyondTheRetention) {
   EXPECT_FALSE(store_->Latest(series)->has_value());
   Open();
   EXPECT_THAT(Read(series), IsEmpty());
-  const SeriesId anew = Series("cpu");  // forgotten meanwhile
+  const SeriesId anew = Series("cpu");          // forgotten meanwhile
   ASSERT_TRUE(Push(anew, {{kStart, 5}}).ok());  // older than the retention: gone at the next sealing
   SealAll();
   EXPECT_THAT(Read(anew), IsEmpty());
