@@ -140,7 +140,8 @@ TEST_F(EventsTest, LosesNoneThatWasAnsweredAndDoublesNoneThatWasSentAgain) {
     }
   }
   std::multiset<std::string> kept;
-  for (const v1::Event& event : List().events()) kept.insert(event.text());
+  const auto listed = List();
+  for (const v1::Event& event : listed.events()) kept.insert(event.text());
   for (const std::string& text : answered) EXPECT_EQ(kept.count(text), 1U) << text;
 }
 
