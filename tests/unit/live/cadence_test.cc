@@ -59,7 +59,7 @@ TEST(HubStale, TellsWhichSeriesStoppedByTheirOwnCadence) {
   Hub hub(options);
   TestStore store(&hub, clock);
   hub.Attach(*store);
-  const SeriesId fast = store.Series("cpu", {{"every", "1s"}});
+  const SeriesId fast = store.Series("cpu", {{"every", "10s"}});
   const SeriesId slow = store.Series("cpu", {{"every", "5m"}});
   SubscriptionSpec spec;
   spec.tenant = kDefaultTenant;
@@ -67,28 +67,31 @@ TEST(HubStale, TellsWhichSeriesStoppedByTheirOwnCadence) {
   const auto viewer = Viewer::Open(hub, spec);
   ASSERT_TRUE(Eventually([&] { return viewer->story() == "DK"; }));
   int64_t time = 0;
-  for (int second = 0; second <= 1'200; ++second) {
+  for (int second = 0; second <= 1'200; second += 10) {
     ++time;
     if (second % 300 == 0) {
       store.Append({{fast, time, 1}, {slow, time, 1}});
     } else {
       store.Append({{fast, time, 1}});
     }
-    clock.Advance(kNanosPerSecond);
+    clock.Advance(10 * kNanosPerSecond);
   }
-  clock.Advance(5 * kNanosPerSecond);
+  clock.Advance(35 * kNanosPerSecond);
   ASSERT_TRUE(Eventually([&] { return !viewer->state().stale.empty(); })) << viewer->story();
-  EXPECT_EQ(viewer->state().stale, std::vector<SeriesId>{fast}) << "five seconds are nothing to the other one";
-  // Who comes now is told as well; who hears of it again is told again only after it came back.
+  EXPECT_EQ(viewer->state().stale, std::vector<SeriesId>{fast}) << "half a minute is nothing to the other one";
+  // Who comes now is told as well.
   const auto second_viewer = Viewer::Open(hub, spec);
   ASSERT_TRUE(Eventually([&] { return second_viewer->state().stale == std::vector<SeriesId>{fast}; }));
+  // Who was told is told again only after the series came back. A frame may have to wait for its tick.
   store.Append({{fast, ++time, 1}});
-  ASSERT_TRUE(Eventually([&] { return viewer->state().samples[fast].contains(time); }));
+  ASSERT_TRUE(Eventually([&] {
+    clock.Advance(100 * kNanosPerMilli);
+    return viewer->state().samples[fast].contains(time);
+  }));
   clock.Advance(1'000 * kNanosPerSecond);
   ASSERT_TRUE(Eventually([&] { return viewer->state().stale.size() == 3; })) << viewer->story();
   EXPECT_EQ(viewer->state().stale[0], fast);
-  EXPECT_NE(std::find(viewer->state().stale.begin() + 1, viewer->state().stale.end(), slow),
-            viewer->state().stale.end());
+  EXPECT_EQ(std::count(viewer->state().stale.begin(), viewer->state().stale.end(), slow), 1);
   EXPECT_TRUE(viewer->breaches().empty()) << viewer->breaches().front();
   hub.Close();
 }
