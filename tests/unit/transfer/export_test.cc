@@ -130,15 +130,11 @@ TEST(Export, WritesAnswersOfQueries) {
   spec.queries.push_back({"sum", ExpressionRequest{"sum(cpu)", kNow, kNow, kNanosPerSecond, 0}});
   EXPECT_TRUE(HasReason(export_queries().status(), ErrorReason::kBadField)) << "CSV holds one";
   spec.format = TextFormat::kJsonLines;
-  EXPECT_EQ(
-      *export_queries(),
-      R"x({"query":"peaks","time":"2027-01-15T07:00:00Z","metric":"cpu","labels":{"host":"a"},"aggregate":"max","value":7})x"
-      "\n"
-      R"x({"query":"peaks","time":"2027-01-15T07:00:00Z","metric":"cpu","labels":{"host":"a"},"aggregate":"quantile(0.5)","value":2
-})"
-            "\n"
-            R"x({"query":"sum","time":"2027-01-15T08:00:00Z","metric":"","labels":{},"value":2})x"
-      "\n");
+  const std::string peak =
+      "{\"query\":\"peaks\",\"time\":\"2027-01-15T07:00:00Z\",\"metric\":\"cpu\",\"labels\":{\"host\":\"a\"},";
+  EXPECT_EQ(*export_queries(),
+            peak + "\"aggregate\":\"max\",\"value\":7}\n" + peak + "\"aggregate\":\"quantile(0.5)\",\"value\":2}\n" +
+                "{\"query\":\"sum\",\"time\":\"2027-01-15T08:00:00Z\",\"metric\":\"\",\"labels\":{},\"value\":2}\n");
   spec.format = TextFormat::kOpenMetrics;
   EXPECT_TRUE(HasReason(export_queries().status(), ErrorReason::kBadField));
 }
