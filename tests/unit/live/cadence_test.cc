@@ -90,8 +90,9 @@ TEST(HubStale, TellsWhichSeriesStoppedByTheirOwnCadence) {
   }));
   clock.Advance(1'000 * kNanosPerSecond);
   ASSERT_TRUE(Eventually([&] { return viewer->state().stale.size() == 3; })) << viewer->story();
-  EXPECT_EQ(viewer->state().stale[0], fast);
-  EXPECT_EQ(std::count(viewer->state().stale.begin(), viewer->state().stale.end(), slow), 1);
+  const std::vector<SeriesId> stale = viewer->state().stale;
+  EXPECT_EQ(stale[0], fast);
+  EXPECT_EQ(std::count(stale.begin(), stale.end(), slow), 1);
   EXPECT_TRUE(viewer->breaches().empty()) << viewer->breaches().front();
   hub.Close();
 }
