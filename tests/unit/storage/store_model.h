@@ -80,6 +80,7 @@ class ModelRun {
     int64_t sequence = 0;
     AckMode ack_mode = AckMode::kFsynced;
     std::vector<bool> optional;  // of a commit: whether the log may lack the sample; empty: none
+    std::vector<SeriesId> ids;   // as it was sent
     bool IsOptional(size_t i) const { return !optional.empty() && optional[i]; }
   };
   using Samples = std::map<int64_t, double>;
@@ -95,6 +96,7 @@ class ModelRun {
   Batch DrawBatch();
   double DrawValue();
   absl::StatusOr<AppendBatch> ToAppend(const Batch& batch);
+  bool IsOfForgotten(int name, SeriesId id) const;
   absl::Status Push(std::vector<Batch> batches);
   absl::Status PushAgain();
   absl::Status Delete();

@@ -3,9 +3,10 @@
 //   PULSEBOARD_MODEL_FIRST_SEED=K  start there; with SEEDS=1 and shard 0 that is one run
 //   PULSEBOARD_MODEL_STEPS=N       steps per seed
 //   PULSEBOARD_MODEL_SHRINK=N      runs to spend on making a failing list short
-//   PULSEBOARD_MODEL_FAULTS=N      kinds of faults in one seed of eight: 1 syncs of the log, 2 full disks as well
-//   (default), 3
-//                                  errors of the disk under RocksDB as well
+//   PULSEBOARD_MODEL_FAULTS=N      kinds of faults in one seed of eight: 0 none, 1 syncs of the log fail (default), 2
+//   full
+//                                  disks as well, 3 errors of the disk under RocksDB as well. With 2 and 3 runs still
+//                                  fail: RocksDB's Resume can wait for ever, a deletion can be undone (seed 514)
 #include <gtest/gtest.h>
 
 #include <cstdlib>
