@@ -14,6 +14,7 @@
 #include "common/base/errors.h"
 #include "common/wire/status.h"
 #include "pulseboard/v1/events.grpc.pb.h"
+#include "server/app/exit_code.h"
 #include "server/app/moment.h"
 
 namespace pulseboard {
@@ -201,11 +202,6 @@ void AddEventCommand(CLI::App* app, EventCommandOptions* options) {
 
 bool EventCommandGiven(const CLI::App& app) { return app.got_subcommand("event"); }
 
-int RunEventCommand(const EventCommandOptions& options) {
-  const absl::Status status = Run(options);
-  if (status.ok()) return 0;
-  std::fprintf(stderr, "pulseboardd: %s\n", StatusMessage(status).c_str());
-  return 1;
-}
+int RunEventCommand(const EventCommandOptions& options) { return ExitCodeOf(Run(options)); }
 
 }  // namespace pulseboard

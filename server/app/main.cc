@@ -15,6 +15,7 @@
 #include "server/app/config_loader.h"
 #include "server/app/config_registry.h"
 #include "server/app/event_command.h"
+#include "server/app/exit_code.h"
 #include "server/app/query_command.h"
 #include "server/app/serve.h"
 #include "server/app/storage_command.h"
@@ -53,20 +54,15 @@ absl::StatusOr<ConfigSources> ToSources(const ConfigFlags& flags) {
   return sources;
 }
 
-int Fail(const absl::Status& status) {
-  std::fprintf(stderr, "pulseboardd: %s\n", StatusMessage(status).c_str());
-  return 1;
-}
-
 int RunConfig(const ConfigFlags& flags, bool sample) {
   if (sample) {
     std::fputs(SampleConfigFile().c_str(), stdout);
     return 0;
   }
   const auto sources = ToSources(flags);
-  if (!sources.ok()) return Fail(sources.status());
+  if (!sources.ok()) return ExitCodeOf(sources.status());
   const auto config = LoadConfig(*sources);
-  if (!config.ok()) return Fail(config.status());
+  if (!config.ok()) return ExitCodeOf(config.status());
   std::fputs(FormatEffectiveConfig(*config).c_str(), stdout);
   return 0;
 }
@@ -96,7 +92,7 @@ CLI::App* AddAgent(CLI::App* app, AgentFlags* flags) {
 int RunAgentCommand(AgentFlags flags) {
   const auto interval = ParseDuration(flags.interval);
   if (!interval || *interval < kMinAgentInterval.count() || *interval > kMaxAgentInterval.count())
-    return Fail(BadField("--interval", flags.interval, "100ms to 1h"));
+    return ExitCodeOf(BadField("--interval", flags.interval, "100ms to 1h"));
   flags.options.interval = std::chrono::nanoseconds(*interval);
   InitLogging("info");
   return RunAgent(flags.options);
@@ -170,9 +166,9 @@ CLI::App* AddWal(CLI::App* app, WalFlags* flags) {
 
 int RunWal(const WalFlags& flags) {
   const auto sources = ToSources(flags.config);
-  if (!sources.ok()) return Fail(sources.status());
+  if (!sources.ok()) return ExitCodeOf(sources.status());
   const auto config = LoadConfig(*sources);
-  if (!config.ok()) return Fail(config.status());
+  if (!config.ok()) return ExitCodeOf(config.status());
   WalCommandOptions options = flags.options;
   options.directory = config->values.store.directory;
   return RunWalCommand(options);
@@ -217,7 +213,7 @@ int Run(int argc, char** argv) {
   CLI11_PARSE(app, argc, argv);
   if (serve->parsed()) {
     auto sources = ToSources(config_flags);
-    if (!sources.ok()) return Fail(sources.status());
+    if (!sources.ok()) return ExitCodeOf(sources.status());
     return RunServe({*std::move(sources), admin_password_file});
   }
   if (agent->parsed()) return RunAgentCommand(std::move(agent_flags));

@@ -18,6 +18,7 @@
 #include "common/wire/model.h"
 #include "common/wire/status.h"
 #include "pulseboard/v1/query.grpc.pb.h"
+#include "server/app/exit_code.h"
 #include "server/app/moment.h"
 
 namespace pulseboard {
@@ -157,11 +158,6 @@ void AddQueryCommand(CLI::App* app, QueryCommandOptions* options) {
 
 bool QueryCommandGiven(const CLI::App& app) { return app.got_subcommand("query"); }
 
-int RunQueryCommand(const QueryCommandOptions& options) {
-  const absl::Status status = Run(options);
-  if (status.ok()) return 0;
-  std::fprintf(stderr, "pulseboardd: %s\n", StatusMessage(status).c_str());
-  return 1;
-}
+int RunQueryCommand(const QueryCommandOptions& options) { return ExitCodeOf(Run(options)); }
 
 }  // namespace pulseboard

@@ -13,6 +13,7 @@
 
 #include "common/base/errors.h"
 #include "common/base/log.h"
+#include "server/app/exit_code.h"
 #include "server/app/node.h"
 #include "server/app/signals.h"
 
@@ -21,11 +22,6 @@ namespace {
 
 using std::chrono::nanoseconds;
 using SteadyClock = std::chrono::steady_clock;
-
-int Fail(const absl::Status& status) {
-  std::fprintf(stderr, "pulseboardd: %s\n", StatusMessage(status).c_str());
-  return 1;
-}
 
 std::string Join(const std::vector<std::string>& names) {
   std::string out;
@@ -94,13 +90,14 @@ int DrainAndClose(const LifecycleOptions& limits, std::unique_ptr<Node> node, Si
 int RunServe(const ServeOptions& options) {
   SignalWaiter signals;
   const auto loaded = LoadConfig(options.sources);
-  if (!loaded.ok()) return Fail(loaded.status());
+  if (!loaded.ok()) return ExitCodeOf(loaded.status());
   ServerConfig config = loaded->values;
   InitLogging(config.log_level);
-  if (const auto tls = DecideTls(config); !tls.ok()) return Fail(tls.status());  // before anything is made on disk
+  // Before anything is made on disk.
+  if (const auto tls = DecideTls(config); !tls.ok()) return ExitCodeOf(tls.status());
 
   auto node = Node::Start(config, options.admin_password_file, SystemClock());
-  if (!node.ok()) return Fail(node.status());
+  if (!node.ok()) return ExitCodeOf(node.status());
   const std::string& fingerprint = (*node)->fingerprint();
   std::printf("pulseboardd ready listen=%s tls=%s fingerprint=%s\n", (*node)->address().c_str(),
               fingerprint == "-" ? "off" : "on", fingerprint.c_str());

@@ -17,6 +17,7 @@
 #include "common/base/units.h"
 #include "common/wire/status.h"
 #include "pulseboard/v1/storage.grpc.pb.h"
+#include "server/app/exit_code.h"
 #include "server/app/moment.h"
 #include "server/rpc/storage_wire.h"
 #include "server/storage/restore.h"
@@ -311,9 +312,7 @@ int RunStorageCommand(const StorageCommandOptions& options) {
   InitLogging("warn");
   int exit_code = 0;
   const absl::Status status = Run(options, &exit_code);
-  if (status.ok()) return exit_code;
-  std::fprintf(stderr, "pulseboardd: %s\n", StatusMessage(status).c_str());
-  return 1;
+  return status.ok() ? exit_code : ExitCodeOf(status);
 }
 
 }  // namespace pulseboard

@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "common/base/errors.h"
+#include "server/app/exit_code.h"
 #include "server/storage/wal_repair.h"
 
 namespace pulseboard {
@@ -63,10 +64,7 @@ int RunWalCommand(const WalCommandOptions& options) {
   repair_options.directory = options.directory;
   const bool changes = options.repair && !options.dry_run;
   const absl::StatusOr<WalReport> report = changes ? RepairWal(repair_options) : InspectWal(repair_options);
-  if (!report.ok()) {
-    std::fprintf(stderr, "pulseboardd: %s\n", StatusMessage(report.status()).c_str());
-    return 1;
-  }
+  if (!report.ok()) return ExitCodeOf(report.status());
   Print(fmt::format("checkpoint: commits up to {} are sealed", report->checkpoint));
   PrintSegments(*report);
   PrintDamage(*report);
