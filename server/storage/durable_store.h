@@ -21,6 +21,7 @@
 #include "server/storage/head.h"
 #include "server/storage/health.h"
 #include "server/storage/log_file.h"
+#include "server/storage/memory_budget.h"
 #include "server/storage/newest_times.h"
 #include "server/storage/operations.h"
 #include "server/storage/producer_table.h"
@@ -171,7 +172,7 @@ class DurableStore final : public Store {
   absl::Status SaveSeries(std::span<const SeriesId> series);
   absl::Status TendWindows() PB_REQUIRES(maintenance_mu_);
   absl::Status TendWindow(const Tier& tier, const PartitionPtr& ended, bool has_coarser) PB_REQUIRES(maintenance_mu_);
-  void TendOver(const Tier& tier, const PartitionPtr& over) PB_REQUIRES(maintenance_mu_);
+  absl::Status TendOver(const Tier& tier, const PartitionPtr& over) PB_REQUIRES(maintenance_mu_);
   // One slice of filling rollups, and what waited for it.
   absl::Status WorkOnRollups(int64_t budget_ns) PB_REQUIRES(maintenance_mu_);
   absl::Status EnforceRetention() PB_REQUIRES(maintenance_mu_);
@@ -194,6 +195,8 @@ class DurableStore final : public Store {
   absl::Status StallStatus() const;
   // Windows of a tier that end at or before this are to be dropped.
   int64_t DroppedBefore(const Tier& tier) const;
+  // With more than this in open chunks long ones are sealed before they are full.
+  int64_t OpenBytes() const { return std::min(options_.head_bytes / 2, kMaxOpenBytes); }
   // With more than this in the head, samples are sealed early …
   int64_t PressureBytes() const { return options_.head_bytes / 2; }
   // … and with more than this, appends wait. A group may add the last quarter.

@@ -140,7 +140,7 @@ void DurableStore::CommitGroup(Group* group) {
         ++counters_.duplicate_batches;
       }
     }
-    needs_sealing = head_.sealing_count() > 0 || head_.bytes() > PressureBytes();
+    needs_sealing = head_.sealing_count() > 0 || head_.HasLongBeyond(OpenBytes()) || head_.bytes() > PressureBytes();
   }
   if (needs_sealing) WakeMaintainer();
 }

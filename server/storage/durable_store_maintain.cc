@@ -14,7 +14,9 @@
 namespace pulseboard {
 namespace {
 
+// Chunks of one batch: few long ones or many short ones. Their buffers stay until it is written.
 constexpr size_t kChunksPerBatch = 1024;
+constexpr int64_t kSamplesPerBatch = 256 << 10;
 constexpr size_t kSeriesPerBatch = 4096;
 constexpr int64_t kWindowsAheadNanos = 6 * 3600 * kNanosPerSecond;
 constexpr int64_t kCloseAfterNanos = kNanosPerHour;
@@ -103,6 +105,7 @@ absl::Status DurableStore::SealPending() {
   size_t left = 0;
   {
     MutexLock lock(&commit_mu_);
+    head_.SealLong(OpenBytes());
     left = head_.sealing_count();
   }
   return SealOldest(left);
@@ -115,7 +118,7 @@ absl::Status DurableStore::SealOldest(size_t left) {
     std::vector<SealingChunkPtr> chunks;
     {
       MutexLock lock(&commit_mu_);
-      chunks = head_.Sealing(std::min(left, kChunksPerBatch));
+      chunks = head_.Sealing(std::min(left, kChunksPerBatch), kSamplesPerBatch);
     }
     PB_RETURN_IF_ERROR(StallStatus());
     SealStats stats;
@@ -278,7 +281,7 @@ absl::Status DurableStore::TendWindows() {
       PB_RETURN_IF_ERROR(TendWindow(tier, ended, &tier != &tiers_.back()));
     }
     for (const PartitionPtr& over : blocks_->EndedBy(tier.bucket_ns, now - kCloseAfterNanos - options_.seal_age_ns)) {
-      if (over->window.end() > DroppedBefore(tier)) TendOver(tier, over);
+      if (over->window.end() > DroppedBefore(tier)) PB_RETURN_IF_ERROR(TendOver(tier, over));
     }
   }
   return EnforceRetention();
@@ -298,16 +301,24 @@ absl::Status DurableStore::TendWindow(const Tier& tier, const PartitionPtr& ende
 }
 
 // A window that has been over for a while is swept once, so that what a restart forgot to fill is found, and compacted.
-void DurableStore::TendOver(const Tier& tier, const PartitionPtr& over) {
-  if (closer_->IsClosed(over->window)) return;
+// One that was written to again is compacted again once that pays: its rewritten blocks are there twice.
+absl::Status DurableStore::TendOver(const Tier& tier, const PartitionPtr& over) {
+  if (closer_->IsClosed(over->window)) {
+    if (!rocks_->NeedsCompaction(over->family.get())) return absl::OkStatus();
+    PB_RETURN_IF_ERROR(closer_->Forget(over->window));
+  }
   if (tier.bucket_ns == kRawBucket) {
-    if (!rollups_->IsSwept(over->window, false)) return rollups_->Sweep(over, false);
+    if (!rollups_->IsSwept(over->window, false)) {
+      rollups_->Sweep(over, false);
+      return absl::OkStatus();
+    }
   } else {
     for (const PartitionPtr& raw : blocks_->Partitions()->Overlapping(kRawBucket, over->window.range())) {
-      if (!closer_->IsClosed(raw->window)) return;  // more may be filled from it
+      if (!closer_->IsClosed(raw->window)) return absl::OkStatus();  // more may be filled from it
     }
   }
   closer_->Close(over);
+  return absl::OkStatus();
 }
 
 absl::Status DurableStore::WorkOnRollups(int64_t budget_ns) {

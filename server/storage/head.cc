@@ -9,6 +9,11 @@ namespace pulseboard {
 namespace {
 
 constexpr uint32_t kFirstCapacity = 4;  // a million new series are a million buffers
+constexpr uint32_t kFastGrowth = 256;   // from here on twice as much, not four times: what is not used is much then
+
+uint32_t NextCapacity(uint32_t capacity) {
+  return std::max(kFirstCapacity, capacity * (capacity < kFastGrowth ? 4 : 2));
+}
 
 }  // namespace
 
@@ -40,7 +45,7 @@ void Head::Add(Series* series, SeriesId id, const Opened& opened, int64_t time, 
   }
   const uint32_t count = series->open_count;
   const uint32_t capacity = series->open ? series->open->capacity : 0;
-  if (count == capacity) Grow(series, std::min(block_samples_, std::max(kFirstCapacity, capacity * 4)));
+  if (count == capacity) Grow(series, std::min(block_samples_, NextCapacity(capacity)));
   if (count == 0 || time > series->open->times[count - 1]) {
     series->open->times[count] = time;
     series->open->values[count] = value;
@@ -49,7 +54,12 @@ void Head::Add(Series* series, SeriesId id, const Opened& opened, int64_t time, 
   } else {
     Insert(series, time, value);
   }
-  if (series->open_count == block_samples_) Seal(series, id);
+  if (series->open_count == block_samples_) {
+    Seal(series, id);
+  } else if (series->open_count == LongSamples() && series->open_count > count) {
+    while (!long_.empty() && !IsOpen(long_.front())) long_.pop_front();
+    long_.push_back({id, series->first_commit, opened.monotonic_nanos});
+  }
 }
 
 void Head::Insert(Series* series, int64_t time, double value) {
@@ -76,13 +86,16 @@ void Head::Grow(Series* series, uint32_t capacity) {
     std::copy_n(series->open->times.get(), series->open_count, buffer->times.get());
     std::copy_n(series->open->values.get(), series->open_count, buffer->values.get());
     bytes_ -= BufferBytes(series->open->capacity);
+    open_bytes_ -= BufferBytes(series->open->capacity);
   }
   bytes_ += BufferBytes(capacity);
+  open_bytes_ += BufferBytes(capacity);
   series->open = std::move(buffer);
   series->shared = false;
 }
 
 void Head::Seal(Series* series, SeriesId id) {
+  open_bytes_ -= BufferBytes(series->open->capacity);
   auto chunk = std::make_shared<SealingChunk>();
   chunk->series = id;
   chunk->first_commit = series->first_commit;
@@ -165,6 +178,14 @@ void Head::SealOpenedBefore(int64_t monotonic_nanos) {
   }
 }
 
+void Head::SealLong(int64_t bytes) {
+  while (!long_.empty() && open_bytes_ > bytes) {
+    const Opened opened = long_.front();
+    long_.pop_front();
+    if (IsOpen(opened)) Seal(&At(opened.series), opened.series);
+  }
+}
+
 void Head::SealOldestHalf() {
   for (size_t n = (opened_.size() + 1) / 2; n > 0; --n) {
     const Opened opened = opened_.front();
@@ -179,8 +200,15 @@ void Head::SealWithin(SeriesId series, TimeRange range) {
   if (IndicesWithin({s->open->times.get(), s->open_count}, range).count > 0) Seal(s, series);
 }
 
-std::vector<SealingChunkPtr> Head::Sealing(size_t max_chunks) const {
-  return {sealing_.begin(), sealing_.begin() + static_cast<std::ptrdiff_t>(std::min(max_chunks, sealing_.size()))};
+std::vector<SealingChunkPtr> Head::Sealing(size_t max_chunks, int64_t max_samples) const {
+  std::vector<SealingChunkPtr> out;
+  int64_t samples = 0;
+  for (const SealingChunkPtr& chunk : sealing_) {
+    if (out.size() == max_chunks || samples >= max_samples) break;
+    out.push_back(chunk);
+    samples += chunk->run.count;
+  }
+  return out;
 }
 
 void Head::RemoveSealed(std::span<const SealingChunkPtr> chunks) {

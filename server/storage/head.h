@@ -5,6 +5,7 @@
 // what the reader saw; any other change first copies it.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -78,12 +79,16 @@ class Head {
 
   // Moves open samples to sealing: those opened at or before the given monotonic time.
   void SealOpenedBefore(int64_t monotonic_nanos);
+  // The same for chunks that have grown long, the first to do so first, until the open ones take no more than `bytes`.
+  void SealLong(int64_t bytes);
+  // It would do something.
+  bool HasLongBeyond(int64_t bytes) const { return open_bytes_ > bytes && !long_.empty(); }
   // The same for the older half of the open chunks, to free memory or log.
   void SealOldestHalf();
   // The same for one series, if what it has open reaches into `range`.
   void SealWithin(SeriesId series, TimeRange range);
-  // The oldest chunks that wait for sealing.
-  std::vector<SealingChunkPtr> Sealing(size_t max_chunks) const;
+  // The oldest chunks that wait for sealing: at least one, and no more when they have `max_samples` together.
+  std::vector<SealingChunkPtr> Sealing(size_t max_chunks, int64_t max_samples) const;
   size_t sealing_count() const { return sealing_.size(); }
   // They are in blocks now. REQUIRES: the result of Sealing, unchanged.
   void RemoveSealed(std::span<const SealingChunkPtr> chunks);
@@ -126,12 +131,17 @@ class Head {
            static_cast<int64_t>(capacity) * static_cast<int64_t>(sizeof(int64_t) + sizeof(double));
   }
 
+  // Chunks are long from here on: sealed now and merged with what follows, a sample is encoded some two times more.
+  uint32_t LongSamples() const { return std::max(block_samples_ / 4, 1U); }
+
   const uint32_t block_samples_;
   IdTable<Series> series_;
   std::deque<Opened> opened_;  // every opening of a chunk, oldest first; some are sealed since
+  std::deque<Opened> long_;    // those that became long, in that order; some are sealed since
   std::deque<SealingChunkPtr> sealing_;
   int64_t sample_count_ = 0;
   int64_t bytes_ = 0;
+  int64_t open_bytes_ = 0;  // of it, what is open
 };
 
 // Merges a sorted run into sorted columns; at equal times the run wins.

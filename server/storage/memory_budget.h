@@ -14,6 +14,9 @@ struct MemoryShares {
 };
 
 inline constexpr int64_t kMinMemoryBytes = 32 << 20;
+// Of the head, at most half of it: with more in open chunks those that have grown long are sealed though they are not
+// full. What their blocks lose is won back when the rest is merged into them.
+inline constexpr int64_t kMaxOpenBytes = 48 << 20;
 inline constexpr int64_t kMaxDefaultMemoryBytes = int64_t{1} << 30;
 
 constexpr MemoryShares ShareMemory(int64_t memory_bytes) {

@@ -111,6 +111,8 @@ class Rocks {
   // Rewrites the files that have keys in [from, to) (an empty `to`: all from `from`) as one sorted run. False when that
   // was not possible now: the family is gone, other work is on these files, CancelCompactions was called.
   absl::StatusOr<bool> Compact(rocksdb::ColumnFamilyHandle* family, std::string_view from, std::string_view to);
+  // More than an eighth of the family lies in files that came after its last compaction.
+  bool NeedsCompaction(rocksdb::ColumnFamilyHandle* family) const;
   // Ends what Compact is doing, for good.
   void CancelCompactions();
 

@@ -150,6 +150,12 @@ absl::StatusOr<bool> Rocks::Compact(rocksdb::ColumnFamilyHandle* family, std::st
   return true;
 }
 
+bool Rocks::NeedsCompaction(rocksdb::ColumnFamilyHandle* family) const {
+  rocksdb::ColumnFamilyMetaData metadata;
+  db_->GetColumnFamilyMetaData(family, &metadata);
+  return !metadata.levels.empty() && metadata.levels.front().size > metadata.size / 8;
+}
+
 void Rocks::CancelCompactions() { db_->DisableManualCompaction(); }
 
 bool Rocks::NeedsResume() const { return listener_->needs_resume(); }

@@ -1,7 +1,6 @@
 #include "server/storage/sealer.h"
 
 #include <algorithm>
-#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -21,24 +20,37 @@ absl::Status Sealer::Seal(std::span<const SealingChunkPtr> chunks, const OldestT
 
 absl::Status Sealer::WriteChunks(std::span<const SealingChunkPtr> chunks, const OldestTime& oldest_time,
                                  SealStats* stats) {
-  std::map<SeriesId, SampleColumns> by_series;
-  for (const SealingChunkPtr& chunk : chunks) {
-    MergeRun(chunk->run.times(), chunk->run.values(), &by_series[chunk->series]);
-  }
+  std::vector<const SealingChunk*> by_series;
+  by_series.reserve(chunks.size());
+  for (const SealingChunkPtr& chunk : chunks) by_series.push_back(chunk.get());
+  std::stable_sort(by_series.begin(), by_series.end(),
+                   [](const SealingChunk* a, const SealingChunk* b) { return a->series < b->series; });
   rocksdb::WriteBatch batch;
-  for (const auto& [id, samples] : by_series) {
-    const std::optional<SeriesBrief> brief = index_->Brief(id);
-    if (!brief) return MakeError(ErrorReason::kInternal, "BUG: samples of unknown series " + std::to_string(id));
-    const StoredSeries series = {id, brief->tenant, brief->kind == MetricKind::kCounter};
+  SampleColumns merged;
+  for (size_t at = 0; at < by_series.size();) {
+    const SealingChunk& first = *by_series[at++];
+    Columns samples = {first.run.times(), first.run.values()};
+    if (at < by_series.size() && by_series[at]->series == first.series) {
+      merged.clear();
+      MergeRun(samples.times, samples.values, &merged);
+      for (; at < by_series.size() && by_series[at]->series == first.series; ++at) {
+        MergeRun(by_series[at]->run.times(), by_series[at]->run.values(), &merged);
+      }
+      samples = {merged.times, merged.values};
+    }
+    const std::optional<SeriesBrief> brief = index_->Brief(first.series);
+    if (!brief) {
+      return MakeError(ErrorReason::kInternal, "BUG: samples of unknown series " + std::to_string(first.series));
+    }
+    const StoredSeries series = {first.series, brief->tenant, brief->kind == MetricKind::kCounter};
     PB_RETURN_IF_ERROR(SealSeries(series, samples, oldest_time(series.tenant), &batch, stats));
   }
   return blocks_->Write(&batch);
 }
 
-absl::Status Sealer::SealSeries(const StoredSeries& series, const SampleColumns& samples, int64_t oldest_time,
+absl::Status Sealer::SealSeries(const StoredSeries& series, Columns samples, int64_t oldest_time,
                                 rocksdb::WriteBatch* batch, SealStats* stats) {
-  const std::span<const int64_t> times(samples.times);
-  const std::span<const double> values(samples.values);
+  const auto [times, values] = samples;
   const Tail* tail = series.id < tails_.size() ? &tails_[static_cast<size_t>(series.id)] : nullptr;
   const std::optional<int64_t> before =
       tail != nullptr && tail->count > 0 ? std::optional(tail->max_time) : std::nullopt;

@@ -71,8 +71,8 @@ class Sealer {
   };
 
   absl::Status WriteChunks(std::span<const SealingChunkPtr> chunks, const OldestTime& oldest_time, SealStats* stats);
-  absl::Status SealSeries(const StoredSeries& series, const SampleColumns& samples, int64_t oldest_time,
-                          rocksdb::WriteBatch* batch, SealStats* stats);
+  absl::Status SealSeries(const StoredSeries& series, Columns samples, int64_t oldest_time, rocksdb::WriteBatch* batch,
+                          SealStats* stats);
   absl::Status SealWindow(const Target& target, Columns samples);
   absl::Status AppendToTail(const Target& target, const Tail& tail, Columns samples);
   absl::Status MergeIntoWindow(const Target& target, Columns samples);

@@ -1,5 +1,5 @@
-// Flushes and compacts windows that are over: once each, one at a time, on a thread of its own. What is done is kept in
-// `meta`, so that a restart does not do it again.
+// Flushes and compacts windows that are over: one at a time, on a thread of its own, and again only when somebody
+// forgets that it was done. What is done is kept in `meta`, so that a restart does not do it again.
 #pragma once
 
 #include <atomic>
@@ -29,7 +29,7 @@ class WindowCloser {
   bool IsClosed(const Window& window) const;
   // Queues it, unless it is closed or queued; there are never more than there are windows.
   void Close(const PartitionPtr& partition);
-  // The window goes: so does what is known of it.
+  // The window goes, or was written to again: it is not closed any more.
   absl::Status Forget(const Window& window);
   int64_t closed_count() const;
   int64_t waiting_count() const;

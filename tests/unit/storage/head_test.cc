@@ -9,6 +9,8 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
+constexpr int64_t kAll = 1'000'000;
+
 class HeadTest : public ::testing::Test {
  protected:
   int64_t Add(SeriesId series, std::vector<int64_t> times, int64_t now = 0) {
@@ -45,10 +47,43 @@ TEST_F(HeadTest, SealsFullChunksAndKeepsThemReadableUntilRemoved) {
   Add(1, {1, 2, 3, 4, 5, 6, 7, 8, 9});
   EXPECT_EQ(head_.sealing_count(), 1u);
   EXPECT_THAT(Times(1), ElementsAre(1, 2, 3, 4, 5, 6, 7, 8, 9));
-  const auto sealing = head_.Sealing(10);
+  const auto sealing = head_.Sealing(10, kAll);
   head_.RemoveSealed(sealing);
   EXPECT_THAT(Times(1), ElementsAre(9));
   EXPECT_EQ(head_.sample_count(), 1);
+}
+
+TEST_F(HeadTest, HandsOutNoMoreChunksThanHoldSoManySamples) {
+  for (SeriesId series : {1, 2, 3}) Add(series, {1, 2, 3, 4, 5, 6, 7, 8});
+  EXPECT_EQ(head_.Sealing(10, 1).size(), 1u);  // at least one
+  EXPECT_EQ(head_.Sealing(10, 9).size(), 2u);
+  EXPECT_EQ(head_.Sealing(10, kAll).size(), 3u);
+}
+
+TEST_F(HeadTest, SealsLongChunksFirstAndOnlyBeyondTheBytes) {
+  Add(1, {1});     // oldest, but short: a block of it would cost as much as one of a thousand
+  Add(2, {1, 2});  // long from a quarter of a block on
+  Add(3, {1, 2, 3});
+  EXPECT_FALSE(head_.HasLongBeyond(kAll));
+  head_.SealLong(kAll);
+  EXPECT_EQ(head_.sealing_count(), 0u);
+  ASSERT_TRUE(head_.HasLongBeyond(head_.bytes() - 1));
+  head_.SealLong(head_.bytes() - 1);
+  ASSERT_EQ(head_.sealing_count(), 1u);
+  EXPECT_EQ(head_.Sealing(1, kAll)[0]->series, 2u);
+  head_.SealLong(0);
+  EXPECT_EQ(head_.sealing_count(), 2u);
+  EXPECT_FALSE(head_.HasLongBeyond(0));  // the short one stays
+  EXPECT_THAT(Times(1), ElementsAre(1));
+}
+
+TEST_F(HeadTest, AChunkThatWasSealedOtherwiseIsLongNoMore) {
+  Add(1, {1, 2}, 5);
+  head_.SealOpenedBefore(5);
+  Add(1, {3});
+  head_.SealLong(0);
+  EXPECT_EQ(head_.sealing_count(), 1u);
+  EXPECT_THAT(Times(1), ElementsAre(1, 2, 3));
 }
 
 TEST_F(HeadTest, ALaterRunOverwritesAnEarlierOne) {
@@ -71,10 +106,10 @@ TEST_F(HeadTest, KnowsTheOldestCommitItStillNeeds) {
   EXPECT_EQ(head_.OldestCommit(), 1);
   head_.SealOpenedBefore(0);
   EXPECT_EQ(head_.OldestCommit(), 1);
-  const auto sealing = head_.Sealing(1);  // series 2 was first
+  const auto sealing = head_.Sealing(1, kAll);  // series 2 was first
   head_.RemoveSealed(sealing);
   EXPECT_EQ(head_.OldestCommit(), 1);
-  head_.RemoveSealed(head_.Sealing(1));
+  head_.RemoveSealed(head_.Sealing(1, kAll));
   EXPECT_FALSE(head_.OldestCommit().has_value());
   EXPECT_EQ(head_.bytes(), 0);
 }
@@ -85,8 +120,8 @@ TEST_F(HeadTest, SealsByAgeOnlyWhatIsOldEnough) {
   Add(1, {2}, 300);  // the chunk was opened at 100
   head_.SealOpenedBefore(150);
   ASSERT_EQ(head_.sealing_count(), 1u);
-  EXPECT_EQ(head_.Sealing(9)[0]->series, 1u);
-  EXPECT_EQ(head_.Sealing(9)[0]->run.count, 2u);
+  EXPECT_EQ(head_.Sealing(9, kAll)[0]->series, 1u);
+  EXPECT_EQ(head_.Sealing(9, kAll)[0]->run.count, 2u);
 }
 
 TEST_F(HeadTest, KnowsWhetherBlocksCanMatter) {
@@ -94,7 +129,7 @@ TEST_F(HeadTest, KnowsWhetherBlocksCanMatter) {
   head_.AddNewSeries(1);
   EXPECT_FALSE(head_.MayHaveBlocksFrom(1, std::numeric_limits<int64_t>::min() + 1));
   Add(1, {1, 2, 3, 4, 5, 6, 7, 8});
-  head_.RemoveSealed(head_.Sealing(1));
+  head_.RemoveSealed(head_.Sealing(1, kAll));
   EXPECT_TRUE(head_.MayHaveBlocksFrom(1, 8));
   EXPECT_FALSE(head_.MayHaveBlocksFrom(1, 9));
 }

@@ -136,6 +136,40 @@ TEST_F(RollupKeeperTest, AWindowThatIsOverIsClosedOnceEvenAfterARestart) {
   EXPECT_EQ(Read(series).size(), 100u);
 }
 
+TEST_F(RollupKeeperTest, AWindowThatIsRewrittenAfterItWasClosedDoesNotKeepItsBlocksTwice) {
+  const SeriesId series = Series("cpu");
+  Points noise;
+  for (int64_t i = 0; i < 20'000; ++i) noise.emplace_back(kMidnight + i * kSecond, std::sin(static_cast<double>(i * i)));
+  clock_.Advance(20'000 * kSecond);
+  ASSERT_TRUE(Push(series, noise).ok());
+  SealAll();
+  AdvanceAndSeal(kNanosPerDay + 3 * kNanosPerHour);
+  const auto closed = [&] {
+    return store_->Stats().windows_to_close == 0 && store_->Stats().closed_windows > 0;
+  };
+  WaitUntil(closed);
+  const auto table_bytes = [&] {
+    uintmax_t bytes = 0;
+    for (const auto& file : std::filesystem::directory_iterator(options_.directory + "/db")) {
+      std::error_code gone;
+      const uintmax_t size = file.path().extension() == ".sst" ? file.file_size(gone) : 0;
+      if (!gone) bytes += size;
+    }
+    return bytes;
+  };
+  WaitUntil([&] { return table_bytes() < 250'000; });
+  const uintmax_t once = table_bytes();
+  ASSERT_GT(once, 50'000U);
+  for (auto& [time, value] : noise) value = -value;
+  ASSERT_TRUE(Push(series, noise).ok());
+  SealAll();
+  WaitUntil([&] {
+    EXPECT_TRUE(store_->Checkpoint().ok());
+    return closed() && table_bytes() < once + once / 4;
+  });
+  EXPECT_EQ(Read(series), noise);
+}
+
 TEST_F(RollupKeeperTest, CountersKeepTheirExactIncreaseAcrossTiers) {
   SeriesMetadata counter;
   counter.kind = MetricKind::kCounter;
