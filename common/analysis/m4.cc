@@ -77,6 +77,12 @@ void M4Reducer::Run::AppendTo(SampleColumns* out) const {
   }
 }
 
+void M4Reducer::Run::Fold(Sample other_min, Sample other_max, Sample other_last) {
+  if (other_min.value < min.value) min = other_min;
+  if (other_max.value > max.value) max = other_max;
+  last = other_last;
+}
+
 M4Reducer::M4Reducer(TimeRange range, int64_t columns) : range_(range), columns_(columns) {}
 
 void M4Reducer::Add(const SampleColumns& sorted) {
@@ -88,6 +94,14 @@ void M4Reducer::Add(const SampleColumns& sorted) {
     return;
   }
   Reduce(sorted);
+}
+
+bool M4Reducer::AddWithinColumn(Sample first, Sample min, Sample max, Sample last) {
+  if (!reducing_ || !column_open_ || column_.trailing_break || last.time_unix_nanos >= column_end_) return false;
+  Run& run = column_.inner_break ? column_.after : column_.before;
+  if (run.empty || first.time_unix_nanos <= run.last.time_unix_nanos) return false;
+  run.Fold(min, max, last);
+  return true;
 }
 
 bool M4Reducer::FitsAsItIs(int64_t samples) const { return samples <= kSamplesPerColumn * columns_; }

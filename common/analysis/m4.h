@@ -23,6 +23,9 @@ class M4Reducer {
 
   // Samples go on where the last ones ended. Times outside `range` fall into further columns of the same width.
   void Add(const SampleColumns& sorted);
+  // The same for samples of which only the first, the smallest, the greatest and the last are known, numbers all, when
+  // they fall into the column that is open: many at the price of one. False, and nothing done, when they do not.
+  bool AddWithinColumn(Sample first, Sample min, Sample max, Sample last);
   // From now on columns, however few samples there are: for samples that stand for more than themselves.
   void StartReducing();
   // Whether so many samples would be answered as they are.
@@ -41,6 +44,7 @@ class M4Reducer {
     // From sorted[from], a number, up to the first NaN or time at or after `end`. Returns where that is.
     size_t Add(const SampleColumns& sorted, size_t from, int64_t end);
     void AppendTo(SampleColumns* out) const;
+    void Fold(Sample other_min, Sample other_max, Sample other_last);
   };
   struct Column {
     Run before;                   // up to the first break within the column

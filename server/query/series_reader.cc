@@ -106,6 +106,25 @@ absl::StatusOr<SampleColumns> SeriesReader::ReadSamples(TimeRange range) {
   return samples;
 }
 
+bool SeriesReader::FoldBucket(const RollupColumns& rollups, size_t at, TimeRange bucket, TimeRange piece,
+                              SampleColumns* out) {
+  constexpr int64_t kCorners = 4;  // of no more samples than this all may be kept
+  if (rollups.counts[at] <= kCorners || bucket.start < piece.start || bucket.end > piece.end) return false;
+  if (!reducer_->FitsAsItIs(samples_)) reducer_->StartReducing();
+  if (!out->empty()) {
+    reducer_->Add(*out);
+    out->clear();
+  }
+  if (!reducer_->AddWithinColumn({rollups.first_times[at], rollups.firsts[at]},
+                                 {rollups.min_times[at], rollups.mins[at]}, {rollups.max_times[at], rollups.maxs[at]},
+                                 {rollups.last_times[at], rollups.lasts[at]})) {
+    return false;
+  }
+  samples_ += rollups.counts[at] + rollups.nan_counts[at];
+  left_out_some_ = true;
+  return true;
+}
+
 absl::Status SeriesReader::AppendBuckets(const RollupColumns& rollups, int64_t bucket_ns, TimeRange piece,
                                          SampleColumns* out) {
   out->times.reserve(4 * rollups.size());
@@ -129,7 +148,9 @@ absl::Status SeriesReader::AppendBuckets(const RollupColumns& rollups, int64_t b
       out->values.insert(out->values.end(), samples.values.begin(), samples.values.end());
       continue;
     }
-    const Rollup rollup = rollups.Get(i++);
+    const size_t at = i++;
+    if (FoldBucket(rollups, at, {rollups.starts[at], rollups.starts[at] + bucket_ns}, piece, out)) continue;
+    const Rollup rollup = rollups.Get(at);
     samples_ += rollup.count + rollup.nan_count;
     int64_t kept = 0;
     if (rollup.count > 0) {

@@ -36,7 +36,10 @@ class SeriesReader {
   void Start(std::shared_ptr<const LinePlan> plan);
   absl::StatusOr<SampleColumns> ReadPiece(const LineStep& step, TimeRange piece);
   absl::StatusOr<SampleColumns> ReadSamples(TimeRange range);
+  // REQUIRES: there are pixel columns.
   absl::Status AppendBuckets(const RollupColumns& rollups, int64_t bucket_ns, TimeRange piece, SampleColumns* out);
+  // Adds a bucket to the reducer at once, after what is in `out`, when it lies within one pixel column.
+  bool FoldBucket(const RollupColumns& rollups, size_t at, TimeRange bucket, TimeRange piece, SampleColumns* out);
   // Whether the answer would hold all samples as they are, but was read from rollups.
   bool ShouldReadSamplesInstead() const;
 

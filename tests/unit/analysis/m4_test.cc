@@ -212,5 +212,47 @@ TEST(M4, WorksAtTheEdgesOfTime) {
   EXPECT_EQ(reduced.times[4], kStart);
 }
 
+// Buckets of which only the four samples are known give the line of all samples, breaks included.
+TEST(M4ReducerTest, BucketsWithinAColumnCountAsAllTheirSamples) {
+  std::mt19937_64 random(5);
+  int64_t folded = 0;
+  for (int round = 0; round < 500; ++round) {
+    const int64_t columns = 1 + static_cast<int64_t>(random() % 9);
+    const TimeRange range = {kStart, kStart + 1'000 + static_cast<int64_t>(random() % 1'000)};
+    M4Reducer from_samples(range, columns), from_buckets(range, columns);
+    from_samples.StartReducing();
+    from_buckets.StartReducing();
+    for (int64_t time = range.start; time < range.end;) {
+      SampleColumns bucket;
+      const auto size = static_cast<size_t>(1 + random() % 8);
+      for (; bucket.size() < size && time < range.end; time += 1 + static_cast<int64_t>(random() % 9)) {
+        bucket.push_back(time, static_cast<double>(random() % 5));
+      }
+      if (random() % 6 == 0) bucket.values[random() % bucket.size()] = kNaN;
+      from_samples.Add(bucket);
+      const bool broken =
+          std::any_of(bucket.values.begin(), bucket.values.end(), [](double v) { return std::isnan(v); });
+      const auto at = [&](std::vector<double>::const_iterator value) {
+        const auto i = static_cast<size_t>(value - bucket.values.cbegin());
+        return Sample{bucket.times[i], bucket.values[i]};
+      };
+      const auto [values, end] = std::pair(bucket.values.cbegin(), bucket.values.cend());
+      if (broken || !from_buckets.AddWithinColumn(at(values), at(std::min_element(values, end)),
+                                                  at(std::max_element(values, end)), at(end - 1))) {
+        from_buckets.Add(bucket);
+      } else {
+        ++folded;
+      }
+    }
+    const SampleColumns expected = from_samples.Finish(), actual = from_buckets.Finish();
+    EXPECT_EQ(actual.times, expected.times) << "round " << round;
+    ASSERT_EQ(actual.size(), expected.size());
+    for (size_t i = 0; i < actual.size(); ++i) {
+      EXPECT_TRUE(actual.values[i] == expected.values[i] || std::isnan(expected.values[i])) << "round " << round;
+    }
+  }
+  EXPECT_GT(folded, 1'000);
+}
+
 }  // namespace
 }  // namespace pulseboard
