@@ -1,5 +1,6 @@
 // kill -9 under load: every acknowledged sample is there afterwards, exactly once; a viewer that resumes sees no hole
-// and no double.
+// and no double. With both ways to acknowledge: what is BUFFERED survives the process as well.
+//   PULSEBOARD_KILLS=N  how many times each
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -13,6 +14,7 @@
 #include "common/client/subscriber.h"
 #include "tests/integration/server/recording_consumer.h"
 #include "tests/support/client.h"
+#include "tests/support/environment.h"
 #include "tests/support/eventually.h"
 #include "tests/support/grpc_test.h"
 #include "tests/support/process.h"
@@ -20,16 +22,16 @@
 namespace pulseboard::testing {
 namespace {
 
-constexpr int kKills = 20;
 constexpr int kPushers = 4;
 constexpr int64_t kStepNanos = 10 * kNanosPerMicro;
 
 // Pushes 0, 1, 2 … into a series of its own, as fast as a small spool lets it.
 class Load {
  public:
-  Load(const Login& login, int number, int64_t start_unix_nanos)
+  Load(const Login& login, client::PushAckMode ack_mode, int number, int64_t start_unix_nanos)
       : name_("crash.load{pusher=\"" + std::to_string(number) + "\"}"), start_(start_unix_nanos) {
     client::PusherOptions options;
+    options.ack_mode = ack_mode;
     options.spool_policy = client::SpoolPolicy::kRefuse;
     options.max_spool_samples = 4'000;
     options.max_batch_samples = 100 + 150 * number;  // several shapes of batches
@@ -86,8 +88,18 @@ void ExpectAllOnce(const std::map<std::string, SampleColumns>& series, const Loa
   }
 }
 
-TEST(Crash, LosesNoAckedSampleAndDoublesNone) {
-  ServerProcess server;
+struct CrashCase {
+  std::string name;
+  client::PushAckMode ack_mode;
+  uint64_t kills;  // in CI
+};
+
+class Crash : public ::testing::TestWithParam<CrashCase> {};
+
+TEST_P(Crash, LosesNoAckedSampleAndDoublesNone) {
+  const uint64_t kills = FromEnvironment("PULSEBOARD_KILLS", GetParam().kills);
+  // No sync in the background comes to the aid of what is BUFFERED: the process takes down whatever it kept to itself.
+  ServerProcess server({.set = {"storage.buffered_sync_interval=10s"}});
   ASSERT_TRUE(server.Start().ok());
   const auto login = LogInAsAdmin(server);
   ASSERT_TRUE(login.ok()) << login.status();
@@ -102,13 +114,15 @@ TEST(Crash, LosesNoAckedSampleAndDoublesNone) {
 
   std::vector<std::unique_ptr<Load>> loads;
   const int64_t start = SystemClock().NowUnixNanos();
-  for (int i = 0; i < kPushers; ++i) loads.push_back(std::make_unique<Load>(*login, i, start));
+  for (int i = 0; i < kPushers; ++i) loads.push_back(std::make_unique<Load>(*login, GetParam().ack_mode, i, start));
 
   std::mt19937 random(20240501);
-  for (int kill = 0; kill < kKills; ++kill) {
-    const int64_t acked_before = loads[0]->pusher().stats().acked_samples;
-    ASSERT_TRUE(Eventually([&] { return loads[0]->pusher().stats().acked_samples > acked_before; }))
-        << "kill " << kill << ": " << loads[0]->pusher().stats().last_error;
+  for (uint64_t kill = 0; kill < kills; ++kill) {
+    for (const auto& load : loads) {
+      const int64_t acked_before = load->pusher().stats().acked_samples;
+      ASSERT_TRUE(Eventually([&] { return load->pusher().stats().acked_samples > acked_before; }))
+          << "kill " << kill << ": " << load->pusher().stats().last_error;
+    }
     // Not a synchronisation: the moment of the crash is the random input of this test.
     std::this_thread::sleep_for(std::chrono::milliseconds(std::uniform_int_distribution(0, 200)(random)));
     server.Kill();
@@ -116,22 +130,28 @@ TEST(Crash, LosesNoAckedSampleAndDoublesNone) {
     ASSERT_TRUE(started.ok()) << "kill " << kill << ": " << started;
   }
   for (const auto& load : loads) load->Stop();
-  int64_t total = 0, resent = 0, duplicates = 0;
+  int64_t total = 0, resent = 0, duplicates = 0, buffered = 0;
   for (const auto& load : loads) {
     const absl::Status acked = load->pusher().WaitUntilAcked(std::chrono::seconds(30));
     ASSERT_TRUE(acked.ok()) << acked;
     const client::PusherStats stats = load->pusher().stats();
     EXPECT_EQ(stats.acked_samples, load->pushed());
     EXPECT_EQ(stats.refused_samples, 0);
-    EXPECT_GE(stats.connects, kKills / 2) << "the crashes must have hit streams in use";
+    EXPECT_GE(stats.connects, static_cast<int64_t>(kills / 2)) << "the crashes must have hit streams in use";
     total += load->pushed();
     resent += stats.resent_batches;
     duplicates += stats.duplicate_batches;
+    buffered += stats.buffered_batches;
   }
   RecordProperty("samples", std::to_string(total));
   RecordProperty("resent_batches", std::to_string(resent));
   RecordProperty("duplicate_batches", std::to_string(duplicates));
-  EXPECT_GT(resent, 0) << "without resends this test proves nothing";
+  if (GetParam().ack_mode == client::PushAckMode::kBuffered) {
+    EXPECT_GT(buffered, 0) << "the answers must say so";
+  } else {
+    EXPECT_EQ(buffered, 0) << "the answers must say so";
+    EXPECT_GT(resent, 0) << "without resends this test proves nothing about doubles";
+  }
 
   const auto stored = QueryRaw(*login, "crash.load");
   ASSERT_TRUE(stored.ok()) << stored.status();
@@ -153,6 +173,11 @@ TEST(Crash, LosesNoAckedSampleAndDoublesNone) {
   ASSERT_TRUE(reread.ok()) << reread.status();
   for (const auto& load : loads) ExpectAllOnce(*reread, *load);
 }
+
+INSTANTIATE_TEST_SUITE_P(AckModes, Crash,
+                         ::testing::Values(CrashCase{"Fsynced", client::PushAckMode::kFsynced, 20},
+                                           CrashCase{"Buffered", client::PushAckMode::kBuffered, 8}),
+                         [](const auto& one) { return one.param.name; });
 
 }  // namespace
 }  // namespace pulseboard::testing

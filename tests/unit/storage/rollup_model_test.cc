@@ -2,12 +2,12 @@
 // it is stored and whatever derived. PULSEBOARD_MODEL_SEEDS=N runs N seeds (default 6), PULSEBOARD_MODEL_FIRST_SEED=K
 // starts at K.
 #include <bit>
-#include <cstdlib>
 #include <map>
 #include <random>
 
 #include "common/analysis/rollup.h"
 #include "server/storage/window.h"
+#include "tests/support/environment.h"
 #include "tests/unit/storage/store_fixture.h"
 
 namespace pulseboard {
@@ -194,10 +194,8 @@ void RollupModelTest::Run(uint64_t seed, int steps) {
 }
 
 TEST_F(RollupModelTest, EveryTierIsTheFoldOfAllSamplesBitForBit) {
-  const char* count = std::getenv("PULSEBOARD_MODEL_SEEDS");
-  const char* first = std::getenv("PULSEBOARD_MODEL_FIRST_SEED");
-  const uint64_t from = first != nullptr ? std::strtoull(first, nullptr, 10) : 1;
-  const uint64_t seeds = count != nullptr ? std::strtoull(count, nullptr, 10) : 6;
+  const uint64_t from = testing::FromEnvironment("PULSEBOARD_MODEL_FIRST_SEED", 1);
+  const uint64_t seeds = testing::FromEnvironment("PULSEBOARD_MODEL_SEEDS", 6);
   const StoreOptions fresh = options_;
   for (uint64_t seed = from; seed < from + seeds; ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));

@@ -9,23 +9,19 @@
 //                                  fail: RocksDB's Resume can wait for ever, a deletion can be undone (seed 514)
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-
 #include "common/base/errors.h"
 #include "common/base/log.h"
 #include "server/storage/durable_store.h"
+#include "tests/support/environment.h"
 #include "tests/unit/storage/simulated_env.h"
 #include "tests/unit/storage/store_model.h"
 
 namespace pulseboard {
 namespace {
 
-constexpr uint64_t kShards = 4;
+using testing::FromEnvironment;
 
-uint64_t FromEnvironment(const char* name, uint64_t otherwise) {
-  const char* text = std::getenv(name);
-  return text != nullptr ? std::strtoull(text, nullptr, 10) : otherwise;
-}
+constexpr uint64_t kShards = 4;
 
 // A disk on which a store has just been created, so that not every run has to.
 const SimulatedDisk& FreshDisk() {
