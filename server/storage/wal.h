@@ -128,7 +128,9 @@ class Wal {
   explicit Wal(WalOptions options) : options_(std::move(options)) {}
 
   absl::Status Recover(int64_t checkpoint, const Visit& replay, WalRecovery* recovery);
+  // Null for one without content, which only the last may be.
   absl::StatusOr<SegmentPtr> OpenSegment(const std::string& name, bool is_last);
+  absl::Status RemoveBlank(const std::string& name, int64_t last_commit);
   // Reads one segment to its end, which it sets.
   absl::Status RecoverSegment(const SegmentPtr& segment, int64_t checkpoint, const Visit& replay,
                               WalRecovery* recovery);

@@ -37,11 +37,16 @@ absl::Status Wal::Recover(int64_t checkpoint, const Visit& replay, WalRecovery* 
   std::erase_if(names, [](const std::string& name) { return !ParseSegmentName(name); });
 
   std::vector<SegmentPtr> segments;
+  std::string blank;
   for (size_t i = 0; i < names.size(); ++i) {
     PB_ASSIGN_OR_RETURN(SegmentPtr segment, OpenSegment(names[i], i + 1 == names.size()));
-    if (segment) segments.push_back(std::move(segment));
+    if (segment) {
+      segments.push_back(std::move(segment));
+    } else {
+      blank = names[i];
+    }
   }
-  if (segments.empty() && checkpoint == 0) return absl::OkStatus();
+  if (segments.empty() && checkpoint == 0) return RemoveBlank(blank, 0);
   if (segments.empty() || segments.front()->header.first_commit > checkpoint + 1) {
     const std::string found = segments.empty() ? "nothing" : SegmentName(segments.front()->header.first_commit);
     return MakeError(ErrorReason::kBlockCorrupt,
@@ -65,10 +70,23 @@ absl::Status Wal::Recover(int64_t checkpoint, const Visit& replay, WalRecovery* 
                    "ends with commit " + std::to_string(recovery->last_commit) + ", but commit " +
                        std::to_string(checkpoint) + " was on the disk");
   }
+  PB_RETURN_IF_ERROR(RemoveBlank(blank, recovery->last_commit));
   PB_RETURN_IF_ERROR(CutTail(segments.back(), recovery));
   MutexLock lock(&mu_);
   segments_.assign(segments.begin(), segments.end());
   return absl::OkStatus();
+}
+
+// A segment without content has its name, and that tells how far the log reached.
+absl::Status Wal::RemoveBlank(const std::string& name, int64_t last_commit) {
+  if (name.empty()) return absl::OkStatus();
+  Segment segment;
+  segment.path = options_.directory + "/" + name;
+  const int64_t first_commit = *ParseSegmentName(name);
+  if (first_commit <= last_commit + 1) return options_.files->Remove(segment.path);
+  return Damaged(segment, 0,
+                 "commits " + std::to_string(last_commit + 1) + " to " + std::to_string(first_commit - 1) +
+                     " were before it and are missing");
 }
 
 absl::StatusOr<Wal::SegmentPtr> Wal::OpenSegment(const std::string& name, bool is_last) {
@@ -80,10 +98,9 @@ absl::StatusOr<Wal::SegmentPtr> Wal::OpenSegment(const std::string& name, bool i
   PB_RETURN_IF_ERROR(segment->file->ReadAt(0, kSegmentHeaderBytes, &bytes));
   const std::optional<SegmentHeader> header = DecodeSegmentHeader(bytes);
   if (!header) {
-    // Its name became visible before its header did (a power cut with fsync off): nothing was written behind it.
+    // Its name became visible before its header did: nothing was written behind it.
     PB_ASSIGN_OR_RETURN(const int64_t content_end, EndOfContent(*segment->file, 0, segment->file_bytes));
     if (!is_last || content_end != 0) return Damaged(*segment, 0, "the header is not readable by this version");
-    PB_RETURN_IF_ERROR(options_.files->Remove(segment->path));
     return SegmentPtr();
   }
   segment->header = *header;

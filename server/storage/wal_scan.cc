@@ -1,6 +1,7 @@
 #include "server/storage/wal_scan.h"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "common/base/errors.h"
@@ -54,17 +55,76 @@ class Scan {
   absl::StatusOr<bool> Take(const Frame& frame) {
     if (frame.type == FrameType::kGap) {
       const std::optional<CommitRange> gap = DecodeGap(frame.payload);
-      if (!gap || gap->first <= *last_) return false;
+      if (!gap) return false;
+      PB_ASSIGN_OR_RETURN(const bool belongs, BelongsHere(frame.offset, *gap));
+      if (!belongs) return false;
       PB_RETURN_IF_ERROR(Miss(gap->first));
       PB_RETURN_IF_ERROR(visitor_->OnGap(*gap));
       *last_ = gap->last;
       return true;
     }
-    if (!DecodeWalRecord(frame.payload, &record_) || record_.commit_sequence <= *last_) return false;
-    PB_RETURN_IF_ERROR(Miss(record_.commit_sequence));
+    if (!DecodeWalRecord(frame.payload, &record_)) return false;
+    const int64_t commit = record_.commit_sequence;
+    PB_ASSIGN_OR_RETURN(const bool belongs, BelongsHere(frame.offset, {commit, commit}));
+    if (!belongs) return false;
+    PB_RETURN_IF_ERROR(Miss(commit));
     PB_RETURN_IF_ERROR(visitor_->OnRecord(record_, frame.payload));
-    *last_ = record_.commit_sequence;
+    *last_ = commit;
     return true;
+  }
+
+  bool Fits(const CommitRange& commits) const {
+    return commits.first > *last_ && (!next_commit_ || commits.last < *next_commit_);
+  }
+
+  // A jump in the numbers may be a hole, or a record that stands before its place and must not cost all those it has
+  // passed: from the first jump on, the longest ascending list of what is whole decides.
+  absl::StatusOr<bool> BelongsHere(int64_t offset, const CommitRange& commits) {
+    if (!Fits(commits)) return false;
+    if (!in_place_ && commits.first > *last_ + 1) PB_RETURN_IF_ERROR(FindInPlace(offset));
+    return !in_place_ || in_place_->contains(offset);
+  }
+
+  absl::Status FindInPlace(int64_t from) {
+    struct Link {
+      int64_t offset = 0;
+      std::optional<size_t> before;
+    };
+    std::vector<Link> links;
+    std::vector<std::pair<int64_t, size_t>> ends;  // by length of list: the least commit one can end with, and its link
+    WalRecord record;
+    for (std::optional<int64_t> at = from; at;) {
+      FrameReader reader(*segment_.file, *segment_.salt, *at, segment_.file_bytes);
+      PB_ASSIGN_OR_RETURN(std::optional<Frame> frame, reader.Next());
+      if (!frame) {
+        PB_ASSIGN_OR_RETURN(frame, reader.FindNext());
+        at = frame ? std::optional(frame->offset) : std::nullopt;
+        continue;
+      }
+      at = frame->end();
+      std::optional<CommitRange> commits;
+      if (frame->type == FrameType::kGap) {
+        commits = DecodeGap(frame->payload);
+      } else if (DecodeWalRecord(frame->payload, &record)) {
+        commits = {record.commit_sequence, record.commit_sequence};
+      }
+      if (!commits || !Fits(*commits)) continue;
+      const auto longer = std::partition_point(ends.begin(), ends.end(),
+                                               [&commits](const auto& end) { return end.first < commits->first; });
+      links.push_back({frame->offset, longer == ends.begin() ? std::nullopt : std::optional((longer - 1)->second)});
+      const std::pair end(commits->last, links.size() - 1);
+      if (longer == ends.end()) {
+        ends.push_back(end);
+      } else if (end < *longer) {
+        *longer = end;
+      }
+    }
+    in_place_.emplace();
+    for (std::optional<size_t> link = ends.empty() ? std::nullopt : std::optional(ends.back().second); link;) {
+      in_place_->insert(links[*link].offset);
+      link = links[*link].before;
+    }
+    return absl::OkStatus();
   }
 
   absl::Status Miss(int64_t next) {
@@ -107,6 +167,7 @@ class Scan {
   const std::optional<int64_t> next_commit_;
   int64_t* const last_;
   SegmentVisitor* const visitor_;
+  std::optional<std::set<int64_t>> in_place_;  // offsets of frames to take; nothing before the first jump
   WalRecord record_;
 };
 

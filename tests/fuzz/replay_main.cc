@@ -1,5 +1,7 @@
 // Stands in for libFuzzer where only g++ is there: runs the target on every corpus file and on deterministic mutations
-// of it. Usage: <target> [--mutations=N] FOLDER
+// of it. Usage: <target> [--mutations=N] FOLDER. An input that ends the process is printed in hex; to run it again, put
+// it into a folder of its own and say --mutations=0.
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -13,7 +15,18 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size);
 
 namespace {
 
+const std::string* running = nullptr;
+
+void PrintRunning(int signal) {
+  std::fprintf(stderr, "input:");
+  for (const char c : *running) std::fprintf(stderr, " %02x", static_cast<unsigned>(static_cast<unsigned char>(c)));
+  std::fprintf(stderr, "\n");
+  std::signal(signal, SIG_DFL);
+  std::raise(signal);
+}
+
 void RunOn(const std::string& bytes) {
+  running = &bytes;
   LLVMFuzzerTestOneInput(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size());
 }
 
@@ -40,6 +53,8 @@ std::string Mutate(std::string bytes, std::mt19937_64* random) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  std::signal(SIGABRT, PrintRunning);
+  std::signal(SIGSEGV, PrintRunning);
   int mutations = 20'000;
   std::string folder;
   for (int i = 1; i < argc; ++i) {

