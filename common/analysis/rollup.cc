@@ -1,6 +1,8 @@
 #include "common/analysis/rollup.h"
 
+#include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <utility>
 
@@ -8,6 +10,82 @@ namespace pulseboard {
 namespace {
 
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+
+// Two values side by side, as every x86-64 has them; two such chains hide the latency of one.
+constexpr size_t kLanes = 2;
+constexpr size_t kChains = 2;
+constexpr size_t kStride = kLanes * kChains;
+using Lanes = double __attribute__((vector_size(kLanes * sizeof(double))));
+using LaneMask = int64_t __attribute__((vector_size(kLanes * sizeof(double))));
+
+inline Lanes Load(const double* from) {
+  Lanes out;
+  std::memcpy(&out, from, sizeof(out));
+  return out;
+}
+
+// Smallest and greatest; false when there is a NaN among them.
+bool Extremes(std::span<const double> values, double* min, double* max) {
+  double low = values[0], high = values[0];
+  bool numbers = true;
+  size_t i = 0;
+  if (values.size() >= 2 * kStride) {
+    Lanes lows[kChains], highs[kChains];
+    LaneMask nans{};
+    for (size_t chain = 0; chain < kChains; ++chain) lows[chain] = highs[chain] = Load(values.data() + chain * kLanes);
+    for (; i + kStride <= values.size(); i += kStride) {
+      for (size_t chain = 0; chain < kChains; ++chain) {
+        const Lanes v = Load(values.data() + i + chain * kLanes);
+        nans |= v != v;
+        lows[chain] = v < lows[chain] ? v : lows[chain];
+        highs[chain] = v > highs[chain] ? v : highs[chain];
+      }
+    }
+    for (size_t lane = 0; lane < kStride; ++lane) {
+      low = std::min(low, lows[lane / kLanes][lane % kLanes]);
+      high = std::max(high, highs[lane / kLanes][lane % kLanes]);
+    }
+    numbers = nans[0] == 0 && nans[1] == 0;
+  }
+  for (; i < values.size(); ++i) {
+    low = std::min(low, values[i]);
+    high = std::max(high, values[i]);
+    numbers &= !std::isnan(values[i]);
+  }
+  *min = low;
+  *max = high;
+  return numbers;
+}
+
+// Adds up by TwoSum (Knuth): the sum and what rounding has left out of it.
+template <typename Number>
+struct TwoSum {
+  Number sum{};
+  Number lost{};
+  void Add(const Number& value) {
+    const Number next = sum + value;
+    const Number rest = next - sum;
+    lost += (sum - (next - rest)) + (value - rest);
+    sum = next;
+  }
+};
+
+TwoSum<double> SumOf(std::span<const double> values) {
+  TwoSum<double> out;
+  size_t i = 0;
+  if (values.size() >= 2 * kStride) {
+    TwoSum<Lanes> chains[kChains];
+    for (; i + kStride <= values.size(); i += kStride) {
+      for (size_t chain = 0; chain < kChains; ++chain) chains[chain].Add(Load(values.data() + i + chain * kLanes));
+    }
+    for (size_t lane = 0; lane < kStride; ++lane) {
+      out.Add(chains[lane / kLanes].sum[lane % kLanes]);
+      out.lost += chains[lane / kLanes].lost[lane % kLanes];
+    }
+  }
+  for (; i < values.size(); ++i) out.Add(values[i]);
+  return out;
+}
 
 }  // namespace
 
@@ -91,6 +169,31 @@ size_t RollupFold::AddNumbers(std::span<const int64_t> times, std::span<const do
   }
   for (size_t k = from + 1; with_sum_ && k < i; ++k) AddToSum(values[k]);
   return i;
+}
+
+void RollupFold::AddRun(std::span<const int64_t> times, std::span<const double> values) {
+  if (values.empty()) return;
+  Rollup run;
+  if (!Extremes(values, &run.min, &run.max)) {
+    for (size_t i = 0; i < values.size(); ++i) AddSample(times[i], values[i]);
+    return;
+  }
+  run.count = static_cast<int64_t>(values.size());
+  run.first = values.front();
+  run.last = values.back();
+  run.first_time = run.min_time = run.max_time = times.front();
+  run.last_time = times.back();
+  for (size_t i = 1; is_counter_ && i < values.size(); ++i) {
+    if (values[i] < values[i - 1]) run.resets += values[i - 1];
+  }
+  double lost = 0;
+  if (with_sum_) {
+    const TwoSum<double> sum = SumOf(values);
+    run.sum = sum.sum;
+    lost = sum.lost;
+  }
+  AddRollup(run);
+  lost_ += lost;
 }
 
 void RollupFold::AddRollup(const Rollup& rollup) {

@@ -86,6 +86,12 @@ class PooledStreamReactor : public grpc::ServerWriteReactor<Response>,
   std::shared_ptr<QueryUsage::Call> usage() const { return ticket_->usage(); }
 
  private:
+  // Fits what every client takes without reading.
+  static bool IsSmall(const std::deque<Response>& messages) {
+    size_t bytes = 0;
+    for (const Response& message : messages) bytes += message.ByteSizeLong();
+    return bytes < kSmallAnswerBytes;
+  }
   static absl::Status ShuttingDown() {
     return MakeError(ErrorReason::kShuttingDown, "the server is shutting down; ask again");
   }
@@ -115,6 +121,7 @@ class PooledStreamReactor : public grpc::ServerWriteReactor<Response>,
       } else if (!finished_) {
         messages_ = std::move(messages);
         last_piece_read_ = last;
+        is_small_ = last && !written_any_ && IsSmall(messages_);
         AdvanceLocked();
       }
       over = finished_ || last_piece_read_;
@@ -125,7 +132,13 @@ class PooledStreamReactor : public grpc::ServerWriteReactor<Response>,
     if (finished_ || write_in_flight_ || reading_) return;
     if (!messages_.empty()) {
       write_in_flight_ = true;
-      this->StartWrite(&messages_.front());
+      // What follows at once, a message or the status, takes it along: two sends for a small answer. Not the first one,
+      // which ends only when the metadata before it was sent; and before the status nothing that a reader who takes his
+      // time may not have room for.
+      grpc::WriteOptions options;
+      const bool followed = messages_.size() > 1 || (last_piece_read_ && is_small_);
+      if (std::exchange(written_any_, true) && followed) options.set_buffer_hint();
+      this->StartWrite(&messages_.front(), options);
     } else if (last_piece_read_) {
       EndLocked(absl::OkStatus());
     } else {
@@ -143,6 +156,8 @@ class PooledStreamReactor : public grpc::ServerWriteReactor<Response>,
     this->Finish(ToGrpcStatus(status));
   }
 
+  static constexpr size_t kSmallAnswerBytes = 32 << 10;
+
   QueryEngine& engine_;
   StreamRegistry& streams_;
   StreamTicker& ticker_;
@@ -158,6 +173,8 @@ class PooledStreamReactor : public grpc::ServerWriteReactor<Response>,
   bool reading_ PB_GUARDED_BY(mu_) = false;
   bool write_in_flight_ PB_GUARDED_BY(mu_) = false;
   bool last_piece_read_ PB_GUARDED_BY(mu_) = false;
+  bool written_any_ PB_GUARDED_BY(mu_) = false;
+  bool is_small_ PB_GUARDED_BY(mu_) = false;  // the whole answer is one small piece
   std::deque<Response> messages_ PB_GUARDED_BY(mu_);  // of the current piece; the front one is in flight
 };
 

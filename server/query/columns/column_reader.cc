@@ -10,7 +10,10 @@
 namespace pulseboard {
 namespace {
 
+// Columns of so many buckets are read from a tier. Of buckets this long one will do: a span of them is worth writing at
+// any usual rate of samples; finer ones are often derived, and then samples are folded faster as they are.
 constexpr int64_t kBucketsPerColumn = 4;
+constexpr int64_t kLongBucketNanos = 3'600 * kNanosPerSecond;
 constexpr int64_t kPieceBuckets = 16'384;
 // Samples can lie this far outside of what the clock and the retention say: clocks step, whole windows go late.
 constexpr int64_t kSlackNanos = 2 * kNanosPerDay;
@@ -20,13 +23,27 @@ int64_t ChooseBucket(const ColumnRequest& request, std::span<const TierOptions> 
   const std::vector<int64_t>& bounds = request.columns.bounds;
   int64_t bucket_ns = kRawBucket;
   for (const TierOptions& tier : tiers) {
+    const int64_t least = (tier.bucket_ns < kLongBucketNanos ? kBucketsPerColumn : 1) * tier.bucket_ns;
     for (size_t i = 0; i + 1 < bounds.size(); ++i) {
-      if (bounds[i + 1] - bounds[i] < kBucketsPerColumn * tier.bucket_ns) return bucket_ns;
+      if (bounds[i + 1] - bounds[i] < least) return bucket_ns;
       if (i > 0 && bounds[i] % tier.bucket_ns != 0) return bucket_ns;
     }
     bucket_ns = tier.bucket_ns;
   }
   return bucket_ns;
+}
+
+// The first place after `from` whose time is not before `end`.
+size_t EndOfRun(std::span<const int64_t> times, size_t from, int64_t end) {
+  if (times.back() < end) return times.size();
+  // Mostly near: doubling steps, then halving.
+  size_t step = 8, low = from + 1;
+  while (low + step < times.size() && times[low + step] < end) {
+    low += step;
+    step *= 2;
+  }
+  const auto until = times.begin() + static_cast<ptrdiff_t>(std::min(times.size(), low + step + 1));
+  return static_cast<size_t>(std::lower_bound(times.begin() + static_cast<ptrdiff_t>(low), until, end) - times.begin());
 }
 
 TimeRange PieceOf(const LineStep& step, int64_t from) {
@@ -77,7 +94,7 @@ ColumnReader::ColumnReader(ReadView& view, const ColumnPlan& plan, const SeriesI
       plan_(plan),
       info_(info),
       bounds_(plan.columns().bounds),
-      fold_(info.metadata.kind != MetricKind::kDelta) {
+      fold_(plan.needs().falls && info.metadata.kind != MetricKind::kDelta, plan.needs().fields.Has(RollupField::kSum)) {
   if (!bounds_.empty()) column_end_ = std::max(bounds_.front(), plan.request_.range.start);
 }
 
@@ -111,12 +128,20 @@ absl::Status ColumnReader::ReadPiece(const LineStep& step, TimeRange piece) {
 }
 
 void ColumnReader::AddSamples(const SampleColumns& samples) {
-  const bool keep_values = plan_.needs().values;
-  for (size_t i = 0; i < samples.size(); ++i) {
-    if (samples.times[i] >= column_end_) Advance(samples.times[i]);
-    const double value = samples.values[i];
-    fold_.AddSample(samples.times[i], value);
-    if (!keep_values || before_first_ || std::isnan(value)) continue;
+  const std::span<const int64_t> times(samples.times);
+  const std::span<const double> values(samples.values);
+  for (size_t i = 0; i < times.size();) {
+    if (times[i] >= column_end_) Advance(times[i]);
+    const size_t end = EndOfRun(times, i, column_end_);
+    fold_.AddRun(times.subspan(i, end - i), values.subspan(i, end - i));
+    if (plan_.needs().values && !before_first_) AddValues(values.subspan(i, end - i));
+    i = end;
+  }
+}
+
+void ColumnReader::AddValues(std::span<const double> values) {
+  for (const double value : values) {
+    if (std::isnan(value)) continue;
     if (value_visit_) {
       value_visit_(column_, value);
     } else {
@@ -167,7 +192,7 @@ void ColumnReader::EndColumn() {
     last_ = state.rollup.last;
   }
   falls_known_ = values_known_ = true;
-  sketch_.clear();
+  if (plan_.needs().values) sketch_.clear();
 }
 
 }  // namespace pulseboard

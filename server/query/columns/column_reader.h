@@ -1,6 +1,6 @@
 // ColumnReader: one series of a view, folded into columns of time, from rollup tiers where they hold whole columns.
 //
-// A tier serves when every bound between two columns is one of its buckets' and the shortest column has four of them;
+// A tier serves when every bound between two columns is one of its buckets' and the shortest column has four of them (of an hour or longer: one);
 // the ends of the range come from finer tiers, at last from samples. What is older than finer tiers are kept comes from
 // coarser ones: such a bucket counts whole, to the column in which it begins. Count, min, max, first, last and the
 // growth of counters are then the same as from samples; sums may differ in their last bits.
@@ -74,6 +74,8 @@ class ColumnReader {
  private:
   absl::Status ReadPiece(const LineStep& step, TimeRange piece);
   void AddSamples(const SampleColumns& samples);
+  // Of the open column, one by one.
+  void AddValues(std::span<const double> values);
   // Buckets that begin before `from` were read before, or begin outside of what is asked for.
   void AddRollups(const RollupColumns& rollups, int64_t from);
   // Ends the columns before the one that holds `time`.

@@ -17,6 +17,7 @@ class HttpPeer : public Peer {
   absl::Status StartFresh() override;
   absl::Status Restart() override;
   absl::StatusOr<LoadResult> Load() override;
+  int port() const override { return port_; }
   pid_t pid() const override { return process_ == nullptr ? 0 : process_->pid(); }
   std::string data_dir() const override { return folder_.File("data"); }
   void Kill() override { End(SIGKILL); }
@@ -34,7 +35,6 @@ class HttpPeer : public Peer {
   void Stop() { End(SIGTERM); }
   absl::StatusOr<std::string> Get(const std::string& path) const { return HttpGet(port_, path); }
   const std::string& program() const { return program_; }
-  int port() const { return port_; }
   const Workload& workload() const { return *workload_; }
   std::string File(std::string_view name) const { return folder_.File(name); }
 

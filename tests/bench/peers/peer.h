@@ -17,6 +17,10 @@
 #include "tests/support/process.h"
 #include "tests/support/temp_dir.h"
 
+namespace pulseboard::testing {
+struct Login;
+}  // namespace pulseboard::testing
+
 namespace pulseboard::bench {
 
 // Not thread-safe. A peer is prepared once and may then be started fresh and loaded any number of times.
@@ -50,6 +54,10 @@ class Peer {
   virtual std::string data_dir() const = 0;
 
   virtual pid_t pid() const = 0;
+  // Where it answers HTTP; 0: it does not.
+  virtual int port() const { return 0; }
+  // How Pulseboard is asked, until it is started again; null for others.
+  virtual const testing::Login* login() const { return nullptr; }
   virtual void Kill() = 0;  // SIGKILL, and waits for the end
 
  protected:

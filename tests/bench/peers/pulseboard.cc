@@ -212,6 +212,7 @@ class Pulseboard final : public Peer {
   std::string data_dir() const override { return process_->data_dir(); }
 
   pid_t pid() const override { return process_->pid(); }
+  const testing::Login* login() const override { return &login_; }
   void Kill() override {
     login_ = {};
     if (process_ != nullptr) process_->Kill();
