@@ -24,8 +24,9 @@ class RollupFold {
   // The same for all that lies within the bucket from `start` on, as sorted[from] does. Returns the first place behind.
   size_t AddSamples(std::span<const int64_t> times, std::span<const double> values, size_t from, int64_t start,
                     int64_t bucket_ns);
-  // The same for samples that all lie within the bucket, faster: sums are right to the last bit but one, not folded in
-  // the one way, and the times of the smallest and the greatest value are not kept. For answers, not for tiers.
+  // The same for samples that all lie within the bucket, faster: sums (and resets) are right but for the last bits, not
+  // folded in the one way, and the times of the smallest and the greatest value are not kept. For answers, not for
+  // tiers.
   void AddRun(std::span<const int64_t> times, std::span<const double> values);
   void AddRollup(const Rollup& rollup);
   // The rollup of all that was added; the fold is empty after. REQUIRES: not empty.

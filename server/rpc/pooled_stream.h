@@ -174,7 +174,7 @@ class PooledStreamReactor : public grpc::ServerWriteReactor<Response>,
   bool write_in_flight_ PB_GUARDED_BY(mu_) = false;
   bool last_piece_read_ PB_GUARDED_BY(mu_) = false;
   bool written_any_ PB_GUARDED_BY(mu_) = false;
-  bool is_small_ PB_GUARDED_BY(mu_) = false;  // the whole answer is one small piece
+  bool is_small_ PB_GUARDED_BY(mu_) = false;          // the whole answer is one small piece
   std::deque<Response> messages_ PB_GUARDED_BY(mu_);  // of the current piece; the front one is in flight
 };
 

@@ -94,7 +94,8 @@ ColumnReader::ColumnReader(ReadView& view, const ColumnPlan& plan, const SeriesI
       plan_(plan),
       info_(info),
       bounds_(plan.columns().bounds),
-      fold_(plan.needs().falls && info.metadata.kind != MetricKind::kDelta, plan.needs().fields.Has(RollupField::kSum)) {
+      fold_(plan.needs().falls && info.metadata.kind != MetricKind::kDelta,
+            plan.needs().fields.Has(RollupField::kSum)) {
   if (!bounds_.empty()) column_end_ = std::max(bounds_.front(), plan.request_.range.start);
 }
 

@@ -163,7 +163,8 @@ class PrometheusAsker final : public PromQlAsker {
     }
     const std::string window = Seconds(question.step_ns - kNanosPerSecond) + "s";
     if (question.apart == Apart::kNothing) {
-      return {Range(question, "max_over_time(max(" + Selector(question.fields, question.hosts) + ")[" + window + ":10s])", "")};
+      return {Range(question,
+                    "max_over_time(max(" + Selector(question.fields, question.hosts) + ")[" + window + ":10s])", "")};
     }
     const std::string by = question.apart == Apart::kFields ? "" : " by (hostname)";
     std::vector<std::string> out;
@@ -188,9 +189,11 @@ class InfluxAsker final : public HttpAsker {
 
  protected:
   std::vector<std::string> Paths(const Question& question) const override {
-    std::string where = " WHERE time >= " + Seconds(question.range.start) + "s AND time < " + Seconds(question.range.end) + "s";
+    std::string where =
+        " WHERE time >= " + Seconds(question.range.start) + "s AND time < " + Seconds(question.range.end) + "s";
     std::string hosts;
-    for (const int host : question.hosts) hosts += (hosts.empty() ? "" : " OR ") + ("hostname='" + HostName(host)) + "'";
+    for (const int host : question.hosts)
+      hosts += (hosts.empty() ? "" : " OR ") + ("hostname='" + HostName(host)) + "'";
     if (!hosts.empty()) where += " AND (" + hosts + ")";
     return {"/query?db=bench&epoch=s&q=" + UrlEncode(Statement(question, where))};
   }
@@ -215,8 +218,8 @@ class InfluxAsker final : public HttpAsker {
       }
       return out;
     };
-    const std::string columns = " GROUP BY time(" + Seconds(question.step_ns) + "s)" +
-                                (question.apart == Apart::kSeries ? ", hostname" : "");
+    const std::string columns =
+        " GROUP BY time(" + Seconds(question.step_ns) + "s)" + (question.apart == Apart::kSeries ? ", hostname" : "");
     switch (question.shape) {
       case Shape::kLatest:
         return "SELECT " + select("last(", ")") + " FROM cpu" + where + " GROUP BY hostname";

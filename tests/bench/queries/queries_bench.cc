@@ -1,6 +1,7 @@
 // queries_bench: the same questions to Pulseboard, VictoriaMetrics, Prometheus and InfluxDB with the same data, side by
 // side on this machine. README.md.
-//   queries_bench [--quick] [--only=TEXT] [--server=TEXT] [--hosts=N] [--repeat=N] [--peers=DIR] [--results=FILE] [--commit=TEXT]
+//   queries_bench [--quick] [--only=TEXT] [--server=TEXT] [--hosts=N] [--repeat=N] [--peers=DIR] [--results=FILE]
+//   [--commit=TEXT]
 #include <grpcpp/grpcpp.h>
 #include <sys/resource.h>
 
@@ -189,19 +190,19 @@ absl::Status Run(const Arguments& arguments) {
     std::vector<Measured> all;
     for (Contestant& c : contestants) {
       PB_ASSIGN_OR_RETURN(const Measured measured, Measure(kind, workload, times, &c));
-      std::fprintf(stderr, "%-22s %-16s p50 %9.3f  p99 %9.3f ms, server CPU %8.2f ms, %lld values, sum %.3f, %lld bytes\n",
-                   std::string(kind.name).c_str(), c.peer->server().c_str(), measured.p50, measured.p99, measured.cpu_ms,
-                   static_cast<long long>(measured.first.values), measured.first.sum,
-                   static_cast<long long>(measured.bytes));
+      std::fprintf(
+          stderr, "%-22s %-16s p50 %9.3f  p99 %9.3f ms, server CPU %8.2f ms, %lld values, sum %.3f, %lld bytes\n",
+          std::string(kind.name).c_str(), c.peer->server().c_str(), measured.p50, measured.p99, measured.cpu_ms,
+          static_cast<long long>(measured.first.values), measured.first.sum, static_cast<long long>(measured.bytes));
       all.push_back(measured);
     }
     AddRow(kind, contestants, all, &table, &totals);
   }
-  std::string body = "Commit `" + arguments.commit + "`, `./dev bench queries" + (arguments.quick ? " --quick" : "") +
-                     "`, " + workload.Name() + ".\n" + machine + " before the run.\n\n" + table.text() +
-                     Text("\n%d of %d as fast as asked for%s%s; answers of all servers agree in %d of %d.\n", totals.met,
-                          totals.kinds, totals.missed.empty() ? "" : ", not ", totals.missed.c_str(), totals.agree,
-                          totals.kinds);
+  std::string body =
+      "Commit `" + arguments.commit + "`, `./dev bench queries" + (arguments.quick ? " --quick" : "") + "`, " +
+      workload.Name() + ".\n" + machine + " before the run.\n\n" + table.text() +
+      Text("\n%d of %d as fast as asked for%s%s; answers of all servers agree in %d of %d.\n", totals.met, totals.kinds,
+           totals.missed.empty() ? "" : ", not ", totals.missed.c_str(), totals.agree, totals.kinds);
   std::printf("%s", body.c_str());
   if (arguments.results.empty()) return absl::OkStatus();
   return WriteSection(arguments.results, "queries", body);

@@ -49,8 +49,8 @@ std::function<Question(const Workload&, std::mt19937_64&)> Columns(int fields, i
 
 std::function<Question(const Workload&, std::mt19937_64&)> RowsAbove(int hosts) {
   return [=](const Workload& workload, std::mt19937_64& random) {
-    Question out = Columns(kMetricsPerHost, hosts, 12 * kHour, kWorkloadStepNanos, Fold::kMax, Apart::kSeries)(
-        workload, random);
+    Question out =
+        Columns(kMetricsPerHost, hosts, 12 * kHour, kWorkloadStepNanos, Fold::kMax, Apart::kSeries)(workload, random);
     out.shape = Shape::kRows;
     out.threshold = 90;
     return out;

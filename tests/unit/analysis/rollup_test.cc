@@ -183,5 +183,50 @@ TEST(Rollup, MergesLikeOneFoldOverAll) {
   }
 }
 
+TEST(Rollup, ARunIsWhatItsSamplesAre) {
+  std::mt19937_64 random(7);
+  for (int round = 0; round < 2'000; ++round) {
+    const bool counter = round % 2 == 0;
+    RollupFold by_run(counter), one_by_one(counter);
+    int64_t time = 0;
+    for (int run = static_cast<int>(random() % 3); run >= 0; --run) {
+      std::vector<int64_t> times;
+      std::vector<double> values;
+      for (size_t n = random() % 40; n > 0; --n) {
+        times.push_back(time += 10);
+        const bool nan = round % 5 == 0 && random() % 8 == 0;
+        values.push_back(nan ? kNan : static_cast<double>(random() % 2'000'000) / 100 - 5'000);
+        one_by_one.AddSample(times.back(), values.back());
+      }
+      by_run.AddRun(times, values);
+    }
+    if (one_by_one.empty()) continue;
+    const Rollup a = by_run.Take(), b = one_by_one.Take();
+    EXPECT_EQ(a.count, b.count);
+    EXPECT_EQ(a.nan_count, b.nan_count);
+    EXPECT_NEAR(a.sum, b.sum, 1e-12 * std::fabs(b.sum));
+    EXPECT_EQ(a.first_time, b.first_time);
+    EXPECT_EQ(a.last_time, b.last_time);
+    if (b.count == 0) continue;
+    EXPECT_EQ(a.min, b.min);
+    EXPECT_EQ(a.max, b.max);
+    EXPECT_EQ(a.first, b.first);
+    EXPECT_EQ(a.last, b.last);
+    EXPECT_NEAR(a.resets, b.resets, 1e-12 * b.resets) << "added up in another order";
+  }
+}
+
+TEST(Rollup, ARunBeyondTheFiniteAddsUpAsItsSamplesDo) {
+  for (const std::vector<double>& values :
+       {std::vector<double>{1, kInfinity, 2, 3, 4, 5, 6, 7, 8, 9}, {kInfinity, 1, 2, 3, -kInfinity, 4, 5, 6, 7, 8}}) {
+    std::vector<int64_t> times(values.size());
+    RollupFold fold(false);
+    fold.AddRun(times, values);
+    const Rollup a = fold.Take(), b = Fold(values);
+    EXPECT_TRUE(a.sum == b.sum || (std::isnan(a.sum) && std::isnan(b.sum)));
+    EXPECT_EQ(a.max, b.max);
+  }
+}
+
 }  // namespace
 }  // namespace pulseboard

@@ -291,7 +291,7 @@ TEST_F(ColumnCursorTest, CostsRollupsAndNotSamples) {
                          {}};
   const auto answer = Query(request);
   ASSERT_TRUE(answer.ok());
-  EXPECT_EQ(answer->summary.bucket_ns, kMinute);
+  EXPECT_EQ(answer->summary.bucket_ns, kHour);
   EXPECT_LT(answer->summary.scanned_sample_count, 3 * 86'400 / 4);
   ExpectAsReference(*engine_, request);
 }
