@@ -30,6 +30,7 @@ const std::vector<std::string>& ServiceNames() {
       "pulseboard.v1.StorageService",
       "pulseboard.v1.TransferService",
       "pulseboard.v1.EventService",
+      "opentelemetry.proto.collector.metrics.v1.MetricsService",
       "grpc.health.v1.Health",
       "grpc.reflection.v1.ServerReflection",
       "grpc.reflection.v1alpha.ServerReflection",
@@ -119,6 +120,7 @@ absl::Status Node::Listen() {
   services.push_back(MakeAuthService(*authenticator_, *accounts_));
   services.push_back(MakeUserService(*authenticator_, *accounts_));
   services.push_back(MakeIngestService(*authenticator_, *intake_, streams_));
+  services.push_back(MakeMetricsService(*authenticator_, *intake_));
   services.push_back(MakeQueryService(*authenticator_, *query_, streams_));
   services.push_back(MakeTransferService(*authenticator_, *importer_, *exporter_, streams_));
   services.push_back(MakeEventService(*authenticator_, *events_, streams_));

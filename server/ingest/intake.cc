@@ -100,6 +100,13 @@ absl::StatusOr<Intake::Found> Intake::Resolve(TenantId tenant, const SeriesKey& 
   return Found{id, RefusalReason::kUnspecified};
 }
 
+absl::StatusOr<bool> Intake::BeginsAnew(TenantId tenant, const SeriesKey& key, int64_t time) {
+  const std::optional<SeriesId> known = store_.FindSeries(tenant, key);
+  if (!known) return true;
+  PB_ASSIGN_OR_RETURN(const std::optional<Sample> newest, store_.Latest(*known));
+  return !newest || newest->time_unix_nanos < time;
+}
+
 void Intake::RefuseSeries(int64_t index, const SeriesKey& key, const SeriesOverflow& overflow, Refusals* refusals) {
   refusals->Add(index, RefusalReason::kSeriesLimit,
                 [&] { return Printable(key.Format()) + " is new, and " + StatusMessage(overflow.status); });
@@ -150,7 +157,7 @@ absl::Status Intake::Push(TenantId tenant, const PushBatch& batch, PushDone done
   append.sequence = batch.sequence;
   append.received_unix_nanos = now;
   const TimeLimits limits = LimitsAt(tenant, now);
-  Refusals refusals;
+  Refusals refusals(batch.max_detailed_refusals);
   for (size_t i = 0; i < batch.samples.size(); ++i) {
     const PushSample& sample = batch.samples[i];
     const auto index = static_cast<int64_t>(i);
@@ -166,6 +173,11 @@ absl::Status Intake::Push(TenantId tenant, const PushBatch& batch, PushDone done
     SeriesMetadata metadata;
     Found found = Judge(sample.series, &key, &metadata);
     if (found.reason == RefusalReason::kUnspecified) {
+      if (sample.begins_counter) {
+        if (time < limits.oldest.unix_nanos || time > limits.newest) continue;
+        PB_ASSIGN_OR_RETURN(const bool anew, BeginsAnew(tenant, key, time));
+        if (!anew) continue;
+      }
       if (!TimeAllowed(index, time, limits, &refusals)) continue;
       PB_ASSIGN_OR_RETURN(found, Resolve(tenant, key, metadata));
     }

@@ -60,6 +60,9 @@ struct PushSample {
   TimeIs time_is = TimeIs::kReceipt;
   int64_t time_unix_nanos = 0;  // with kGiven
   double value = 0;
+  // The 0 from which a counter began at this time, so that its first increment counts. Left out, and not refused, where
+  // the series has a sample then or later, or the time is not taken.
+  bool begins_counter = false;
 };
 
 // A row-shaped batch.
@@ -68,6 +71,7 @@ struct PushBatch {
   int64_t sequence = 0;
   std::vector<PushSample> samples;
   std::optional<AckMode> ack_mode = std::nullopt;  // nothing: the default
+  size_t max_detailed_refusals = kMaxDetailedRefusals;
 };
 
 // Binds a ref of a stream to a series.
@@ -123,7 +127,7 @@ class Intake {
  public:
   Intake(Store& store, const Clock& clock, IntakeOptions options);
 
-  // Takes a batch of rows. A returned error means nothing was taken and `done` will not run: BAD_FIELD for a malformed
+  // Takes a batch of rows. Samples that are `begins_counter` may read from disk. A returned error means nothing was taken and `done` will not run: BAD_FIELD for a malformed
   // batch, SERIES_LIMIT when every sample is of a new series beyond a limit, INGEST_BACKLOG_FULL with RetryInfo,
   // STORE_READ_ONLY, DISK_FULL, SHUTTING_DOWN.
   absl::Status Push(TenantId tenant, const PushBatch& batch, PushDone done);
@@ -157,6 +161,8 @@ class Intake {
   Found Judge(const SeriesDraft& draft, SeriesKey* key, SeriesMetadata* metadata) const;
   // Finds or creates within the quotas; only a store failure is an error.
   absl::StatusOr<Found> Resolve(TenantId tenant, const SeriesKey& key, const SeriesMetadata& metadata);
+  // Whether a counter that began at `time` did so after all that is known of it.
+  absl::StatusOr<bool> BeginsAnew(TenantId tenant, const SeriesKey& key, int64_t time);
   TimeLimits LimitsAt(TenantId tenant, int64_t now) const;
   // Refuses times outside what is kept. True when the sample may be taken.
   bool TimeAllowed(int64_t index, int64_t time, const TimeLimits& limits, Refusals* refusals) const {

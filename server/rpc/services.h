@@ -26,6 +26,8 @@ std::unique_ptr<grpc::Service> MakeAuthService(const Authenticator& authenticato
 std::unique_ptr<grpc::Service> MakeUserService(const Authenticator& authenticator, Accounts& accounts);
 std::unique_ptr<grpc::Service> MakeIngestService(const Authenticator& authenticator, Intake& intake,
                                                  StreamRegistry& streams);
+// OpenTelemetry metrics.
+std::unique_ptr<grpc::Service> MakeMetricsService(const Authenticator& authenticator, Intake& intake);
 std::unique_ptr<grpc::Service> MakeQueryService(const Authenticator& authenticator, QueryEngine& engine,
                                                 StreamRegistry& streams);
 std::unique_ptr<grpc::Service> MakeStorageService(const Authenticator& authenticator, const TenantRegistry& tenants,

@@ -51,6 +51,7 @@ class DataServer {
     exporter_ = std::make_unique<Exporter>(seen, *engine_, options.transfer);
     std::vector<std::unique_ptr<grpc::Service>> services;
     services.push_back(MakeIngestService(authenticator_, *intake_, streams_));
+    services.push_back(MakeMetricsService(authenticator_, *intake_));
     services.push_back(MakeQueryService(authenticator_, *engine_, streams_));
     services.push_back(MakeTransferService(authenticator_, *importer_, *exporter_, streams_));
     services.push_back(MakeLiveService(authenticator_, hub_, streams_));

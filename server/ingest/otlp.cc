@@ -1,0 +1,225 @@
+#include "server/ingest/otlp.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <limits>
+#include <map>
+
+#include "common/base/errors.h"
+
+namespace pulseboard {
+namespace {
+
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr int kMaxMessages = 3;
+// Beyond it a bucket is outside of what a double can be.
+constexpr int32_t kMaxIndex = 1 << 20;
+
+// The shortest decimal that reads back; `+Inf`.
+std::string NumberText(double value) {
+  if (std::isinf(value)) return value > 0 ? "+Inf" : "-Inf";
+  std::array<char, 32> buffer;
+  const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value).ptr;
+  return {buffer.data(), end};
+}
+
+bool IsNameByte(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.' ||
+         c == '-' || c == '/';
+}
+
+// Counts of one sign by the number of the bucket at `scale`, merged from finer ones. False: a bucket beyond all
+// doubles.
+bool MergeSide(const OtlpExponentialHistogram::Side& side, int32_t shift, std::map<int32_t, uint64_t>* out) {
+  for (size_t i = 0; i < side.buckets.size(); ++i) {
+    if (side.buckets[i] == 0) continue;
+    const int64_t index = (int64_t{side.offset} + static_cast<int64_t>(i)) >> shift;
+    if (index < -kMaxIndex || index > kMaxIndex) return false;
+    (*out)[static_cast<int32_t>(index)] += side.buckets[i];
+  }
+  return true;
+}
+
+}  // namespace
+
+std::string OtlpLabelName(std::string_view key) {
+  std::string out(key);
+  for (char& c : out) c = IsNameByte(c) ? c : '_';
+  while (out.starts_with("__")) out.erase(0, 1);
+  if (!out.empty() && !std::isalpha(static_cast<unsigned char>(out[0])) && out[0] != '_') out.insert(0, "_");
+  return out;
+}
+
+OtlpPoints::Labels OtlpPoints::KeepLabels(const OtlpPoint& point) {
+  Labels out;
+  out.reserve(point.labels.size() + 1);
+  for (const auto& [name, value] : point.labels) {
+    const std::string_view kept_name = Keep(name);
+    out.emplace_back(kept_name, Keep(value));
+  }
+  return out;
+}
+
+bool OtlpPoints::Begin(const OtlpPoint& point) {
+  refused_.push_back(false);
+  if (point.time_unix_nanos > 0 && point.time_unix_nanos <= static_cast<uint64_t>(INT64_MAX)) return true;
+  refused_.back() = true;
+  NoteMessage("time_unix_nano " + std::to_string(point.time_unix_nanos) +
+              " is no time; 1970-01-01 to 2262-04-11 would be accepted");
+  return false;
+}
+
+void OtlpPoints::Refuse(std::string message) {
+  refused_.push_back(true);
+  NoteMessage(message);
+}
+
+void OtlpPoints::AddSample(const OtlpMetric& metric, std::string_view name, Labels labels, MetricKind kind,
+                           std::string_view unit, const OtlpPoint& point, double value) {
+  const bool counts = kind == MetricKind::kCounter && point.start_time_unix_nanos > 0 &&
+                      point.start_time_unix_nanos < point.time_unix_nanos;
+  if (batches_.empty() || batches_.back().samples.size() + 2 > kMaxPushSamples) {
+    batches_.emplace_back();
+    point_of_.emplace_back();
+  }
+  PushSample sample;
+  sample.series = {name, std::move(labels), kind, unit, metric.description};
+  sample.time_is = PushSample::TimeIs::kGiven;
+  if (counts) {
+    PushSample start = sample;
+    start.time_unix_nanos = static_cast<int64_t>(point.start_time_unix_nanos);
+    start.begins_counter = true;
+    batches_.back().samples.push_back(std::move(start));
+    point_of_.back().push_back(static_cast<uint32_t>(refused_.size() - 1));
+  }
+  sample.time_unix_nanos = static_cast<int64_t>(point.time_unix_nanos);
+  sample.value = point.has_no_value ? kNan : value;
+  batches_.back().samples.push_back(std::move(sample));
+  batches_.back().max_detailed_refusals = batches_.back().samples.size();
+  point_of_.back().push_back(static_cast<uint32_t>(refused_.size() - 1));
+}
+
+void OtlpPoints::AddNumber(const OtlpMetric& metric, const OtlpPoint& point, MetricKind kind, double value) {
+  if (!Begin(point)) return;
+  AddSample(metric, metric.name, KeepLabels(point), kind, metric.unit, point, value);
+}
+
+void OtlpPoints::AddTotals(const OtlpMetric& metric, const Labels& labels, MetricKind kind, const OtlpPoint& point,
+                           uint64_t count, std::optional<double> sum, std::optional<double> min,
+                           std::optional<double> max) {
+  const std::string name(metric.name);
+  AddSample(metric, Keep(name + "_count"), labels, kind, "1", point, static_cast<double>(count));
+  if (sum) AddSample(metric, Keep(name + "_sum"), labels, kind, metric.unit, point, *sum);
+  if (min) AddSample(metric, Keep(name + "_min"), labels, MetricKind::kGauge, metric.unit, point, *min);
+  if (max) AddSample(metric, Keep(name + "_max"), labels, MetricKind::kGauge, metric.unit, point, *max);
+}
+
+void OtlpPoints::AddBucket(const OtlpMetric& metric, std::string_view name, const Labels& labels, MetricKind kind,
+                           const OtlpPoint& point, double bound, uint64_t up_to) {
+  Labels with_bound = labels;
+  with_bound.emplace_back("le", Keep(NumberText(bound)));
+  AddSample(metric, name, std::move(with_bound), kind, "1", point, static_cast<double>(up_to));
+}
+
+void OtlpPoints::AddHistogram(const OtlpMetric& metric, const OtlpPoint& point, MetricKind kind,
+                              const OtlpHistogram& histogram) {
+  if (!histogram.buckets.empty() && histogram.buckets.size() != histogram.bounds.size() + 1) {
+    return Refuse(std::string(metric.name) + " has " + std::to_string(histogram.buckets.size()) +
+                  " bucket_counts for " + std::to_string(histogram.bounds.size()) +
+                  " explicit_bounds; one more, or none, would be accepted");
+  }
+  const auto not_ascending = [](double a, double b) { return !(a < b); };
+  if (std::adjacent_find(histogram.bounds.begin(), histogram.bounds.end(), not_ascending) != histogram.bounds.end()) {
+    return Refuse(std::string(metric.name) + " has explicit_bounds that do not ascend");
+  }
+  if (!Begin(point)) return;
+  const Labels labels = KeepLabels(point);
+  AddTotals(metric, labels, kind, point, histogram.count, histogram.sum, histogram.min, histogram.max);
+  const std::string_view name = Keep(std::string(metric.name) + "_bucket");
+  uint64_t up_to = 0;
+  for (size_t i = 0; i + 1 < histogram.buckets.size(); ++i) {
+    up_to += histogram.buckets[i];
+    if (!std::isinf(histogram.bounds[i])) AddBucket(metric, name, labels, kind, point, histogram.bounds[i], up_to);
+  }
+  AddBucket(metric, name, labels, kind, point, kInfinity, histogram.count);
+}
+
+void OtlpPoints::AddExponential(const OtlpMetric& metric, const OtlpPoint& point, MetricKind kind,
+                                const OtlpExponentialHistogram& histogram) {
+  const int32_t shift = std::clamp(histogram.scale - kFinestScale, 0, 31);
+  const int32_t scale = histogram.scale - shift;
+  std::map<int32_t, uint64_t> positive, negative;
+  if (scale < -10 || histogram.scale - shift > kFinestScale || !MergeSide(histogram.positive, shift, &positive) ||
+      !MergeSide(histogram.negative, shift, &negative)) {
+    return Refuse(std::string(metric.name) + " has buckets beyond all doubles (scale " +
+                  std::to_string(histogram.scale) + ")");
+  }
+  if (!Begin(point)) return;
+  const Labels labels = KeepLabels(point);
+  AddTotals(metric, labels, kind, point, histogram.count, histogram.sum, histogram.min, histogram.max);
+  const std::string_view name = Keep(std::string(metric.name) + "_bucket");
+  // Of 2^(2^-scale) to the power of `index`: whole octaves are exact.
+  const auto bound = [scale](int64_t index) { return std::exp2(std::ldexp(static_cast<double>(index), -scale)); };
+  double last = -kInfinity;
+  const auto add = [&](double at, uint64_t up_to) {
+    if (!(at > last) || std::isinf(at)) return;
+    AddBucket(metric, name, labels, kind, point, at, up_to);
+    last = at;
+  };
+  // Each bucket with values is told by both of its bounds, so that a quantile is known to lie between them.
+  uint64_t up_to = 0;
+  for (auto it = negative.rbegin(); it != negative.rend(); ++it) {
+    add(-bound(int64_t{it->first} + 1), up_to);
+    up_to += it->second;
+    add(-bound(it->first), up_to);
+  }
+  const double zero = std::max(0.0, histogram.zero_threshold);
+  if (histogram.zero_count > 0) add(-zero, up_to + (zero > 0 ? 0 : histogram.zero_count));
+  up_to += histogram.zero_count;
+  if (zero > 0 && histogram.zero_count > 0) add(zero, up_to);
+  for (const auto& [index, count] : positive) {
+    add(bound(index), up_to);
+    up_to += count;
+    add(bound(int64_t{index} + 1), up_to);
+  }
+  AddBucket(metric, name, labels, kind, point, kInfinity, histogram.count);
+}
+
+void OtlpPoints::AddSummary(const OtlpMetric& metric, const OtlpPoint& point, uint64_t count, double sum,
+                            std::span<const std::pair<double, double>> quantiles) {
+  if (!Begin(point)) return;
+  const Labels labels = KeepLabels(point);
+  AddTotals(metric, labels, MetricKind::kCounter, point, count, sum, std::nullopt, std::nullopt);
+  for (const auto& [quantile, value] : quantiles) {
+    Labels with_quantile = labels;
+    with_quantile.emplace_back("quantile", Keep(NumberText(quantile)));
+    AddSample(metric, metric.name, std::move(with_quantile), MetricKind::kGauge, metric.unit, point, value);
+  }
+}
+
+void OtlpPoints::NoteRefusals(size_t batch, const Refusals& refusals) {
+  for (const SampleRefusal& refusal : refusals.detailed()) {
+    // Of when it began only the first increment depends.
+    const auto sample = static_cast<size_t>(refusal.sample_index);
+    if (batches_[batch].samples[sample].begins_counter) continue;
+    refused_[point_of_[batch][sample]] = true;
+    NoteMessage(std::string(batches_[batch].samples[sample].series.metric) + ": " + refusal.message);
+  }
+}
+
+void OtlpPoints::NoteAllRefused(size_t batch, const std::string& message) {
+  for (const uint32_t point : point_of_[batch]) refused_[point] = true;
+  NoteMessage(message);
+}
+
+int64_t OtlpPoints::refused_points() const { return std::count(refused_.begin(), refused_.end(), true); }
+
+void OtlpPoints::NoteMessage(const std::string& message) {
+  if (noted_messages_++ >= kMaxMessages) return;
+  messages_ += (messages_.empty() ? "" : "; ") + message;
+}
+
+}  // namespace pulseboard

@@ -1,0 +1,111 @@
+// What becomes of OpenTelemetry metrics: points of streams turned into samples of series (OTLP.md). Plain C++; reading
+// the messages is server/rpc's.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "common/model/labels.h"
+#include "server/ingest/intake.h"
+
+namespace pulseboard {
+
+// The letters of an attribute's key that a label name may have, `_` for others.
+std::string OtlpLabelName(std::string_view key);
+
+// A metric, as its points share it. The views must outlive the OtlpPoints.
+struct OtlpMetric {
+  std::string_view name;
+  std::string_view unit;
+  std::string_view description;
+};
+
+// What every point has.
+struct OtlpPoint {
+  std::vector<std::pair<std::string, std::string>> labels;
+  uint64_t start_time_unix_nanos = 0;  // when counting began; 0: not known
+  uint64_t time_unix_nanos = 0;
+  bool has_no_value = false;  // on purpose: told as NaN
+};
+
+struct OtlpHistogram {
+  uint64_t count = 0;
+  std::optional<double> sum, min, max;
+  std::span<const double> bounds;
+  std::span<const uint64_t> buckets;  // one more than bounds, or none
+};
+
+struct OtlpExponentialHistogram {
+  struct Side {
+    int32_t offset = 0;
+    std::span<const uint64_t> buckets;
+  };
+  uint64_t count = 0;
+  std::optional<double> sum, min, max;
+  int32_t scale = 0;
+  double zero_threshold = 0;
+  uint64_t zero_count = 0;
+  Side positive, negative;
+};
+
+// Points of one request, as samples in batches that Intake takes. Not thread-safe.
+class OtlpPoints {
+ public:
+  // Buckets of exponential histograms are merged until they grow by 2^(2^-3) = 1.0905: series that stay the same as a
+  // client's scale drifts, and quantiles known to within 9.1 %.
+  static constexpr int32_t kFinestScale = 3;
+
+  void AddNumber(const OtlpMetric& metric, const OtlpPoint& point, MetricKind kind, double value);
+  // `kind`: kCounter of cumulative ones, kDelta of others.
+  void AddHistogram(const OtlpMetric& metric, const OtlpPoint& point, MetricKind kind, const OtlpHistogram& histogram);
+  void AddExponential(const OtlpMetric& metric, const OtlpPoint& point, MetricKind kind,
+                      const OtlpExponentialHistogram& histogram);
+  // Pairs of quantile and value.
+  void AddSummary(const OtlpMetric& metric, const OtlpPoint& point, uint64_t count, double sum,
+                  std::span<const std::pair<double, double>> quantiles);
+  // A point that is not taken at all.
+  void Refuse(std::string message);
+
+  // Filled; the samples' views live as long as this.
+  std::deque<PushBatch>& batches() { return batches_; }
+  // Notes what Intake refused of batches()[batch].
+  void NoteRefusals(size_t batch, const Refusals& refusals);
+  // Nothing of a batch was taken.
+  void NoteAllRefused(size_t batch, const std::string& message);
+
+  int64_t refused_points() const;
+  // Of the first ones, to be shown to people.
+  const std::string& messages() const { return messages_; }
+
+ private:
+  using Labels = std::vector<std::pair<std::string_view, std::string_view>>;
+
+  std::string_view Keep(std::string text) { return texts_.emplace_back(std::move(text)); }
+  // The labels of the point, kept; `more` is added to them.
+  Labels KeepLabels(const OtlpPoint& point);
+  // Begins a point; false when its time makes no sense and it was refused.
+  bool Begin(const OtlpPoint& point);
+  void AddSample(const OtlpMetric& metric, std::string_view name, Labels labels, MetricKind kind, std::string_view unit,
+                 const OtlpPoint& point, double value);
+  void AddTotals(const OtlpMetric& metric, const Labels& labels, MetricKind kind, const OtlpPoint& point,
+                 uint64_t count, std::optional<double> sum, std::optional<double> min, std::optional<double> max);
+  // Values up to `bound`.
+  void AddBucket(const OtlpMetric& metric, std::string_view name, const Labels& labels, MetricKind kind,
+                 const OtlpPoint& point, double bound, uint64_t up_to);
+  void NoteMessage(const std::string& message);
+
+  std::deque<std::string> texts_;  // addresses stay
+  std::deque<PushBatch> batches_;
+  std::vector<std::vector<uint32_t>> point_of_;  // by batch and sample
+  std::vector<bool> refused_;                    // by point
+  std::string messages_;
+  int noted_messages_ = 0;
+};
+
+}  // namespace pulseboard
