@@ -254,7 +254,7 @@ class DurableStore final : public Store {
   Mutex group_mu_;
   // Which series' definitions are in the log or in RocksDB, by id.
   std::vector<bool> defined_ PB_GUARDED_BY(group_mu_);
-  NewestTimes newest_;  // the committer's own, of these series
+  NewestTimes newest_ PB_GUARDED_BY(group_mu_);  // of these series
 
   mutable Mutex commit_mu_;
   CondVar head_room_;

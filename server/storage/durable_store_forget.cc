@@ -48,6 +48,8 @@ void DurableStore::RetireSeries(std::span<const SeriesId> candidates) {
       continue;
     }
     head_.Erase(id);
+    newest_.Forget(id);
+    sealer_->ForgetTail(id);
     if (id < defined_.size()) defined_[static_cast<size_t>(id)] = false;
     forgotten_.emplace(id, last_commit_);
     retired.push_back(id);

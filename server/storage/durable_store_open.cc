@@ -192,6 +192,7 @@ absl::Status DurableStore::ReplayLog() {
   wal_options.on_broken = [this](const absl::Status& status) { health_.SetLog(status); };
   PB_ASSIGN_OR_RETURN(const std::string newest, ReadMeta(kNewestTimeKey));
   if (newest.size() == sizeof(int64_t)) {
+    MutexLock group_lock(&group_mu_);
     newest_.SetCeiling(GetLittleEndian<int64_t>(newest));
     MutexLock commit_lock(&commit_mu_);
     newest_time_ = GetLittleEndian<int64_t>(newest);

@@ -4,15 +4,9 @@
 
 namespace pulseboard {
 
-NewestTimes::Newest& NewestTimes::At(SeriesId series) {
-  const auto index = static_cast<size_t>(series);
-  if (index >= newest_.size()) newest_.resize(std::max<size_t>(index + 1, newest_.size() + newest_.size() / 2));
-  return newest_[index];
-}
-
 void NewestTimes::Replay(std::span<const SeriesId> series, std::span<const int64_t> times) {
   for (size_t i = 0; i < series.size(); ++i) {
-    Newest& newest = At(series[i]);
+    Newest& newest = newest_.At(series[i]);
     newest.time = std::max(newest.time, times[i]);
   }
 }
@@ -20,7 +14,7 @@ void NewestTimes::Replay(std::span<const SeriesId> series, std::span<const int64
 void NewestTimes::Judge(std::span<const SeriesId> series, std::span<const int64_t> times, const LookUp& look_up,
                         std::vector<uint32_t>* late) {
   for (size_t i = 0; i < series.size(); ++i) {
-    Newest& newest = At(series[i]);
+    Newest& newest = newest_.At(series[i]);
     // What lies in blocks matters only if it could be newer than the sample at hand.
     if (!newest.known && times[i] > newest.time && times[i] <= ceiling_) {
       newest = {std::max(newest.time, look_up(series[i])), true};
@@ -35,7 +29,7 @@ void NewestTimes::Judge(std::span<const SeriesId> series, std::span<const int64_
 }
 
 void NewestTimes::Reject() {
-  for (auto it = undo_.rbegin(); it != undo_.rend(); ++it) At(it->series) = it->before;
+  for (auto it = undo_.rbegin(); it != undo_.rend(); ++it) newest_.At(it->series) = it->before;
   undo_.clear();
 }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "common/model/labels.h"
+#include "server/storage/id_table.h"
 
 namespace pulseboard {
 
@@ -15,7 +16,7 @@ namespace pulseboard {
 //
 // After a restart the newest of a series is known for what is replayed; of the others only that it is not newer than
 // `ceiling`, the newest time of the whole store before. A sample above it needs no look; for one below it the blocks
-// are asked, once per series. Not thread-safe: the committer's own. 16 bytes per series.
+// are asked, once per series. Not thread-safe: the committer's own. 16 bytes per series that has data.
 class NewestTimes {
  public:
   // Newest sealed time of a series; the lowest int64 for none.
@@ -25,7 +26,9 @@ class NewestTimes {
   // `ceiling`: nothing sealed is newer.
   void SetCeiling(int64_t ceiling) { ceiling_ = ceiling; }
   // The series has nothing sealed and nothing replayed.
-  void AddNew(SeriesId series) { At(series) = {kNone, true}; }
+  void AddNew(SeriesId series) { newest_.At(series) = {kNone, true}; }
+  // The series has no data any more.
+  void Forget(SeriesId series) { newest_.Erase(series); }
   // Samples read back from the log at start.
   void Replay(std::span<const SeriesId> series, std::span<const int64_t> times);
 
@@ -47,10 +50,8 @@ class NewestTimes {
     Newest before;
   };
 
-  Newest& At(SeriesId series);
-
   int64_t ceiling_ = std::numeric_limits<int64_t>::max();
-  std::vector<Newest> newest_;  // by id
+  IdTable<Newest> newest_;
   std::vector<Change> undo_;
 };
 

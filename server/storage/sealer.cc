@@ -14,7 +14,7 @@ namespace pulseboard {
 absl::Status Sealer::Seal(std::span<const SealingChunkPtr> chunks, const OldestTime& oldest_time, SealStats* stats) {
   const absl::Status status = WriteChunks(chunks, oldest_time, stats);
   // What is remembered about last blocks is right only if the batch was written.
-  if (!status.ok()) tails_.clear();
+  if (!status.ok()) tails_.Clear();
   return status;
 }
 
@@ -51,7 +51,7 @@ absl::Status Sealer::WriteChunks(std::span<const SealingChunkPtr> chunks, const 
 absl::Status Sealer::SealSeries(const StoredSeries& series, Columns samples, int64_t oldest_time,
                                 rocksdb::WriteBatch* batch, SealStats* stats) {
   const auto [times, values] = samples;
-  const Tail* tail = series.id < tails_.size() ? &tails_[static_cast<size_t>(series.id)] : nullptr;
+  const Tail* tail = tails_.Find(series.id);
   const std::optional<int64_t> before =
       tail != nullptr && tail->count > 0 ? std::optional(tail->max_time) : std::nullopt;
   size_t kept_from = 0;
@@ -74,11 +74,10 @@ absl::Status Sealer::SealSeries(const StoredSeries& series, Columns samples, int
 }
 
 absl::Status Sealer::SealWindow(const Target& target, Columns samples) {
-  if (target.series->id >= tails_.size()) tails_.resize(static_cast<size_t>(target.series->id) + 1);
-  const Tail tail = tails_[static_cast<size_t>(target.series->id)];
+  const Tail tail = tails_.At(target.series->id);
   if (tail.count > 0 && tail.start_day == target.partition->window.start_day && samples.times.front() > tail.max_time) {
     PB_RETURN_IF_ERROR(AppendToTail(target, tail, samples));
-    tails_[static_cast<size_t>(target.series->id)] = last_put_;
+    tails_.At(target.series->id) = last_put_;
     return absl::OkStatus();
   }
   return MergeIntoWindow(target, samples);
@@ -124,7 +123,7 @@ absl::Status Sealer::MergeIntoWindow(const Target& target, Columns samples) {
     }
     samples = {samples.times.subspan(share), samples.values.subspan(share)};
   }
-  if (reached_last) tails_[static_cast<size_t>(target.series->id)] = last_put_;
+  if (reached_last) tails_.At(target.series->id) = last_put_;
   return absl::OkStatus();
 }
 

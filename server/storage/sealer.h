@@ -6,7 +6,6 @@
 #include <rocksdb/write_batch.h>
 
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <span>
 #include <string_view>
@@ -16,6 +15,7 @@
 #include "absl/status/status.h"
 #include "server/storage/block_store.h"
 #include "server/storage/head.h"
+#include "server/storage/id_table.h"
 #include "server/storage/rollup_keeper.h"
 #include "server/storage/series_index.h"
 
@@ -46,9 +46,7 @@ class Sealer {
   // are left out. Chunks of one series must be in the order in which they were filled.
   absl::Status Seal(std::span<const SealingChunkPtr> chunks, const OldestTime& oldest_time, SealStats* stats);
   // To be called when somebody else changes blocks of the series.
-  void ForgetTail(SeriesId series) {
-    if (series < tails_.size()) tails_[static_cast<size_t>(series)] = Tail();
-  }
+  void ForgetTail(SeriesId series) { tails_.Erase(series); }
 
  private:
   // The last block of a series in the window it was last sealed in, so that appending needs no read.
@@ -85,7 +83,7 @@ class Sealer {
   const std::vector<Tier>* const tiers_;
   RollupKeeper* const rollups_;
   const size_t block_samples_;
-  std::deque<Tail> tails_;  // by series id
+  IdTable<Tail> tails_;
   Tail last_put_;
 };
 

@@ -20,6 +20,18 @@ TEST(NewestTimes, TellsOlderAndEqualTimesFromNewerOnes) {
   EXPECT_EQ(late, (Late{1, 3}));
 }
 
+TEST(NewestTimes, NothingIsLateForASeriesThatWasForgotten) {
+  NewestTimes newest;
+  newest.AddNew(1);
+  std::vector<uint32_t> late;
+  const auto nothing = [](SeriesId) { return NewestTimes::kNone; };
+  newest.Judge(std::vector<SeriesId>{1}, std::vector<int64_t>{9}, nothing, &late);
+  newest.Accept();
+  newest.Forget(1);
+  newest.Judge(std::vector<SeriesId>{1}, std::vector<int64_t>{5}, nothing, &late);
+  EXPECT_TRUE(late.empty());
+}
+
 TEST(NewestTimes, ForgetsWhatWasNotWritten) {
   NewestTimes newest;
   newest.AddNew(1);
