@@ -1,5 +1,7 @@
 #include "server/ingest/otlp.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -24,6 +26,11 @@ std::string NumberText(double value) {
   std::array<char, 32> buffer;
   const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value).ptr;
   return {buffer.data(), end};
+}
+
+// Bounds that are told apart by six digits: they differ by some percent.
+std::string ShortNumberText(double value) {
+  return std::isinf(value) ? NumberText(value) : fmt::format("{:.6g}", value);
 }
 
 bool IsNameByte(char c) {
@@ -124,6 +131,25 @@ void OtlpPoints::AddBucket(const OtlpMetric& metric, std::string_view name, cons
   AddSample(metric, name, std::move(with_bound), kind, "1", point, static_cast<double>(up_to));
 }
 
+OtlpPoint OtlpPoints::AsTold(const OtlpMetric& metric, const OtlpPoint& point) {
+  OtlpPoint told = point;
+  if (history_ == nullptr || point.start_time_unix_nanos == 0) return told;
+  const std::hash<std::string_view> hash;
+  uint64_t series = hash(metric.name) + tenant_ * 0xD1B54A32D192ED03;
+  for (const auto& [name, value] : point.labels) series += (hash(name) * 0x9E3779B97F4A7C15) ^ hash(value);
+  const std::optional<int64_t> last = history_->Exchange(series, static_cast<int64_t>(point.time_unix_nanos));
+  if (last) told.start_time_unix_nanos = std::max(told.start_time_unix_nanos, static_cast<uint64_t>(*last));
+  return told;
+}
+
+void OtlpPoints::AddApartBucket(const OtlpMetric& metric, std::string_view name, const Labels& labels, MetricKind kind,
+                                const OtlpPoint& point, std::pair<double, double> bounds, uint64_t count) {
+  Labels with_bounds = labels;
+  with_bounds.emplace_back("gt", Keep(ShortNumberText(bounds.first)));
+  with_bounds.emplace_back("le", Keep(ShortNumberText(bounds.second)));
+  AddSample(metric, name, std::move(with_bounds), kind, "1", point, static_cast<double>(count));
+}
+
 void OtlpPoints::AddHistogram(const OtlpMetric& metric, const OtlpPoint& point, MetricKind kind,
                               const OtlpHistogram& histogram) {
   if (!histogram.buckets.empty() && histogram.buckets.size() != histogram.bounds.size() + 1) {
@@ -163,29 +189,17 @@ void OtlpPoints::AddExponential(const OtlpMetric& metric, const OtlpPoint& point
   const std::string_view name = Keep(std::string(metric.name) + "_bucket");
   // Of 2^(2^-scale) to the power of `index`: whole octaves are exact.
   const auto bound = [scale](int64_t index) { return std::exp2(std::ldexp(static_cast<double>(index), -scale)); };
-  double last = -kInfinity;
-  const auto add = [&](double at, uint64_t up_to) {
-    if (!(at > last) || std::isinf(at)) return;
-    AddBucket(metric, name, labels, kind, point, at, up_to);
-    last = at;
-  };
-  // Each bucket with values is told by both of its bounds, so that a quantile is known to lie between them.
-  uint64_t up_to = 0;
-  for (auto it = negative.rbegin(); it != negative.rend(); ++it) {
-    add(-bound(int64_t{it->first} + 1), up_to);
-    up_to += it->second;
-    add(-bound(it->first), up_to);
+  const OtlpPoint told = AsTold(metric, point);
+  for (const auto& [index, count] : negative) {
+    AddApartBucket(metric, name, labels, kind, told, {-bound(int64_t{index} + 1), -bound(index)}, count);
   }
   const double zero = std::max(0.0, histogram.zero_threshold);
-  if (histogram.zero_count > 0) add(-zero, up_to + (zero > 0 ? 0 : histogram.zero_count));
-  up_to += histogram.zero_count;
-  if (zero > 0 && histogram.zero_count > 0) add(zero, up_to);
-  for (const auto& [index, count] : positive) {
-    add(bound(index), up_to);
-    up_to += count;
-    add(bound(int64_t{index} + 1), up_to);
+  if (histogram.zero_count > 0) {
+    AddApartBucket(metric, name, labels, kind, told, {zero > 0 ? -zero : 0, zero}, histogram.zero_count);
   }
-  AddBucket(metric, name, labels, kind, point, kInfinity, histogram.count);
+  for (const auto& [index, count] : positive) {
+    AddApartBucket(metric, name, labels, kind, told, {bound(index), bound(int64_t{index} + 1)}, count);
+  }
 }
 
 void OtlpPoints::AddSummary(const OtlpMetric& metric, const OtlpPoint& point, uint64_t count, double sum,

@@ -13,6 +13,7 @@
 
 #include "common/model/labels.h"
 #include "server/ingest/intake.h"
+#include "server/ingest/point_history.h"
 
 namespace pulseboard {
 
@@ -57,6 +58,9 @@ struct OtlpExponentialHistogram {
 // Points of one request, as samples in batches that Intake takes. Not thread-safe.
 class OtlpPoints {
  public:
+  // `history`: of all requests; null: nothing is known of earlier points.
+  OtlpPoints(TenantId tenant, PointHistory* history) : tenant_(tenant), history_(history) {}
+
   // Buckets of exponential histograms are merged until they grow by 2^(2^-3) = 1.0905: series that stay the same as a
   // client's scale drifts, and quantiles known to within 9.1 %.
   static constexpr int32_t kFinestScale = 3;
@@ -98,8 +102,15 @@ class OtlpPoints {
   // Values up to `bound`.
   void AddBucket(const OtlpMetric& metric, std::string_view name, const Labels& labels, MetricKind kind,
                  const OtlpPoint& point, double bound, uint64_t up_to);
+  // The point as its buckets see it: one without a series had no values when the distribution was last told.
+  OtlpPoint AsTold(const OtlpMetric& metric, const OtlpPoint& point);
+  // `count` values above the first bound up to the second.
+  void AddApartBucket(const OtlpMetric& metric, std::string_view name, const Labels& labels, MetricKind kind,
+                      const OtlpPoint& point, std::pair<double, double> bounds, uint64_t count);
   void NoteMessage(const std::string& message);
 
+  const TenantId tenant_;
+  PointHistory* const history_;
   std::deque<std::string> texts_;  // addresses stay
   std::deque<PushBatch> batches_;
   std::vector<std::vector<uint32_t>> point_of_;  // by batch and sample

@@ -23,11 +23,12 @@ constexpr int kThreads = 1;
 // One Export: its batches are under way at once, and it is answered when the last one is done. Thread-safe.
 class ExportCall : public std::enable_shared_from_this<ExportCall> {
  public:
-  ExportCall(grpc::ServerUnaryReactor* reactor, otlp::ExportMetricsServiceResponse* response)
-      : reactor_(reactor), response_(response) {}
+  ExportCall(TenantId tenant, PointHistory* history, grpc::ServerUnaryReactor* reactor,
+             otlp::ExportMetricsServiceResponse* response)
+      : tenant_(tenant), reactor_(reactor), response_(response), points_(tenant, history) {}
 
   // On a thread that may read from disk.
-  void Run(Intake& intake, TenantId tenant, const otlp::ExportMetricsServiceRequest& request) {
+  void Run(Intake& intake, const otlp::ExportMetricsServiceRequest& request) {
     size_t batches = 0;
     {
       MutexLock lock(&mu_);
@@ -37,7 +38,7 @@ class ExportCall : public std::enable_shared_from_this<ExportCall> {
     }
     for (size_t i = 0; i < batches; ++i) {
       const absl::Status status = intake.Push(
-          tenant, BatchOf(i),
+          tenant_, BatchOf(i),
           [self = shared_from_this(), i](const absl::StatusOr<PushReceipt>& receipt) { self->Done(i, receipt); });
       if (!status.ok()) Done(i, status);
     }
@@ -71,6 +72,7 @@ class ExportCall : public std::enable_shared_from_this<ExportCall> {
     reactor_->Finish(ToGrpcStatus(status_));
   }
 
+  const TenantId tenant_;
   grpc::ServerUnaryReactor* const reactor_;
   otlp::ExportMetricsServiceResponse* const response_;
   Mutex mu_;
@@ -99,9 +101,8 @@ class MetricsService final : public otlp::MetricsService::CallbackService {
                      otlp::ExportMetricsServiceResponse* response, grpc::ServerUnaryReactor* reactor) {
     PB_ASSIGN_OR_RETURN(const Principal principal, authenticator_.Authenticate(context, Right::kPush));
     // Request and response live until the call is finished.
-    auto call = std::make_shared<ExportCall>(reactor, response);
-    const bool queued =
-        pool_.TrySubmit([this, call, request, tenant = principal.tenant] { call->Run(intake_, tenant, *request); });
+    auto call = std::make_shared<ExportCall>(principal.tenant, &history_, reactor, response);
+    const bool queued = pool_.TrySubmit([this, call, request] { call->Run(intake_, *request); });
     if (queued) return absl::OkStatus();
     const std::string limit = std::to_string(kMaxQueuedExports);
     return WithRetryAfterMs(
@@ -112,6 +113,7 @@ class MetricsService final : public otlp::MetricsService::CallbackService {
 
   const Authenticator& authenticator_;
   Intake& intake_;
+  PointHistory history_;
   WorkerPool pool_;
 };
 

@@ -17,10 +17,13 @@ namespace {
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr std::string_view kBoundLabel = "le";
+constexpr std::string_view kLowerBoundLabel =
+    "gt";  // of buckets that count for themselves: server/ingest/distribution.h
 
 struct Bucket {
   double bound = 0;
-  double count = 0;  // of all observations up to the bound
+  double count = 0;                  // of all observations up to the bound
+  std::optional<double> above = {};  // set: only of those above it
 };
 
 std::optional<double> ParseBound(std::string_view text) {
@@ -66,6 +69,37 @@ double QuantileOfBuckets(Function which, double phi, std::vector<Bucket>* bucket
   return before.bound + (reached->bound - before.bound) * (rank / (reached->count - before.count));
 }
 
+// Within a bucket values are taken as evenly spread over its logarithm, as the bounds are; over itself around 0.
+double WithinBucket(double low, double high, double share) {
+  if (low > 0) return low * std::pow(high / low, share);
+  if (high < 0) return high * std::pow(low / high, 1 - share);
+  return low + (high - low) * share;
+}
+
+// Of buckets that count for themselves, with gaps where there is nothing.
+double QuantileOfApartBuckets(Function which, double phi, std::vector<Bucket>* buckets) {
+  if (std::isnan(phi)) return kNaN;
+  if (phi < 0) return -kInfinity;
+  if (phi > 1) return kInfinity;
+  std::erase_if(*buckets, [](const Bucket& bucket) { return !(bucket.count > 0) || !bucket.above; });
+  if (buckets->empty()) return kNaN;
+  std::sort(buckets->begin(), buckets->end(), [](const Bucket& a, const Bucket& b) { return a.bound < b.bound; });
+  double total = 0;
+  for (const Bucket& bucket : *buckets) total += bucket.count;
+  double rank = phi * total;
+  size_t at = 0;
+  for (; at + 1 < buckets->size() && rank > (*buckets)[at].count; ++at) rank -= (*buckets)[at].count;
+  const Bucket& bucket = (*buckets)[at];
+  if (which == Function::kHistogramQuantileHigh) return bucket.bound;
+  if (which == Function::kHistogramQuantileLow) return *bucket.above;
+  return WithinBucket(*bucket.above, bucket.bound, std::clamp(rank / bucket.count, 0.0, 1.0));
+}
+
+double QuantileOf(Function which, double phi, std::vector<Bucket>* buckets) {
+  const bool apart = std::any_of(buckets->begin(), buckets->end(), [](const Bucket& b) { return b.above.has_value(); });
+  return apart ? QuantileOfApartBuckets(which, phi, buckets) : QuantileOfBuckets(which, phi, buckets);
+}
+
 class HistogramQuantileStream final : public VectorStream {
  public:
   HistogramQuantileStream(const EvaluationContext& context, Function which, ScalarSource phi, VectorStreamPtr inner,
@@ -84,9 +118,9 @@ class HistogramQuantileStream final : public VectorStream {
     for (size_t i = 0; i < size_; ++i) {
       buckets.clear();
       for (const Component& component : components) {
-        if (!IsAbsent(component.values[i])) buckets.push_back({component.bound, component.values[i]});
+        if (!IsAbsent(component.values[i])) buckets.push_back({component.bound, component.values[i], component.above});
       }
-      if (!buckets.empty()) out->values[i] = QuantileOfBuckets(which_, phi_[i], &buckets);
+      if (!buckets.empty()) out->values[i] = QuantileOf(which_, phi_[i], &buckets);
     }
     PB_RETURN_IF_ERROR(context_.source->CheckAlive());
     return true;
@@ -95,12 +129,13 @@ class HistogramQuantileStream final : public VectorStream {
  private:
   struct Component {
     double bound = 0;
+    std::optional<double> above;
     std::vector<double> values;
   };
 
   absl::Status Gather() {
     PB_ASSIGN_OR_RETURN(phi_, phi_source_());
-    const std::array<std::string, 1> bound_label = {std::string(kBoundLabel)};
+    const std::array<std::string, 2> bound_labels = {std::string(kBoundLabel), std::string(kLowerBoundLabel)};
     EvaluatedSeries series;
     while (true) {
       PB_ASSIGN_OR_RETURN(const bool more, inner_->Next(&series));
@@ -108,7 +143,8 @@ class HistogramQuantileStream final : public VectorStream {
       const std::optional<double> bound = ParseBound(series.key.Get(kBoundLabel));
       if (!bound) continue;
       PB_RETURN_IF_ERROR(context_.source->Hold(series.values.size()));
-      histograms_[DropLabels(series.key, bound_label)].push_back({*bound, std::move(series.values)});
+      const std::optional<double> above = ParseBound(series.key.Get(kLowerBoundLabel));
+      histograms_[DropLabels(series.key, bound_labels)].push_back({*bound, above, std::move(series.values)});
     }
   }
 

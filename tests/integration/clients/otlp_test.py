@@ -1,4 +1,7 @@
 """OpenTelemetry's MetricsService: what becomes of each kind of metric (server/ingest/OTLP.md), what is refused, who may push."""
+import os
+import pathlib
+import subprocess
 import unittest
 
 import harness as h
@@ -110,6 +113,36 @@ class OtlpTest(h.ServerTestCase):
         (low,) = self.evaluate("histogram_quantile_low(0.05, increase(sizes_bucket[5m]))")
         (high,) = self.evaluate("histogram_quantile_high(0.05, increase(sizes_bucket[5m]))")
         self.assertTrue(low < -1.0 <= high <= -0.9, (low, high))
+
+    def test_a_bucket_that_has_its_first_value_late_brings_no_others(self):
+        def push(ago, counts):
+            point = metrics.ExponentialHistogramDataPoint(
+                time_unix_nano=self.now - ago * SECOND, start_time_unix_nano=self.now - 3000 * SECOND, count=sum(counts), scale=3)
+            point.positive.bucket_counts.extend(counts)
+            self.export(metrics.Metric(name="late", exponential_histogram=metrics.ExponentialHistogram(
+                data_points=[point], aggregation_temporality=CUMULATIVE)))
+        push(2000, [1000])
+        push(20, [1000])
+        push(10, [1001, 0, 0, 2])
+        self.assertEqual(sorted(self.evaluate("increase(late_bucket[1m])")), [1.0, 2.0])
+        self.assertEqual(self.evaluate("sum(increase(late_bucket[1h]))"), [1003.0])
+
+    def test_an_application_with_the_sdk(self):
+        modules = pathlib.Path(h.BUF).parent.parent
+        for temporality in ("cumulative", "delta"):
+            done = subprocess.run(
+                ["node", "tests/integration/clients/otel_sdk.cjs"], capture_output=True, text=True, timeout=60, cwd=h.ROOT,
+                env={**os.environ, "NODE_PATH": str(modules), "PULSEBOARD_SERVER": self.server.address, "TEMPORALITY": temporality,
+                     "PULSEBOARD_TOKEN": self.admin.session.tokens.access_token})
+            self.assertEqual((done.returncode, done.stderr), (0, ""), done.stdout)
+            self.now = h.now_nanos() // SECOND * SECOND + SECOND
+            me = f'service.name="shop",service.instance.id="{temporality}"'
+            for name, value in ((f'shop.orders{{country="de",{me}}}', 6.0), (f'shop.latency_count{{{me}}}', 9.0),
+                                (f'shop.latency_bucket{{le="0.1",{me}}}', 3.0), (f'shop.latency_bucket{{le="1",{me}}}', 7.0),
+                                (f'shop.latency_bucket{{le="+Inf",{me}}}', 9.0), (f'shop.latency.exponential_count{{{me}}}', 9.0)):
+                self.assertEqual(self.evaluate(f"increase({name}[5m])"), [value], name)
+            self.assertEqual(sorted(self.evaluate(f"increase(shop.latency.exponential_bucket{{{me}}}[5m])")), [1, 1, 1, 3, 3])
+            self.assertEqual(self.latest(f'shop.temperature{{room="store",{me}}}').popitem()[1].value, 21.5)
 
     def test_summaries(self):
         point = metrics.SummaryDataPoint(time_unix_nano=self.now, count=4, sum=8.0)

@@ -242,5 +242,20 @@ TEST_F(ExpressionEvaluation, StopsWhenItIsCancelled) {
   }
 }
 
+TEST_F(ExpressionEvaluation, BucketsWithALowerBoundCountForThemselves) {
+  Add("took_bucket", {{"gt", "-2"}, {"le", "-1"}}, {{10, 2}});
+  Add("took_bucket", {{"gt", "0"}, {"le", "0"}}, {{10, 2}});
+  Add("took_bucket", {{"gt", "4"}, {"le", "16"}}, {{10, 4}});  // nothing between: no series
+  Add("took_bucket", {{"gt", "100"}, {"le", "200"}}, {{10, 2}});
+  EXPECT_EQ(Evaluate("histogram_quantile(0.6, took_bucket)", 10), "{}: 8") << "half of the bucket, by its logarithm";
+  EXPECT_EQ(Evaluate("histogram_quantile_low(0.6, took_bucket)", 10), "{}: 4");
+  EXPECT_EQ(Evaluate("histogram_quantile_high(0.6, took_bucket)", 10), "{}: 16");
+  EXPECT_EQ(Evaluate("histogram_quantile_high(0.1, took_bucket)", 10), "{}: -1");
+  EXPECT_EQ(Evaluate("histogram_quantile(0.3, took_bucket)", 10), "{}: 0");
+  EXPECT_EQ(Evaluate("histogram_quantile_low(1, took_bucket)", 10), "{}: 100");
+  EXPECT_EQ(Evaluate("histogram_quantile(0.6, sum by (gt, le) (took_bucket))", 10), "{}: 8");
+  EXPECT_EQ(Evaluate("histogram_quantile(0.6, sum by (le) (took_bucket))", 10), "{}: nan") << "not a wrong answer";
+}
+
 }  // namespace
 }  // namespace pulseboard::expression
