@@ -1,6 +1,7 @@
 // live_fanout_bench: what many viewers cost the server, beside Redis pub/sub and NATS core in the same run. Prints a
-// Markdown table. `live_fanout_bench [--seconds N] [--peers FOLDER] [--only WORD]`: length of each measurement (default
-// 5), where ./dev unpacked the other servers, rows that contain WORD.
+// Markdown table. `live_fanout_bench [--seconds N] [--peers FOLDER] [--only WORD] [--results FILE --commit TEXT]`:
+// length of each measurement (default 5), where ./dev unpacked the other servers, rows that contain WORD, the file
+// whose section "live fan-out" is written.
 //
 // An update is one sample of one series delivered to one viewer; of the others, one message of 64 bytes to one
 // subscriber. Deliveries per second of a server core are the reciprocal of its CPU time per update: client and server
@@ -31,12 +32,26 @@ struct Settings {
   double seconds = 5;
   std::string peers;
   std::string only;
+  std::string results;
+  std::string commit;
 };
 
-void Row(const std::string& what, const std::string& result) {
-  std::printf("| %s | %s |\n", what.c_str(), result.c_str());
-  std::fflush(stdout);
-}
+// What was measured so far.
+struct Report {
+  MarkdownTable table{{"measured", "result"}};
+  std::vector<Verdict> verdicts;
+  double redis_per_core[2] = {0, 0};  // messages per server core and second, flat out, to 100 and to 1,000
+  double undisturbed_p99_ms = 0;      // of the dashboard that the slow viewer watches too, before it is slow
+
+  void Row(const std::string& what, const std::string& result) {
+    table.Add({what, result});
+    std::printf("| %s | %s |\n", what.c_str(), result.c_str());
+    std::fflush(stdout);
+  }
+  void Judge(const std::string& what, const std::string& measured, const std::string& target, bool met) {
+    verdicts.push_back({what, measured, target, met});
+  }
+};
 
 template <typename Load>
 absl::Status OnFreshServer(const Load& load) {
@@ -102,7 +117,7 @@ class Meter {
 };
 
 // Every viewer watches the same 50 series, pushed 50 at a time, at most 64 such batches not delivered to all.
-absl::Status FlatOut(int viewers, const Settings& settings) {
+absl::Status FlatOut(int viewers, const Settings& settings, Report* report) {
   return OnFreshServer([&](const BenchServer& server) -> absl::Status {
     constexpr int kSeries = 50;
     Source source(server, Dashboard("bench.wall", kSeries));
@@ -131,12 +146,18 @@ absl::Status FlatOut(int viewers, const Settings& settings) {
     }
     const double updates = static_cast<double>(crowd.samples() - before);
     const double cpu = meter.cpu();
-    Row(Text("Pulseboard, %d viewers of one dashboard of 50 series, flat out", viewers),
+    report->Row(
+        Text("Pulseboard, %d viewers of one dashboard of 50 series, flat out", viewers),
         Text("%.2f M updates/s per server core; %.2f M/s in all; server %.3f us per update, %.1f us per message; %.0f "
              "updates per message",
              updates / cpu / 1e6, updates / meter.seconds() / 1e6, cpu * 1e6 / updates,
              cpu * 1e6 / static_cast<double>(crowd.messages() - messages),
              updates / static_cast<double>(crowd.messages() - messages)));
+    if (const double redis = report->redis_per_core[viewers == 100 ? 0 : 1]; redis > 0) {
+      report->Judge(Text("updates per second and server core, flat out, %d viewers", viewers),
+                    Text("%.2f M, %.1f x Redis", updates / cpu / 1e6, updates / cpu / redis), ">= 1.5 x Redis",
+                    updates / cpu >= 1.5 * redis);
+    }
     return absl::OkStatus();
   });
 }
@@ -151,9 +172,33 @@ struct Pace {
   int batches_per_second = 0;
   size_t batch = 0;   // series per push, taken in turn
   bool slow = false;  // one viewer stops reading
+  // Targets; 0: none.
+  double max_us = 0;  // server CPU per update
+  double max_cores = 0;
+  double max_p50_ms = 0;
+  double max_p99_ms = 0;
 };
 
-absl::Status Paced(const Pace& pace, const Settings& settings) {
+void JudgePace(const Pace& pace, double us, double cores, double p50, double p99, Report* report) {
+  if (pace.max_us > 0) {
+    report->Judge("server CPU per update: " + pace.what, Text("%.2f us", us), Text("<= %.0f us", pace.max_us),
+                  us <= pace.max_us);
+  }
+  if (pace.max_cores > 0) {
+    report->Judge("server CPU: " + pace.what, Text("%.2f cores", cores), Text("< %.0f core", pace.max_cores),
+                  cores < pace.max_cores);
+  }
+  if (pace.max_p50_ms > 0) {
+    report->Judge("p50 push to receipt: " + pace.what, Text("%.2f ms", p50), Text("< %.0f ms", pace.max_p50_ms),
+                  p50 < pace.max_p50_ms);
+  }
+  if (pace.max_p99_ms > 0) {
+    report->Judge("p99 push to receipt: " + pace.what, Text("%.2f ms", p99), Text("< %.0f ms", pace.max_p99_ms),
+                  p99 < pace.max_p99_ms);
+  }
+}
+
+absl::Status Paced(const Pace& pace, const Settings& settings, Report* report) {
   return OnFreshServer([&](const BenchServer& server) -> absl::Status {
     std::vector<SeriesKey> keys;
     for (int metric = 0; metric < pace.metrics; ++metric) {
@@ -193,14 +238,24 @@ absl::Status Paced(const Pace& pace, const Settings& settings) {
     const double updates = static_cast<double>(crowd.samples() - before);
     std::vector<double> millis = crowd.TakeMillis(pace.slow ? 0 : -1);
     const double p50 = Quantile(&millis, 0.5);
-    Row(pace.what,
+    const double p99 = Quantile(&millis, 0.99);
+    report->Row(
+        pace.what,
         Text("%.0f updates/s; server %.1f %% of a core, %.2f us per update; push to receipt p50 %.2f / p99 %.2f ms",
-             updates / seconds, cpu / seconds * 100, cpu * 1e6 / updates, p50, Quantile(&millis, 0.99)));
+             updates / seconds, cpu / seconds * 100, cpu * 1e6 / updates, p50, p99));
+    JudgePace(pace, cpu * 1e6 / updates, cpu / seconds, p50, p99, report);
+    if (pace.slow) {
+      const double limit = 1.25 * report->undisturbed_p99_ms + 2;
+      report->Judge("one viewer that reads nothing: p99 of the others",
+                    Text("%.2f ms, without it %.2f ms", p99, report->undisturbed_p99_ms),
+                    Text("<= %.2f ms (1.25 x + 2 ms)", limit), p99 <= limit);
+    }
+    report->undisturbed_p99_ms = p99;
     return absl::OkStatus();
   });
 }
 
-absl::Status Idle(int streams, int channels) {
+absl::Status Idle(int streams, int channels, Report* report) {
   return OnFreshServer([&](const BenchServer& server) -> absl::Status {
     const int64_t before = testing::ResidentBytes(server.process.pid());
     CrowdOptions options;
@@ -214,14 +269,21 @@ absl::Status Idle(int streams, int channels) {
     const auto after = static_cast<double>(testing::ResidentBytes(server.process.pid()));
     const Meter idle(server.process.pid());
     std::this_thread::sleep_for(std::chrono::seconds(5));
-    Row(Text("%d idle streams over %d connections", streams, channels),
+    report->Row(
+        Text("%d idle streams over %d connections", streams, channels),
         Text("opened in %.1f s; server RSS %.0f MB, %.1f KB per stream; %.1f %% of a core while idle", opened,
              after / 1e6, (after - static_cast<double>(before)) / streams / 1e3, idle.cpu() / idle.seconds() * 100));
+    if (streams == 5'000) {
+      report->Judge("5,000 viewers connect at once", Text("%.1f s", opened), "< 10 s", opened < 10);
+    } else {
+      report->Judge(Text("RSS of the server with %d idle streams", streams), Text("%.0f MB", after / 1e6), "< 700 MB",
+                    after < 700e6);
+    }
     return absl::OkStatus();
   });
 }
 
-absl::Status Others(const Settings& settings) {
+absl::Status Others(const Settings& settings, Report* report) {
   const std::string libraries = "LD_LIBRARY_PATH=" + settings.peers + "/usr/lib/x86_64-linux-gnu";
   for (const SocketProtocol protocol : {SocketProtocol::kRedis, SocketProtocol::kNats}) {
     const bool redis = protocol == SocketProtocol::kRedis;
@@ -230,7 +292,7 @@ absl::Status Others(const Settings& settings) {
     const std::string unpacked = settings.peers + "/usr/sbin/nats-server";
     if (program.empty() && !redis && access(unpacked.c_str(), X_OK) == 0) program = unpacked;
     if (program.empty()) {
-      Row(name, "not there");
+      report->Row(name, "not there");
       continue;
     }
     const std::string port = std::to_string(testing::PickPort());
@@ -249,14 +311,15 @@ absl::Status Others(const Settings& settings) {
       });
       PB_RETURN_IF_ERROR(result.status());
       if (rate == 0) {
-        Row(Text("%s, %d subscribers, 64 B, flat out", name.c_str(), subscribers),
-            Text("%.2f M messages/s per server core; %.2f M/s in all; server %.3f us per message",
-                 1 / result->server_us_per_delivery, result->deliveries_per_second / 1e6,
-                 result->server_us_per_delivery));
+        if (redis) report->redis_per_core[subscribers == 100 ? 0 : 1] = 1e6 / result->server_us_per_delivery;
+        report->Row(Text("%s, %d subscribers, 64 B, flat out", name.c_str(), subscribers),
+                    Text("%.2f M messages/s per server core; %.2f M/s in all; server %.3f us per message",
+                         1 / result->server_us_per_delivery, result->deliveries_per_second / 1e6,
+                         result->server_us_per_delivery));
       } else {
-        Row(Text("%s, %d subscribers, 64 B, %d messages/s each", name.c_str(), subscribers, rate),
-            Text("server %.2f us per message; p50 %.2f / p99 %.2f ms", result->server_us_per_delivery, result->p50_ms,
-                 result->p99_ms));
+        report->Row(Text("%s, %d subscribers, 64 B, %d messages/s each", name.c_str(), subscribers, rate),
+                    Text("server %.2f us per message; p50 %.2f / p99 %.2f ms", result->server_us_per_delivery,
+                         result->p50_ms, result->p99_ms));
       }
     }
   }
@@ -265,29 +328,38 @@ absl::Status Others(const Settings& settings) {
 
 absl::Status Run(const Settings& settings) {
   const auto wanted = [&](const std::string& word) { return settings.only.empty() || settings.only == word; };
-  std::printf("%s before the run\n\n| measured | result |\n|---|---|\n", MachineLine().c_str());
-  if (wanted("others")) PB_RETURN_IF_ERROR(Others(settings));
+  Report report;
+  const std::string heading =
+      "Commit `" + settings.commit + "`, `./dev bench live`.\n" + MachineLine() + " before the run.\n\n";
+  std::printf("%s%s", heading.c_str(), report.table.text().c_str());
+  if (wanted("others")) PB_RETURN_IF_ERROR(Others(settings, &report));
   if (wanted("flat")) {
-    PB_RETURN_IF_ERROR(FlatOut(100, settings));
-    PB_RETURN_IF_ERROR(FlatOut(1'000, settings));
+    PB_RETURN_IF_ERROR(FlatOut(100, settings, &report));
+    PB_RETURN_IF_ERROR(FlatOut(1'000, settings, &report));
   }
   const std::vector<std::pair<std::string, Pace>> paces = {
       {"paced", {"100,000 updates/s to 100 viewers, ticks of 50 ms", 100, 10, 1, 50, 20, 100, 10}},
-      {"paced", {"100,000 updates/s to 100 viewers, ticks of 20 ms", 100, 10, 1, 50, 50, 100, 10}},
+      {"paced", {"100,000 updates/s to 100 viewers, ticks of 20 ms", 100, 10, 1, 50, 50, 100, 10, false, 1, 0, 0, 50}},
       {"many",
-       {"1,000 viewers of 1,000 different dashboards of 50 series at 10 Hz", 1'000, 10, 1'000, 50, 20, 100, 5'000}},
-      {"light", {"100 viewers of different series, 100 pushes/s of one sample", 100, 10, 100, 1, 20, 100, 1}},
+       {"1,000 viewers of 1,000 different dashboards of 50 series at 10 Hz", 1'000, 10, 1'000, 50, 20, 100, 5'000,
+        false, 0, 1, 0, 100}},
+      {"light",
+       {"100 viewers of different series, 100 pushes/s of one sample", 100, 10, 100, 1, 20, 100, 1, false, 0, 0, 2,
+        10}},
       {"slow", {"20 viewers of one dashboard of 50 series at 20 Hz", 20, 20, 1, 50, 20, 20, 50}},
       {"slow", {"the same, one of them reading nothing: the others", 20, 20, 1, 50, 20, 20, 50, true}},
   };
   for (const auto& [word, pace] : paces) {
-    if (wanted(word)) PB_RETURN_IF_ERROR(Paced(pace, settings));
+    if (wanted(word)) PB_RETURN_IF_ERROR(Paced(pace, settings, &report));
   }
   if (wanted("idle")) {
-    PB_RETURN_IF_ERROR(Idle(5'000, 50));
-    PB_RETURN_IF_ERROR(Idle(20'000, 100));
+    PB_RETURN_IF_ERROR(Idle(5'000, 50, &report));
+    PB_RETURN_IF_ERROR(Idle(20'000, 100, &report));
   }
-  return absl::OkStatus();
+  const std::string targets = "\n### Targets\n\n" + TargetsTable(report.verdicts);
+  std::printf("%s", targets.c_str());
+  if (settings.results.empty()) return absl::OkStatus();
+  return WriteSection(settings.results, "live fan-out", heading + report.table.text() + targets);
 }
 
 }  // namespace
@@ -300,6 +372,8 @@ int main(int argc, char** argv) {
     if (argument == "--seconds") settings.seconds = std::atof(argv[i + 1]);
     if (argument == "--peers") settings.peers = argv[i + 1];
     if (argument == "--only") settings.only = argv[i + 1];
+    if (argument == "--results") settings.results = argv[i + 1];
+    if (argument == "--commit") settings.commit = argv[i + 1];
   }
   const absl::Status status = pulseboard::bench::Run(settings);
   if (!status.ok()) std::fprintf(stderr, "live_fanout_bench: %s\n", pulseboard::StatusMessage(status).c_str());

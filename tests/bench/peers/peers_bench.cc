@@ -73,16 +73,6 @@ bool Parse(int argc, char** argv, Arguments* out) {
   return true;
 }
 
-std::string TargetsTable(const std::vector<Verdict>& verdicts) {
-  MarkdownTable table({"target", "asked for", "measured", ""});
-  size_t met = 0;
-  for (const Verdict& verdict : verdicts) {
-    met += verdict.met ? 1 : 0;
-    table.Add({verdict.what, verdict.target, verdict.measured, verdict.met ? "met" : "**missed**"});
-  }
-  return table.text() + Text("\n%zu of %zu met.\n", met, verdicts.size());
-}
-
 absl::Status Run(const Arguments& arguments) {
   const std::string heading = "Commit `" + arguments.commit + "`, `./dev bench storage" +
                               (arguments.settings.quick ? " --quick" : "") + "`.\n" + MachineLine() +

@@ -46,6 +46,16 @@ void MarkdownTable::Add(const std::vector<std::string>& cells) {
   text_ += "\n";
 }
 
+std::string TargetsTable(const std::vector<Verdict>& verdicts) {
+  MarkdownTable table({"target", "asked for", "measured", ""});
+  size_t met = 0;
+  for (const Verdict& verdict : verdicts) {
+    met += verdict.met ? 1 : 0;
+    table.Add({verdict.what, verdict.target, verdict.measured, verdict.met ? "met" : "**missed**"});
+  }
+  return table.text() + Text("\n%zu of %zu met.\n", met, verdicts.size());
+}
+
 std::string Text(const char* format, ...) {
   char buffer[1024];
   va_list arguments;

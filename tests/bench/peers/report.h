@@ -23,6 +23,16 @@ class MarkdownTable {
   std::string text_;
 };
 
+// What an issue asks for, and whether this run has it.
+struct Verdict {
+  std::string what;
+  std::string measured;
+  std::string target;
+  bool met = false;
+};
+// A Markdown table of them, and how many are met.
+std::string TargetsTable(const std::vector<Verdict>& verdicts);
+
 // As printf.
 [[gnu::format(printf, 1, 2)]] std::string Text(const char* format, ...);
 

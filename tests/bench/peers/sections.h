@@ -7,6 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "tests/bench/peers/peer.h"
+#include "tests/bench/peers/report.h"
 
 namespace pulseboard::bench {
 
@@ -15,14 +16,6 @@ struct BenchSettings {
   std::string data_folder;  // real streams and columns; empty or absent: left out, and said so
   int runs = 3;
   bool quick = false;
-};
-
-// What the issue asks for, and whether this run has it.
-struct Verdict {
-  std::string what;
-  std::string measured;
-  std::string target;
-  bool met = false;
 };
 
 struct SectionResult {
