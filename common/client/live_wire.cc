@@ -10,11 +10,15 @@ namespace pulseboard::client {
 
 namespace {
 
+void SetDuration(std::chrono::nanoseconds duration, google::protobuf::Duration* out) {
+  out->set_seconds(duration.count() / kNanosPerSecond);
+  out->set_nanos(static_cast<int32_t>(duration.count() % kNanosPerSecond));
+}
+
 void ToProto(const SubscriptionQuery& query, v1::LiveQuery* out) {
   out->set_query_id(query.id);
   out->set_selector(query.selector);
-  out->mutable_backfill()->set_seconds(query.backfill.count() / kNanosPerSecond);
-  out->mutable_backfill()->set_nanos(static_cast<int32_t>(query.backfill.count() % kNanosPerSecond));
+  SetDuration(query.backfill, out->mutable_backfill());
   out->set_max_points(query.max_points);
 }
 
@@ -37,9 +41,34 @@ v1::UpdateQueries BuildUpdate(const std::vector<SubscriptionQuery>& current,
 v1::SubscribeRequest BuildRequest(const SubscriberOptions& options, const std::vector<SubscriptionQuery>& queries) {
   v1::SubscribeRequest request;
   for (const SubscriptionQuery& query : queries) ToProto(query, request.add_queries());
+  for (const EventSubscription& query : options.event_queries) {
+    v1::LiveEventQuery* out = request.add_event_queries();
+    out->set_query_id(query.id);
+    out->mutable_filter()->set_selector(query.selector);
+    out->mutable_filter()->set_min_severity(static_cast<v1::EventSeverity>(query.min_severity));
+    SetDuration(query.backfill, out->mutable_backfill());
+  }
   request.set_max_buffer_bytes(options.max_buffer_bytes);
   request.set_max_frames_per_second(options.max_frames_per_second);
   return request;
+}
+
+OccurrencesEvent DecodeEvents(const v1::LiveEvents& in) {
+  OccurrencesEvent event;
+  event.occurrences.reserve(static_cast<size_t>(in.events_size()));
+  for (const v1::LiveEvent& one : in.events()) {
+    Occurrence& out = event.occurrences.emplace_back();
+    out.event_id = one.event().event_id();
+    out.time_unix_nanos = one.event().time().seconds() * kNanosPerSecond + one.event().time().nanos();
+    out.severity = one.event().severity();
+    out.source = one.event().source();
+    std::vector<Label> labels;
+    for (const auto& [name, value] : one.event().labels()) labels.push_back({name, value});
+    out.labels = Labels(std::move(labels));
+    out.text = one.event().text();
+    out.query_ids.assign(one.query_ids().begin(), one.query_ids().end());
+  }
+  return event;
 }
 
 DefinitionsEvent DecodeDefinitions(const v1::SeriesDefinitions& in, RefMap* refs) {

@@ -18,6 +18,7 @@ v1::SubscribeRequest BuildRequest(const SubscriberOptions& options, const std::v
 // What makes `wanted` of `current`; when they are equal, all of it anew.
 v1::UpdateQueries BuildUpdate(const std::vector<SubscriptionQuery>& current,
                               const std::vector<SubscriptionQuery>& wanted);
+OccurrencesEvent DecodeEvents(const v1::LiveEvents& in);
 // Adds the defined refs to `refs`.
 DefinitionsEvent DecodeDefinitions(const v1::SeriesDefinitions& in, RefMap* refs);
 // INTERNAL when the server broke the contract: a ref without definition, columns of unequal length.

@@ -384,6 +384,11 @@ absl::StatusOr<SubscriberEvent> Subscriber::Core::DecodeLocked(const v1::Subscri
       }
       return event;
     }
+    case v1::SubscribeResponse::kEvents:
+      return DecodeEvents(response.events());
+    case v1::SubscribeResponse::kRestated:
+      return RestatedEvent{response.restated().start_time_unix_nanos()};
+    case v1::SubscribeResponse::kAggregates:  // this client asks for none
     case v1::SubscribeResponse::EVENT_NOT_SET:
       break;
   }

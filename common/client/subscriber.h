@@ -32,12 +32,22 @@ struct SubscriptionQuery {
   bool operator==(const SubscriptionQuery&) const = default;
 };
 
+// Events beside the samples.
+struct EventSubscription {
+  std::string id;        // unique among all queries of the subscription
+  std::string selector;  // of sources and labels; empty: all
+  int min_severity = 0;  // pulseboard.v1.EventSeverity
+  std::chrono::nanoseconds backfill{0};
+  bool operator==(const EventSubscription&) const = default;
+};
+
 struct SubscriberOptions {
-  std::vector<SubscriptionQuery> queries;  // 1 to 64
-  std::string resume_token;                // go on from an earlier run with the same queries
-  bool attach = false;                     // a stream whose queries can change, see Subscriber::Update
-  int64_t max_buffer_bytes = 0;            // at the server; 0: its default
-  int32_t max_frames_per_second = 0;       // 0: the server's default
+  std::vector<SubscriptionQuery> queries;  // 1 to 64, with those of events
+  std::vector<EventSubscription> event_queries = {};
+  std::string resume_token;           // go on from an earlier run with the same queries
+  bool attach = false;                // a stream whose queries can change, see Subscriber::Update
+  int64_t max_buffer_bytes = 0;       // at the server; 0: its default
+  int32_t max_frames_per_second = 0;  // 0: the server's default
   BackoffOptions backoff;
   // The server says something every 5 s at least; after this much silence the connection is taken for dead. Not while
   // paused.
@@ -90,6 +100,26 @@ struct AmendsEvent {
   std::vector<SeriesSamples> series;
   FrameTimes times;
 };
+// What happened, as text.
+struct Occurrence {
+  int64_t event_id = 0;  // in order of arrival
+  int64_t time_unix_nanos = 0;
+  int severity = 0;  // pulseboard.v1.EventSeverity
+  std::string source;
+  Labels labels;
+  std::string text;
+  std::vector<std::string> query_ids;
+};
+// Events: history in order of time, before BackfillDoneEvent, then as they arrive. After a ResetEvent history comes
+// again.
+struct OccurrencesEvent {
+  std::vector<Occurrence> occurrences;
+};
+// The position to go on from was too old for the server's log: forget all samples from this time on, a backfill of them
+// follows.
+struct RestatedEvent {
+  int64_t start_unix_nanos = 0;
+};
 // The server dropped samples of this time range (both ends inclusive) for this viewer: read it by QueryRange, or show a
 // gap.
 struct GapEvent {
@@ -121,8 +151,9 @@ struct UpdatedEvent {
 struct StaleEvent {
   std::vector<SeriesId> series;
 };
-using SubscriberEvent = std::variant<ResetEvent, DefinitionsEvent, BackfillEvent, BackfillDoneEvent, SamplesEvent,
-                                     AmendsEvent, GapEvent, UpdatedEvent, StaleEvent, ProgressEvent, StateEvent>;
+using SubscriberEvent =
+    std::variant<ResetEvent, DefinitionsEvent, BackfillEvent, BackfillDoneEvent, SamplesEvent, AmendsEvent, GapEvent,
+                 UpdatedEvent, StaleEvent, ProgressEvent, StateEvent, OccurrencesEvent, RestatedEvent>;
 
 enum class Flow {
   kContinue,
@@ -159,8 +190,8 @@ class Subscriber {
   Subscriber(const Subscriber&) = delete;
   Subscriber& operator=(const Subscriber&) = delete;
 
-  // Other queries from some point on, without a new stream and without a hole in those that stay. Only the newest wish
-  // counts; an UpdatedEvent or ResetEvent says that it is carried out. REQUIRES: options.attach.
+  // Other queries (not those of events) from some point on, without a new stream and without a hole in those that stay.
+  // Only the newest wish counts; an UpdatedEvent or ResetEvent says that it is carried out. REQUIRES: options.attach.
   void Update(std::vector<SubscriptionQuery> queries);
   // After kPause: read on. A Resume() that comes while OnEvent still runs (on another thread) is not lost: the kPause
   // it then returns is ignored. So decide and drain under one lock of the consumer's, and call this after draining.

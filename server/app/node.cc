@@ -71,6 +71,8 @@ absl::StatusOr<std::unique_ptr<Node>> Node::Start(const ServerConfig& config, co
   events.max_lead_ns = config.intake.max_sample_lead_ns;
   PB_ASSIGN_OR_RETURN(node->events_,
                       EventLog::Open(node->store_->GetTable("events"), clock, node->store_->store_id(), events));
+  node->hub_->AttachQueries(*node->query_);
+  node->hub_->AttachEvents(*node->events_);
   PB_RETURN_IF_ERROR(node->Listen());
   node->AddSelfMetrics();
   node->StartTickers();

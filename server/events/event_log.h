@@ -30,7 +30,7 @@ struct EventOptions {
   int64_t max_lead_ns = 600 * kNanosPerSecond;  // ingest.max_sample_lead: further ahead is BAD_FIELD
   int64_t max_queued_bytes = 16 << 20;          // events.max_queued: waiting for the disk, else INGEST_BACKLOG_FULL
   int32_t max_queued_reads = 256;               // events.max_queued_reads: beyond it QUERY_BUSY
-  int32_t max_subscriptions = 1'000;            // events.max_subscriptions: beyond it TOO_MANY_SUBSCRIPTIONS
+  int32_t max_subscriptions = 10'000;           // events.max_subscriptions: beyond it TOO_MANY_SUBSCRIPTIONS
   int64_t request_life_ns = kNanosPerDay;       // how long a request_id is remembered
   int64_t max_scanned = 100'000;                // events looked at for one page or message
   int64_t max_page_bytes = 1 << 20;             // of events in one page or message

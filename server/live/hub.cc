@@ -42,12 +42,15 @@ Hub::Hub(HubOptions options)
                                         for (const auto& subscription : index->All()) subscription->Sweep();
                                         for (const auto& topic : index->AllTopics()) topic->SweepCadences();
                                       });
-  context_ = std::unique_ptr<LiveContext>(new LiveContext{options_, *index_, *pump_, *readers_, store_});
+  context_ = std::unique_ptr<LiveContext>(new LiveContext{options_, *index_, *pump_, *readers_, store_, queries_,
+                                                          events_, std::make_shared<RefTable>(options.first_ref)});
 }
 
 Hub::~Hub() { Close(); }
 
 void Hub::Attach(Store& store) { store_ = &store; }
+void Hub::AttachQueries(QueryEngine& queries) { queries_ = &queries; }
+void Hub::AttachEvents(EventLog& events) { events_ = &events; }
 
 void Hub::Close() {
   MutexLock lock(&close_mu_);
@@ -64,8 +67,9 @@ absl::StatusOr<std::shared_ptr<Subscription>> Hub::Subscribe(SubscriptionSpec sp
   Store* const store = store_;
   if (closed_ || store == nullptr) return ShuttingDown();
   Coerce(options_, &spec);
-  PB_ASSIGN_OR_RETURN(const LiveQuerySetPtr queries,
-                      LiveQuerySet::Make(spec.tenant, spec.queries, kNanosPerSecond / spec.max_frames_per_second));
+  PB_ASSIGN_OR_RETURN(const LiveQuerySetPtr queries, LiveQuerySet::Make(spec.tenant, spec.queries, spec.event_queries,
+                                                                        kNanosPerSecond / spec.max_frames_per_second));
+  PB_RETURN_IF_ERROR(queries->CheckServed(queries_ != nullptr, events_ != nullptr));
   std::optional<ResumePosition> resume_after;
   if (!spec.resume_token.empty()) {
     PB_ASSIGN_OR_RETURN(resume_after, ParseResumeToken(spec.resume_token, store->store_id(), queries->hash));

@@ -9,6 +9,9 @@
 // only an equal share of that: the slow ones lose samples, or read them in the log again, and the committer waits for
 // none of them.
 //
+// Queries may ask for values per column of time instead of samples (live_aggregation.h), and for events
+// (server/events): these have no queue but a position, from which everything is read that came since.
+//
 // Subscriptions that ask alike share a topic (live_topic.h): what commits is collected, made a frame and encoded once
 // for all of them. What is one viewer's own (resume token, sent time, gaps) is put around the shared bytes.
 //
@@ -18,14 +21,18 @@
 //   3. LiveTopic::seal_mu_       (frames are made and given to the members in one order)
 //   4. LiveTopic::mu_            (what committed since the last frame)
 //      LiveSubscription::mu_     (state and frames of one subscription)
-//   5. FramePump::mu_, WorkerPool::mu_, LiveTopic::series_mu_, the store's series index (GetSeries), all leaves
-// Hence: Store::Cut and OpenView, which take 1, are called with none of 2 to 5 held; reactors call into the hub without
+//   5. LiveAggregation::mu_      (values of an aggregated query)
+//   6. FramePump::mu_, WorkerPool::mu_, LiveTopic::series_mu_, RefTable::mu_, the store's series index (GetSeries), all
+//      leaves
+// LiveAggregation::members_mu_ comes between 2 and LiveSubscription::mu_.
+// Hence: Store::Cut and OpenView, which take 1, are called with none of 2 to 6 held; reactors call into the hub without
 // holding their own mutex, because the hub calls them without holding its own.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -34,12 +41,16 @@
 #include "common/base/clock.h"
 #include "common/base/mutex.h"
 #include "common/model/labels.h"
+#include "server/events/event.h"
+#include "server/live/aggregate_query.h"
 #include "server/live/live_sink.h"
 #include "server/storage/store.h"
 
 namespace pulseboard {
 
+class EventLog;
 class FramePump;
+class QueryEngine;
 class SubscriptionIndex;
 class WorkerPool;
 struct LiveContext;
@@ -60,6 +71,7 @@ struct HubOptions {
   int32_t pump_threads = 1;                   // live.pump_threads: threads that build and hand over frames; 1 to 16
   int32_t reader_threads = 2;                 // live.reader_threads: threads that read backfills and the log; 1 to 16
   int64_t busy_retry_ms = 1'000;              // live.busy_retry: RetryInfo with TOO_MANY_SUBSCRIPTIONS
+  uint32_t first_ref = 1;                     // of series in streams; for tests
 };
 
 inline constexpr int64_t kMinLiveBufferBytes = 64 << 10;
@@ -74,12 +86,23 @@ struct LiveQuerySpec {
   std::string query_id;
   std::string selector;
   int64_t backfill_ns = 0;
-  int32_t max_points = 0;  // 0: raw
+  int32_t max_points = 0;                                 // 0: raw
+  std::optional<LiveAggregate> aggregate = std::nullopt;  // values instead of samples; then without max_points
+};
+
+// Events beside the samples.
+struct LiveEventQuerySpec {
+  std::string query_id;
+  std::string selector;  // empty: all
+  EventSeverity min_severity = EventSeverity::kUnspecified;
+  std::string text_contains;
+  int64_t backfill_ns = 0;
 };
 
 struct SubscriptionSpec {
   TenantId tenant = 0;
   std::vector<LiveQuerySpec> queries;
+  std::vector<LiveEventQuerySpec> event_queries = {};
   std::string resume_token;           // empty: start anew
   int64_t max_buffer_bytes = 0;       // 0: default; coerced
   int32_t max_frames_per_second = 0;  // 0: default; coerced
@@ -89,7 +112,8 @@ struct SubscriptionSpec {
 struct SubscriptionUpdate {
   int64_t update_id = 0;            // given back with the answer
   std::vector<LiveQuerySpec> set;   // by id: new ones, and such as replace one
-  std::vector<std::string> remove;  // ids
+  std::vector<std::string> remove;  // ids, of event queries too
+  std::vector<LiveEventQuerySpec> set_events = {};
 };
 
 // The receiver's handle on its subscription. Thread-safe; any call may come after the end. The hub must outlive it.
@@ -105,6 +129,8 @@ class Subscription {
   // definitions of all series of the new ones, the backfill of those that were set, LiveBackfillDone, and all after
   // that commit. With an error (BAD_FIELD, BAD_SELECTOR, QUERY_TOO_BROAD, BLOCK_CORRUPT) it goes on as it was.
   virtual void Update(SubscriptionUpdate update) = 0;
+  // Answers an update that could not even be read, as Update does one that it refuses.
+  virtual void Refuse(int64_t update_id, const absl::Status& why) = 0;
   // Sends what is pending and a last position, then ends with `status`.
   virtual void Drain(const absl::Status& status) = 0;
   // The receiver is gone: nothing more is offered, End is not called.
@@ -134,8 +160,11 @@ class Hub final : public CommitObserver {
   explicit Hub(HubOptions options);
   ~Hub() override;
 
-  // `store` must outlive Close().
+  // All that is attached must outlive Close(). Without `queries`, aggregated queries are refused, without `events`
+  // those for events.
   void Attach(Store& store);
+  void AttachQueries(QueryEngine& queries);
+  void AttachEvents(EventLog& events);
   // Ends every subscription with UNAVAILABLE/SHUTTING_DOWN and joins the threads. Idempotent.
   void Close();
 
@@ -153,6 +182,8 @@ class Hub final : public CommitObserver {
  private:
   const HubOptions options_;
   std::atomic<Store*> store_{nullptr};
+  std::atomic<QueryEngine*> queries_{nullptr};
+  std::atomic<EventLog*> events_{nullptr};
   std::atomic<bool> closed_{false};
   std::unique_ptr<SubscriptionIndex> index_;
   std::unique_ptr<FramePump> pump_;

@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "common/model/labels.h"
 #include "common/model/samples.h"
+#include "server/events/event.h"
 #include "server/live/live_frame.h"
 
 namespace pulseboard {
@@ -23,6 +24,7 @@ struct LiveDefinition {
 };
 struct LiveDefinitions {
   std::vector<LiveDefinition> definitions;
+  std::vector<LiveDefinition> aggregates;  // of LiveAggregates; the id of a group's series is 0
 };
 
 struct LiveBackfill {
@@ -43,6 +45,25 @@ struct LiveSamples {
 struct LiveAmends {
   std::vector<LiveFramePtr> frames;  // not empty
   const LiveTimes& times() const { return frames.front()->times; }
+};
+// Values of aggregated queries: the `samples` of the frames, at the beginnings of their columns. Each replaces what was
+// sent for its column before.
+struct LiveAggregates {
+  std::vector<LiveFramePtr> frames;  // not empty
+  const LiveTimes& times() const { return frames.front()->times; }
+};
+// Events, in the order of their arrival; history comes in order of time.
+struct LiveOccurrences {
+  struct Occurrence {
+    Event event;
+    std::vector<std::string> query_ids;
+  };
+  std::vector<Occurrence> occurrences;
+};
+// The log no longer reaches back to the resume token: a backfill from this time on follows, which replaces all samples
+// that the receiver has from there on.
+struct LiveRestated {
+  int64_t start_time_unix_nanos = 0;
 };
 struct LiveGap {
   int64_t start_time_unix_nanos = 0;
@@ -66,8 +87,8 @@ struct LiveProgress {
 };
 
 struct LiveEvent {
-  std::variant<LiveDefinitions, LiveBackfill, LiveBackfillDone, LiveSamples, LiveAmends, LiveGap, LiveUpdated,
-               LiveStale, LiveProgress>
+  std::variant<LiveDefinitions, LiveBackfill, LiveBackfillDone, LiveSamples, LiveAmends, LiveAggregates,
+               LiveOccurrences, LiveRestated, LiveGap, LiveUpdated, LiveStale, LiveProgress>
       what;
   std::string resume_token;  // position after this event; empty where there is none
 };

@@ -68,8 +68,8 @@ void LiveSubscription::Ready() {
   MutexLock lock(&mu_);
   in_flight_ = false;
   if (ended_) return;
-  const bool only_frames =
-      phase_ == Phase::kLive && staged_.empty() && !HasUndefinedLocked() && !drain_ && !failure_ && stale_.empty();
+  const bool only_frames = phase_ == Phase::kLive && staged_.empty() && !HasUndefinedLocked() && !drain_ && !failure_ &&
+                           stale_.empty() && !HasAggregateNewsLocked();
   if (only_frames && pending_.empty() && !pending_.has_gap()) return;  // whatever comes next brings its own call
   const int64_t now = context_.clock().MonotonicNanos();
   ScheduleLocked(only_frames && !pending_.has_gap() ? std::max(now, FrameDueLocked()) : now);
@@ -89,6 +89,7 @@ void LiveSubscription::Close() {
     ended_ = true;
     ForgetLocked();
   }
+  UnfollowEvents();
   context_.index.Remove(this);
 }
 
@@ -106,6 +107,7 @@ void LiveSubscription::EndNow(const absl::Status& status) {
     if (std::exchange(ended_, true)) return;
     ForgetLocked();
   }
+  UnfollowEvents();
   context_.index.Remove(this);
   if (const auto sink = sink_.lock()) sink->End(status);
 }
@@ -195,6 +197,7 @@ void LiveSubscription::NoteStale(const LiveTopic* topic, const std::vector<uint3
 void LiveSubscription::BecomeLiveLocked() {
   phase_ = Phase::kLive;
   stale_ = topic_->StaleRefs();
+  if (event_news_) RequestEventsLocked();
 }
 
 int64_t LiveSubscription::FrameDueLocked() const {
@@ -234,6 +237,7 @@ void LiveSubscription::Pump() {
         end = drain_;
       }
       if (WantsReadLocked()) RequestReadLocked();
+      if (event_news_) RequestEventsLocked();
     }
   }
   if (end) {
@@ -264,8 +268,9 @@ std::optional<LiveEvent> LiveSubscription::NextEventLocked(int64_t now) {
 
 std::optional<LiveEvent> LiveSubscription::NextLiveEventLocked(int64_t now) {
   if (auto gap = pending_.TakeGap()) return LiveEvent{*gap, ""};
+  if (!pending_.empty() && (now >= FrameDueLocked() || drain_)) return TakeSamplesLocked();
+  if (auto event = TakeAggregatesLocked()) return event;
   if (!pending_.empty()) {
-    if (now >= FrameDueLocked() || drain_) return TakeSamplesLocked();
     ScheduleLocked(next_frame_ns_);
     return std::nullopt;
   }
@@ -280,17 +285,29 @@ std::optional<LiveEvent> LiveSubscription::NextLiveEventLocked(int64_t now) {
 }
 
 bool LiveSubscription::HasUndefinedLocked() const {
-  return topic_ != nullptr && !switching_ && defined_ < topic_->series_count();
+  if (topic_ == nullptr || switching_) return false;
+  return defined_ < topic_->series_count() || std::any_of(aggregates_.begin(), aggregates_.end(), [](const auto& one) {
+           return one.defined < one.source->line_count();
+         });
 }
 
 LiveEvent LiveSubscription::TakeDefinitionsLocked() {
   LiveDefinitions event;
   size_t bytes = 0;
   for (const TopicSeries& series : topic_->SeriesFrom(defined_, kDefinitionsPerEvent)) {
-    event.definitions.push_back({RefOf(series.info->id), series.info, queries_->QueryIdsOf(series.selectors)});
     ++defined_;
+    if (series.info == nullptr) continue;  // gone
+    event.definitions.push_back({series.ref, series.info, queries_->QueryIdsOf(series.selectors)});
     bytes += DefinitionBytes(event.definitions.back());
     if (bytes >= kDefinitionBytesPerEvent) break;
+  }
+  for (Aggregated& one : aggregates_) {
+    for (const auto& line : one.source->LinesFrom(one.defined, kDefinitionsPerEvent)) {
+      if (bytes >= kDefinitionBytesPerEvent) break;
+      ++one.defined;
+      event.aggregates.push_back({line.ref, line.series, one.query_ids});
+      bytes += DefinitionBytes(event.aggregates.back());
+    }
   }
   return {std::move(event), ""};
 }
@@ -305,6 +322,7 @@ std::pair<LiveEvent, std::optional<LiveEvent>> LiveSubscription::FrameEventsLock
   }
   context_.delivered_samples += samples + late;
   context_.late_samples += late;
+  sent_time_ = std::max(sent_time_, frames.back()->times.committed_unix_nanos);
   if (samples == 0) return {LiveEvent{LiveAmends{std::move(frames)}, TokenLocked(position)}, std::nullopt};
   if (late == 0) return {LiveEvent{LiveSamples{std::move(frames)}, TokenLocked(position)}, std::nullopt};
   LiveEvent first{LiveSamples{frames}, SamplesTokenLocked(position)};
@@ -333,22 +351,25 @@ LiveEvent LiveSubscription::ProgressLocked() {
   progress.conflated_sample_count = conflated_total_;
   std::string token;
   if (phase_ == Phase::kLive) {
-    progress.commit_sequence = std::max(cut_, topic_->GivenUpTo(context_.index.published_commit()));
-    token = TokenLocked(progress.commit_sequence);
+    sent_time_ = std::max(sent_time_, context_.clock().NowUnixNanos());
+    const int64_t given = std::max(cut_, topic_->GivenUpTo(context_.index.published_commit()));
+    progress.commit_sequence = std::min(given, AggregatesKnownToLocked());
+    token = TokenLocked(given);
   }
   return {progress, std::move(token)};
 }
 
 std::string LiveSubscription::TokenLocked(int64_t commit_sequence) {
-  token_at_ = commit_sequence;
+  token_at_ = std::max(token_at_, std::min(commit_sequence, AggregatesKnownToLocked()));
   return SamplesTokenLocked(commit_sequence);
 }
 
 std::string LiveSubscription::SamplesTokenLocked(int64_t samples_sequence) const {
   const Store& store = *context_.store.load();
   const int64_t resumed = resume_after_ ? resume_after_->samples_sequence : 0;
-  return MakeResumeToken(store.store_id(), queries_->hash,
-                         {token_at_, std::max(samples_sequence, resumed), store.epoch()});
+  return MakeResumeToken(
+      store.store_id(), queries_->hash,
+      {token_at_, std::max({samples_sequence, token_at_, resumed}), store.epoch(), sent_time_, event_id_});
 }
 
 void LiveSubscription::Sweep() {

@@ -9,6 +9,13 @@
 // reading goes on from the cut in another round, after a new cut. Only a subscription that is live (or has used up its
 // rounds) conflates or drops samples, and says so.
 //
+// Aggregated queries and events have positions instead of queues: NoteAggregates and OnEvents say that there is news,
+// which is taken when the receiver can (live_subscription_aggregates.cc, live_subscription_events.cc). Their history is
+// read before that of the samples (`extras_`).
+//
+// A log that does not reach back to the resume token is no end: what the receiver has of the time since is restated
+// from the store (LiveRestated), as far as samples are kept.
+//
 // Other queries (Update) are another topic: at one cut the subscription gets the last frame of the old topic and the
 // first of the new one; what is pending then, the LiveUpdated and the backfill of the changed queries go through
 // `staged_`, in this order.
@@ -27,11 +34,14 @@
 
 #include "common/base/mutex.h"
 #include "common/model/selector.h"
+#include "server/events/event_log.h"
 #include "server/live/frame_pump.h"
 #include "server/live/frame_queue.h"
 #include "server/live/hub.h"
+#include "server/live/live_aggregation.h"
 #include "server/live/live_topic.h"
 #include "server/live/query_set.h"
+#include "server/live/ref_table.h"
 #include "server/live/resume_token.h"
 #include "server/query/series_reader.h"
 
@@ -44,6 +54,9 @@ struct LiveContext {
   FramePump& pump;
   WorkerPool& readers;
   std::atomic<Store*>& store;
+  std::atomic<QueryEngine*>& queries;  // may be null, as the next one; then no subscription needs it
+  std::atomic<EventLog*>& events;
+  std::shared_ptr<RefTable> refs;
   std::atomic<int64_t> frames_made{0};
   std::atomic<int64_t> widened_ticks{0};
   std::atomic<int64_t> frames{0};
@@ -63,7 +76,8 @@ struct LiveContext {
 
 // Thread-safe.
 class LiveSubscription final : public Subscription,
-                               public Pumped,
+                               public TopicMember,
+                               public EventFollower,
                                public std::enable_shared_from_this<LiveSubscription> {
  public:
   // `spec` is coerced, `queries` are its ones. `resume_after`: position to go on after, nothing for a new start.
@@ -74,6 +88,7 @@ class LiveSubscription final : public Subscription,
   void Start() override;
   void Ready() override;
   void Update(SubscriptionUpdate update) override;
+  void Refuse(int64_t update_id, const absl::Status& why) override;
   void Drain(const absl::Status& status) override;
   void Close() override;
 
@@ -87,16 +102,20 @@ class LiveSubscription final : public Subscription,
   void Sweep();
 
   // Lets go of the store's view. Only when no read job can run any more.
-  void ReleaseView() { backfill_ = {}; }
+  void ReleaseView() {
+    backfill_ = {};
+    extras_ = {};
+  }
 
-  // --- for SubscriptionIndex and LiveTopic ---
+  // --- for SubscriptionIndex, LiveTopic, LiveAggregation and EventLog ---
   LiveContext& context() const { return context_; }
-  void FailTooManySeries();
-  // A frame of the topic, under its seal_mu_. True when it can be sent at once: the caller then calls Pump() without
-  // locks. With `pump_follows` false it is scheduled instead. `tick_ns`: when the frame's tick began.
-  bool AppendFrame(const LiveTopic* topic, const LiveFramePtr& frame, int64_t tick_ns, bool pump_follows);
-  // Series of the topic that have fallen silent, under its seal_mu_.
-  void NoteStale(const LiveTopic* topic, const std::vector<uint32_t>& refs);
+  void FailTooManySeries() override;
+  bool AppendFrame(const LiveTopic* topic, const LiveFramePtr& frame, int64_t tick_ns, bool pump_follows) override;
+  void NoteStale(const LiveTopic* topic, const std::vector<uint32_t>& refs) override;
+  std::shared_ptr<Pumped> pumped() override { return shared_from_this(); }
+  // One of the aggregations has news, under its members_mu_.
+  void NoteAggregates();
+  void OnEvents() override;
 
  private:
   enum class Phase { kOpening, kBackfill, kCatchUp, kLive };
@@ -122,13 +141,36 @@ class LiveSubscription final : public Subscription,
     int64_t scanned_samples = 0;
   };
 
+  // History of aggregated queries and events; only touched by the read job.
+  struct Extras {
+    std::deque<std::pair<std::shared_ptr<LiveAggregation>, TimeRange>> aggregates;
+    std::unique_ptr<AggregateReader> reader;  // of the front
+    std::vector<std::string> event_ids;       // of the event queries to be read; empty: none
+    EventListRequest events;                  // the next page
+    int64_t last_event_id = 0;                // later ones are no history
+    bool any() const { return !aggregates.empty() || !event_ids.empty(); }
+  };
+  // One aggregated query of the subscription.
+  struct Aggregated {
+    std::shared_ptr<LiveAggregation> source;
+    std::vector<std::string> query_ids = {};
+    size_t defined = 0;          // so many of its lines were defined to the receiver
+    bool complete = false;       // its history was read
+    int64_t position = 0;        // news up to here were taken
+    int64_t history_commit = 0;  // commit that the history was read at
+    int64_t known_to = 0;        // the receiver has all values as of this commit
+  };
+
   // The read job: one step at a time, on the worker pool (live_subscription_reads.cc).
   void RequestReadLocked() PB_REQUIRES(mu_);
   void ReadStep();
+  absl::Status ReadPhase(Phase phase, bool updates);
   absl::Status Open();
   // Makes the series of `queries` known to `topic`; the histories of those queries whose ids are in `only` (null: all).
   absl::StatusOr<std::vector<History>> SelectHistories(Store& store, const LiveQuerySet& queries, LiveTopic& topic,
                                                        const std::vector<LiveQuerySpec>* only);
+  // The log no longer has what `cause` says: all from some time before the last token on is read from the store.
+  absl::Status Restate(Store& store, const absl::Status& cause);
   std::shared_ptr<LiveTopic> topic() const;
   // Opens the view of the histories; `at_cut` runs inside the commit lock.
   absl::Status OpenBackfill(Store& store, std::vector<History> histories, const std::function<void(int64_t)>& at_cut);
@@ -144,14 +186,39 @@ class LiveSubscription final : public Subscription,
   void AttachAtCut(int64_t commit_sequence);
   void AttachLocked(int64_t commit_sequence) PB_REQUIRES(mu_);
 
+  // Aggregated queries (live_subscription_aggregates.cc). Joins those of `queries`; those that are kept from `before`
+  // and not among `only` (null: all) go on, the others get their history read.
+  absl::StatusOr<std::vector<Aggregated>> JoinAggregates(Store& store, const LiveQuerySet& queries,
+                                                         std::vector<Aggregated> before,
+                                                         const std::vector<LiveQuerySpec>* only, Extras* extras);
+  // Leaves those of `some` that are not in `others`.
+  void LeaveAggregates(const std::vector<Aggregated>& some, const std::vector<Aggregated>& others);
+  std::vector<Aggregated> aggregates() const;
+  absl::Status ReadAggregates();
+  bool HasAggregateNewsLocked() const PB_REQUIRES(mu_);
+  std::optional<LiveEvent> TakeAggregatesLocked() PB_REQUIRES(mu_);
+  // The smallest commit as of which all aggregated values were sent.
+  int64_t AggregatesKnownToLocked() PB_REQUIRES(mu_);
+
+  // Events (live_subscription_events.cc).
+  absl::Status FollowEvents(const LiveQuerySet& queries, Extras* extras);
+  void PrepareEventHistory(const std::vector<LiveEventQuerySpec>& queries, Extras* extras) const;
+  absl::Status ReadEventHistory();
+  void RequestEventsLocked() PB_REQUIRES(mu_);
+  void ReadEvents();
+  void StageEventsLocked(const LiveQuerySet& queries, const std::vector<Event>& events,
+                         const std::vector<std::string>* only) PB_REQUIRES(mu_);
+  void UnfollowEvents();
+
   // Other queries (live_subscription_update.cc).
   absl::Status CarryOutUpdate();
   absl::StatusOr<LiveQuerySetPtr> CheckUpdate(const SubscriptionUpdate& update);
   absl::Status SwitchTo(const SubscriptionUpdate& update, LiveQuerySetPtr queries,
-                        const std::shared_ptr<LiveTopic>& topic);
+                        const std::shared_ptr<LiveTopic>& topic, const std::vector<Aggregated>& aggregates,
+                        Extras extras);
   void LeaveOldQueriesLocked(const SubscriptionUpdate& update) PB_REQUIRES(mu_);
-  void TakeNewQueriesLocked(LiveQuerySetPtr queries, std::shared_ptr<LiveTopic> topic, int64_t commit_sequence)
-      PB_REQUIRES(mu_);
+  void TakeNewQueriesLocked(LiveQuerySetPtr queries, std::shared_ptr<LiveTopic> topic,
+                            const std::vector<Aggregated>& aggregates, int64_t commit_sequence) PB_REQUIRES(mu_);
   size_t ChunkRows() const;
   void StageLocked(LiveEvent event, int64_t bytes) PB_REQUIRES(mu_);
 
@@ -193,6 +260,7 @@ class LiveSubscription final : public Subscription,
   const std::weak_ptr<LiveSink> sink_;
   const int64_t ends_ns_;  // when it is too old
   Backfill backfill_;
+  Extras extras_;
 
   mutable Mutex mu_;
   Phase phase_ PB_GUARDED_BY(mu_) = Phase::kOpening;
@@ -212,6 +280,11 @@ class LiveSubscription final : public Subscription,
   LiveQuerySetPtr queries_ PB_GUARDED_BY(mu_);
   std::shared_ptr<LiveTopic> topic_ PB_GUARDED_BY(mu_);  // null until opening
   size_t defined_ PB_GUARDED_BY(mu_) = 0;                // so many of the topic's series were defined to the receiver
+  std::vector<Aggregated> aggregates_ PB_GUARDED_BY(mu_);
+  uint64_t follower_id_ PB_GUARDED_BY(mu_) = 0;  // in the event log; 0: none
+  int64_t event_id_ PB_GUARDED_BY(mu_) = 0;      // events up to here were staged
+  bool event_news_ PB_GUARDED_BY(mu_) = false;   // perhaps, since then
+  bool reading_events_ PB_GUARDED_BY(mu_) = false;
   std::optional<SubscriptionUpdate> update_ PB_GUARDED_BY(mu_);  // to be carried out once live
   bool switching_ PB_GUARDED_BY(mu_) = false;  // a LiveUpdated is staged: definitions are for after it
 
@@ -222,6 +295,7 @@ class LiveSubscription final : public Subscription,
   bool attached_ PB_GUARDED_BY(mu_) = false;  // commits are appended to pending_
   int64_t read_to_ PB_GUARDED_BY(mu_) = 0;    // commits read (or skipped) so far
   int64_t token_at_ PB_GUARDED_BY(mu_) = 0;   // commit of the last token that says "all"
+  int64_t sent_time_ PB_GUARDED_BY(mu_) = 0;  // by the server's clock: all that committed before was sent, or read
   int64_t cut_ PB_GUARDED_BY(mu_) = 0;        // last commit before pending_; reading goes up to here
   int32_t rounds_ PB_GUARDED_BY(mu_) = 0;     // cuts made
   FrameQueue pending_ PB_GUARDED_BY(mu_);

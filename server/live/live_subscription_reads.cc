@@ -13,10 +13,13 @@ namespace pulseboard {
 namespace {
 
 constexpr size_t kMaxChunkRows = 8'000;
+constexpr int64_t kEventBytes = 64;
 constexpr int64_t kRowBytes = sizeof(PendingRow);
 constexpr int64_t kMaxScannedPerStep =
     4'000'000;                          // samples of the log looked at in one step: others wait for the thread
 constexpr size_t kRowsPerLock = 1'024;  // the committer may wait for this lock
+// Samples that committed after a moment may be this much older than it and still not be late.
+constexpr int64_t kRestateSlack = 600 * kNanosPerSecond;
 constexpr int64_t kSparseAhead = 2 * kNanosPerDay;  // beyond the clock by this much hardly anything is stored
 
 }  // namespace
@@ -46,19 +49,11 @@ void LiveSubscription::ReadStep() {
     updates = phase == Phase::kLive && update_ && !ended_ && !failure_;
   }
   absl::Status status;
-  switch (phase) {
-    case Phase::kOpening:
-      status = Open();
-      break;
-    case Phase::kBackfill:
-      status = ReadBackfill();
-      break;
-    case Phase::kCatchUp:
-      status = ReadLog();
-      break;
-    case Phase::kLive:
-      if (updates) status = CarryOutUpdate();
-      break;
+  const bool extras = (phase == Phase::kBackfill || phase == Phase::kCatchUp) && extras_.any();
+  if (extras) {
+    status = extras_.aggregates.empty() ? ReadEventHistory() : ReadAggregates();
+  } else {
+    status = ReadPhase(phase, updates);
   }
   if (!status.ok()) Fail(status);
   bool over = false;
@@ -74,6 +69,20 @@ void LiveSubscription::ReadStep() {
   if (!failure_ && WantsReadLocked()) RequestReadLocked();
 }
 
+absl::Status LiveSubscription::ReadPhase(Phase phase, bool updates) {
+  switch (phase) {
+    case Phase::kOpening:
+      return Open();
+    case Phase::kBackfill:
+      return ReadBackfill();
+    case Phase::kCatchUp:
+      return ReadLog();
+    case Phase::kLive:
+      break;
+  }
+  return updates ? CarryOutUpdate() : absl::OkStatus();
+}
+
 absl::Status LiveSubscription::Open() {
   Store& store = *context_.store.load();
   LiveQuerySetPtr queries;
@@ -84,10 +93,14 @@ absl::Status LiveSubscription::Open() {
   // First the topic's selectors, then the selection: a series that appears in between is found by one of the two.
   const auto topic = context_.index.Join(this, queries->topic_key, queries->topic_selectors);
   if (topic == nullptr) return absl::OkStatus();  // ended meanwhile
+  PB_RETURN_IF_ERROR(FollowEvents(*queries, &extras_));
+  PB_ASSIGN_OR_RETURN(auto aggregates, JoinAggregates(store, *queries, {}, nullptr, &extras_));
   PB_ASSIGN_OR_RETURN(std::vector<History> histories, SelectHistories(store, *queries, *topic, nullptr));
   {
     MutexLock lock(&mu_);
     topic_ = topic;
+    aggregates_ = std::move(aggregates);
+    sent_time_ = resume_after_ ? resume_after_->time_unix_nanos : backfill_.now_unix_nanos;
   }
   if (resume_after_ || histories.empty()) return CutWithoutView(store);
   return OpenBackfill(store, std::move(histories), [this](int64_t cut) { AttachAtCut(cut); });
@@ -112,7 +125,7 @@ absl::StatusOr<std::vector<LiveSubscription::History>> LiveSubscription::SelectH
   for (auto& [id, selectors] : picked) {
     auto info = store.GetSeries(id);
     if (info == nullptr) continue;
-    History history{id, RefOf(id), now, 0};
+    History history{id, 0, now, 0};
     for (const int32_t number : queries.QueriesOf(selectors)) {
       const LiveQuerySpec& query = queries.queries[static_cast<size_t>(number)];
       if (!wanted(query) || now - query.backfill_ns >= history.start) continue;
@@ -123,6 +136,7 @@ absl::StatusOr<std::vector<LiveSubscription::History>> LiveSubscription::SelectH
     series.push_back({std::move(info), std::move(selectors)});
   }
   if (!context_.index.AddSeries(topic, series)) return TooManySeries();
+  for (History& history : histories) history.ref = topic.RefOf(history.series);
   backfill_.now_unix_nanos = now;
   return histories;
 }
@@ -155,9 +169,14 @@ absl::Status LiveSubscription::CutWithoutView(Store& store) {
                      "resume_token is ahead of this server's data; subscribe anew without token",
                      {{"commitSequence", std::to_string(newest)}});
   }
+  backfill_.started_ns = context_.clock().MonotonicNanos();
   MutexLock lock(&mu_);
   if (!resume_after_) {
-    FinishBackfillLocked();
+    if (extras_.any()) {
+      phase_ = Phase::kBackfill;
+    } else {
+      FinishBackfillLocked();
+    }
     return absl::OkStatus();
   }
   ++context_.catch_ups;
@@ -186,7 +205,7 @@ absl::Status LiveSubscription::OpenBackfill(Store& store, std::vector<History> h
 }
 
 void LiveSubscription::FinishBackfillLocked() {
-  StageLocked({LiveBackfillDone{cut_}, TokenLocked(cut_)}, 64);
+  StageLocked({LiveBackfillDone{cut_}, TokenLocked(cut_)}, kEventBytes);
   read_to_ = cut_;
   if (attached_) return BecomeLiveLocked();
   phase_ = Phase::kCatchUp;
@@ -267,7 +286,11 @@ absl::Status LiveSubscription::ReadLog() {
     from = read_to_;
     to = cut_;
   }
-  if (from < to) PB_RETURN_IF_ERROR(ReadLogPart(store, from, to));
+  if (from < to) {
+    const absl::Status read = ReadLogPart(store, from, to);
+    if (HasReason(read, ErrorReason::kResumeTokenExpired)) return Restate(store, read);
+    PB_RETURN_IF_ERROR(read);
+  }
   bool cut_again = false;
   {
     MutexLock lock(&mu_);
@@ -281,6 +304,42 @@ absl::Status LiveSubscription::ReadLog() {
   // The commit lock comes before our own, so it is taken without it.
   if (cut_again) store.Cut([this](int64_t commit_sequence) { AttachAtCut(commit_sequence); });
   return absl::OkStatus();
+}
+
+absl::Status LiveSubscription::Restate(Store& store, const absl::Status& cause) {
+  LiveQuerySetPtr queries;
+  int64_t since = 0;
+  {
+    MutexLock lock(&mu_);
+    queries = queries_;
+    since = sent_time_;
+  }
+  const int64_t oldest = context_.clock().NowUnixNanos() - store.RawRetention(spec_.tenant);
+  if (since < oldest) {
+    ErrorDetail detail = GetErrorDetail(cause).value_or(ErrorDetail());
+    detail.metadata["oldestTimeUnixNanos"] = std::to_string(oldest);
+    detail.metadata["tokenTimeUnixNanos"] = std::to_string(since);
+    return MakeErrorFromDetail(cause, detail);
+  }
+  int64_t back = kRestateSlack;
+  for (const LiveQuerySpec& query : queries->queries) back = std::max(back, query.backfill_ns);
+  const int64_t start = since - back;
+  const auto shared = topic();
+  PB_ASSIGN_OR_RETURN(std::vector<History> histories, SelectHistories(store, *queries, *shared, nullptr));
+  histories.clear();
+  for (const TopicSeries& series : shared->SeriesFrom(0, shared->series_count())) {
+    if (series.info == nullptr) continue;
+    const int64_t width = queries->PixelWidthOf(series.selectors);
+    const int64_t columns = width == 0 ? 0 : (backfill_.now_unix_nanos - start) / width + 1;
+    histories.push_back(
+        {series.info->id, series.ref, start, static_cast<int32_t>(std::min<int64_t>(columns, kMaxBackfillPoints))});
+  }
+  {
+    MutexLock lock(&mu_);
+    StageLocked({LiveRestated{start}, ""}, kEventBytes);
+    rounds_ = 0;
+  }
+  return OpenBackfill(store, std::move(histories), [this](int64_t cut) { AttachAtCut(cut); });
 }
 
 absl::Status LiveSubscription::BackfillTooBroad() const {

@@ -20,14 +20,21 @@ void LiveSubscription::Update(SubscriptionUpdate update) {
   RequestReadLocked();  // nothing happens before it is live, and then this is looked at
 }
 
+void LiveSubscription::Refuse(int64_t update_id, const absl::Status& why) {
+  MutexLock lock(&mu_);
+  StageLocked({LiveUpdated{update_id, why}, ""}, kEventBytes);
+  if (!in_flight_) ScheduleLocked(context_.clock().MonotonicNanos());
+}
+
 absl::StatusOr<LiveQuerySetPtr> LiveSubscription::CheckUpdate(const SubscriptionUpdate& update) {
-  std::vector<LiveQuerySpec> queries;
+  LiveQuerySetPtr old;
   {
     MutexLock lock(&mu_);
-    queries = queries_->queries;
+    old = queries_;
   }
-  PB_ASSIGN_OR_RETURN(queries, UpdatedQueries(std::move(queries), update.set, update.remove));
-  return LiveQuerySet::Make(spec_.tenant, std::move(queries), frame_interval_ns_);
+  PB_ASSIGN_OR_RETURN(LiveQuerySetPtr queries, Updated(spec_.tenant, *old, update));
+  PB_RETURN_IF_ERROR(queries->CheckServed(context_.queries != nullptr, context_.events != nullptr));
+  return queries;
 }
 
 absl::Status LiveSubscription::CarryOutUpdate() {
@@ -43,7 +50,14 @@ absl::Status LiveSubscription::CarryOutUpdate() {
     const bool same = old->key() == (*queries)->topic_key;
     const auto topic = same ? old : context_.index.Join(this, (*queries)->topic_key, (*queries)->topic_selectors);
     if (topic == nullptr) return absl::OkStatus();  // ended meanwhile
-    status = SwitchTo(update, *std::move(queries), topic);
+    const std::vector<Aggregated> before = aggregates();
+    Extras extras;
+    auto joined = JoinAggregates(*context_.store.load(), **queries, before, &update.set, &extras);
+    status = joined.status();
+    if (status.ok()) {
+      status = SwitchTo(update, *std::move(queries), topic, *joined, std::move(extras));
+      LeaveAggregates(status.ok() ? before : *joined, status.ok() ? *joined : before);
+    }
     if (!same) context_.index.Leave(this, status.ok() ? old : topic);
   } else {
     status = queries.status();
@@ -55,9 +69,12 @@ absl::Status LiveSubscription::CarryOutUpdate() {
 }
 
 absl::Status LiveSubscription::SwitchTo(const SubscriptionUpdate& update, LiveQuerySetPtr queries,
-                                        const std::shared_ptr<LiveTopic>& topic) {
+                                        const std::shared_ptr<LiveTopic>& topic,
+                                        const std::vector<Aggregated>& aggregates, Extras extras) {
   Store& store = *context_.store.load();
   PB_ASSIGN_OR_RETURN(std::vector<History> histories, SelectHistories(store, *queries, *topic, &update.set));
+  PB_RETURN_IF_ERROR(FollowEvents(*queries, nullptr));
+  PrepareEventHistory(update.set_events, &extras);
   const auto old = this->topic();
   bool switched = false;
   const auto at_cut = [&](int64_t commit_sequence) {
@@ -68,7 +85,7 @@ absl::Status LiveSubscription::SwitchTo(const SubscriptionUpdate& update, LiveQu
     };
     const auto take = [&] {
       MutexLock lock(&mu_);
-      TakeNewQueriesLocked(queries, topic, commit_sequence);
+      TakeNewQueriesLocked(queries, topic, aggregates, commit_sequence);
     };
     if (old != topic) {
       old->Cut(leave);
@@ -80,14 +97,16 @@ absl::Status LiveSubscription::SwitchTo(const SubscriptionUpdate& update, LiveQu
       });
     }
   };
+  extras_ = std::move(extras);
   if (!histories.empty()) {
     const absl::Status status = OpenBackfill(store, std::move(histories), at_cut);
     if (!status.ok() && switched) Fail(status);  // too late to go on as it was
     return switched ? absl::OkStatus() : status;
   }
   store.Cut(at_cut);
+  backfill_.started_ns = context_.clock().MonotonicNanos();
   MutexLock lock(&mu_);
-  FinishBackfillLocked();
+  if (!extras_.any()) FinishBackfillLocked();
   return absl::OkStatus();
 }
 
@@ -106,8 +125,10 @@ void LiveSubscription::LeaveOldQueriesLocked(const SubscriptionUpdate& update) {
 }
 
 void LiveSubscription::TakeNewQueriesLocked(LiveQuerySetPtr queries, std::shared_ptr<LiveTopic> topic,
-                                            int64_t commit_sequence) {
+                                            const std::vector<Aggregated>& aggregates, int64_t commit_sequence) {
   if (ended_ || failure_) return;
+  aggregates_ = aggregates;
+  extras_.last_event_id = event_id_;
   queries_ = std::move(queries);
   topic_ = std::move(topic);
   defined_ = 0;

@@ -16,17 +16,51 @@ constexpr size_t kMaxPendingRows = 2'048;
 }  // namespace
 
 LiveTopic::LiveTopic(LiveContext& context, TopicKey key, std::vector<Selector> selectors)
-    : context_(context), key_(std::move(key)), selectors_(std::move(selectors)) {}
+    : context_(context), refs_(context.refs), key_(std::move(key)), selectors_(std::move(selectors)) {}
 
-bool LiveTopic::AddSeries(const std::shared_ptr<const SeriesInfo>& info, std::vector<int32_t> selectors) {
+LiveTopic::~LiveTopic() {
   MutexLock lock(&series_mu_);
-  if (known_.contains(info->id)) return true;
-  if (series_.size() >= static_cast<size_t>(context_.options.max_series_per_subscription)) return false;
-  known_[info->id] = {static_cast<uint32_t>(series_.size()), false};
-  series_.push_back({info, std::move(selectors)});
+  for (const auto& [series, known] : known_) refs_->Release(series);
+}
+
+std::optional<uint32_t> LiveTopic::AddSeries(const std::shared_ptr<const SeriesInfo>& info,
+                                             std::vector<int32_t> selectors, std::vector<SeriesId>* unrouted) {
+  const auto limit = static_cast<size_t>(context_.options.max_series_per_subscription);
+  MutexLock lock(&series_mu_);
+  if (const auto it = known_.find(info->id); it != known_.end()) return series_[it->second.index].ref;
+  if (known_.size() >= limit) ForgetGoneLocked(unrouted);
+  if (known_.size() >= limit) return std::nullopt;
+  const auto index = static_cast<uint32_t>(series_.size());
+  const uint32_t ref = refs_->Hold(info->id);
+  known_[info->id] = {index, false};
+  by_ref_[ref] = index;
+  series_.push_back({info, std::move(selectors), ref});
   cadences_.emplace_back();
   series_count_.store(series_.size(), std::memory_order_release);
-  return true;
+  return ref;
+}
+
+void LiveTopic::ForgetGoneLocked(std::vector<SeriesId>* unrouted) {
+  const Store* const store = context_.store;
+  for (auto it = known_.begin(); it != known_.end();) {
+    if (store == nullptr || store->GetSeries(it->first) != nullptr) {
+      ++it;
+      continue;
+    }
+    if (it->second.routed) unrouted->push_back(it->first);
+    TopicSeries& gone = series_[it->second.index];
+    by_ref_.erase(gone.ref);
+    gone = {};
+    cadences_[it->second.index] = {};
+    refs_->Release(it->first);
+    it = known_.erase(it);
+  }
+}
+
+uint32_t LiveTopic::RefOf(SeriesId series) const {
+  MutexLock lock(&series_mu_);
+  const auto known = known_.find(series);
+  return known == known_.end() ? 0 : series_[known->second.index].ref;
 }
 
 bool LiveTopic::MarkRouted(SeriesId series) {
@@ -51,10 +85,10 @@ std::vector<TopicSeries> LiveTopic::SeriesFrom(size_t first, size_t max) const {
   return {series_.begin() + static_cast<ptrdiff_t>(first), series_.begin() + static_cast<ptrdiff_t>(end)};
 }
 
-std::vector<int32_t> LiveTopic::SelectorsOf(SeriesId series) const {
+std::vector<int32_t> LiveTopic::SelectorsOf(uint32_t ref) const {
   MutexLock lock(&series_mu_);
-  const auto known = known_.find(series);
-  return known == known_.end() ? std::vector<int32_t>() : series_[known->second.index].selectors;
+  const auto index = by_ref_.find(ref);
+  return index == by_ref_.end() ? std::vector<int32_t>() : series_[index->second].selectors;
 }
 
 void LiveTopic::Collect(const CommittedBatch& batch, size_t begin, size_t end, size_t* late_at, bool only_late,
@@ -64,18 +98,18 @@ void LiveTopic::Collect(const CommittedBatch& batch, size_t begin, size_t end, s
     const bool is_late = *late_at < batch.late.size() && batch.late[*late_at] == i;
     if (is_late) ++*late_at;
     if (only_late && !is_late) continue;
-    if (known_.contains(batch.series[i])) {
-      rows->push_back({RefOf(batch.series[i]), is_late, batch.times[i], batch.values[i]});
+    if (const auto known = known_.find(batch.series[i]); known != known_.end()) {
+      rows->push_back({series_[known->second.index].ref, is_late, batch.times[i], batch.values[i]});
     }
   }
 }
 
-void LiveTopic::Join(LiveSubscription* member) {
+void LiveTopic::Join(TopicMember* member) {
   MutexLock lock(&seal_mu_);
   members_.push_back(member);
 }
 
-void LiveTopic::Leave(LiveSubscription* member) {
+void LiveTopic::Leave(TopicMember* member) {
   MutexLock lock(&seal_mu_);
   std::erase(members_, member);
 }
@@ -103,7 +137,7 @@ void LiveTopic::NoteArrivals(std::span<const PendingRow> rows, int64_t now_ns) {
   MutexLock lock(&series_mu_);
   for (const PendingRow& row : rows) {
     if (row.late) continue;
-    if (const auto known = known_.find(row.ref); known != known_.end()) cadences_[known->second.index].Note(now_ns);
+    if (const auto index = by_ref_.find(row.ref); index != by_ref_.end()) cadences_[index->second].Note(now_ns);
   }
 }
 
@@ -111,7 +145,7 @@ std::vector<uint32_t> LiveTopic::StaleRefs() const {
   std::vector<uint32_t> refs;
   MutexLock lock(&series_mu_);
   for (size_t i = 0; i < series_.size(); ++i) {
-    if (cadences_[i].stale()) refs.push_back(RefOf(series_[i].info->id));
+    if (cadences_[i].stale()) refs.push_back(series_[i].ref);
   }
   return refs;
 }
@@ -120,8 +154,8 @@ std::vector<uint32_t> LiveTopic::StillStale(const std::vector<uint32_t>& refs) c
   std::vector<uint32_t> out;
   MutexLock lock(&series_mu_);
   for (const uint32_t ref : refs) {
-    const auto known = known_.find(ref);
-    if (known != known_.end() && cadences_[known->second.index].stale()) out.push_back(ref);
+    const auto index = by_ref_.find(ref);
+    if (index != by_ref_.end() && cadences_[index->second].stale()) out.push_back(ref);
   }
   return out;
 }
@@ -132,12 +166,12 @@ void LiveTopic::SweepCadences() {
   {
     MutexLock lock(&series_mu_);
     for (size_t i = 0; i < series_.size(); ++i) {
-      if (cadences_[i].FallsSilent(now)) silent.push_back(RefOf(series_[i].info->id));
+      if (cadences_[i].FallsSilent(now)) silent.push_back(series_[i].ref);
     }
   }
   if (silent.empty()) return;
   MutexLock lock(&seal_mu_);
-  for (LiveSubscription* member : members_) member->NoteStale(this, silent);
+  for (TopicMember* member : members_) member->NoteStale(this, silent);
 }
 
 int64_t LiveTopic::GivenUpTo(int64_t published) const {
@@ -145,7 +179,7 @@ int64_t LiveTopic::GivenUpTo(int64_t published) const {
   return first_pending == 0 ? published : std::min(published, first_pending - 1);
 }
 
-void LiveTopic::SealLocked(int64_t tick_ns, std::vector<std::shared_ptr<LiveSubscription>>* ready) {
+void LiveTopic::SealLocked(int64_t tick_ns, std::vector<std::shared_ptr<Pumped>>* ready) {
   PendingSamples taken;
   {
     MutexLock lock(&mu_);
@@ -154,8 +188,8 @@ void LiveTopic::SealLocked(int64_t tick_ns, std::vector<std::shared_ptr<LiveSubs
   }
   const LiveFramePtr frame = taken.TakeFrame(context_.buffered_bytes);
   ++context_.frames_made;
-  for (LiveSubscription* member : members_) {
-    if (member->AppendFrame(this, frame, tick_ns, ready != nullptr)) ready->push_back(member->shared_from_this());
+  for (TopicMember* member : members_) {
+    if (member->AppendFrame(this, frame, tick_ns, ready != nullptr)) ready->push_back(member->pumped());
   }
   MutexLock lock(&mu_);
   first_pending_.store(pending_.empty() ? 0 : pending_.first_commit(), std::memory_order_release);
@@ -163,7 +197,7 @@ void LiveTopic::SealLocked(int64_t tick_ns, std::vector<std::shared_ptr<LiveSubs
 
 void LiveTopic::Pump() {
   const int64_t began = context_.clock().MonotonicNanos();
-  std::vector<std::shared_ptr<LiveSubscription>> ready;
+  std::vector<std::shared_ptr<Pumped>> ready;
   {
     MutexLock lock(&seal_mu_);
     last_tick_ns_ = began;

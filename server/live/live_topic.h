@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <unordered_map>
@@ -21,10 +22,11 @@
 #include "server/live/cadence.h"
 #include "server/live/frame_pump.h"
 #include "server/live/pending_samples.h"
+#include "server/live/ref_table.h"
+#include "server/live/topic_member.h"
 
 namespace pulseboard {
 
-class LiveSubscription;
 struct LiveContext;
 
 // What a topic is known by; equal keys share one topic.
@@ -36,33 +38,33 @@ struct TopicKey {
 };
 
 struct TopicSeries {
-  std::shared_ptr<const SeriesInfo> info;
-  std::vector<int32_t> selectors;  // which of the topic's selectors pick it, ascending
+  std::shared_ptr<const SeriesInfo> info;  // null: the series is gone
+  std::vector<int32_t> selectors = {};     // which of the topic's selectors pick it, ascending
+  uint32_t ref = 0;                        // see RefTable; set by the topic
 };
-
-// The ref of a series in all subscriptions. Equal refs mean equal series as long as no two series that are alive have
-// ids 2^32 apart.
-inline uint32_t RefOf(SeriesId series) { return static_cast<uint32_t>(series); }
 
 // Thread-safe; see the lock order in hub.h.
 class LiveTopic final : public Pumped, public std::enable_shared_from_this<LiveTopic> {
  public:
   LiveTopic(LiveContext& context, TopicKey key, std::vector<Selector> selectors);
+  ~LiveTopic() override;
 
   const TopicKey& key() const { return key_; }
   const std::vector<Selector>& selectors() const { return selectors_; }  // in the order of the key
 
   // --- for SubscriptionIndex, under its mutex ---
-  // Makes a series known. False when there are too many: all members then end with QUERY_TOO_BROAD.
-  bool AddSeries(const std::shared_ptr<const SeriesInfo>& info, std::vector<int32_t> selectors) PB_EXCLUDES(series_mu_);
+  // Makes a series known; its ref. Nothing when there are too many: all members then end with QUERY_TOO_BROAD. Before
+  // that, those that the store has forgotten go: `unrouted` are such of them as were routed.
+  std::optional<uint32_t> AddSeries(const std::shared_ptr<const SeriesInfo>& info, std::vector<int32_t> selectors,
+                                    std::vector<SeriesId>* unrouted) PB_EXCLUDES(series_mu_);
   // True the first time.
   bool MarkRouted(SeriesId series) PB_EXCLUDES(series_mu_);
   std::vector<SeriesId> TakeRoutes() PB_EXCLUDES(series_mu_);
   // Rows of the commit being published; guarded by the index's mutex.
   std::vector<PendingRow>& rows_in_commit() { return rows_in_commit_; }
   void AppendCommit(int64_t commit_sequence, const LiveTimes& times, std::span<const PendingRow> rows) PB_EXCLUDES(mu_);
-  void Join(LiveSubscription* member) PB_EXCLUDES(seal_mu_);
-  void Leave(LiveSubscription* member) PB_EXCLUDES(seal_mu_);
+  void Join(TopicMember* member) PB_EXCLUDES(seal_mu_);
+  void Leave(TopicMember* member) PB_EXCLUDES(seal_mu_);
   int64_t users = 0;  // guarded by the index's mutex
 
   // --- inside the store's commit lock ---
@@ -85,8 +87,10 @@ class LiveTopic final : public Pumped, public std::enable_shared_from_this<LiveT
   size_t series_count() const { return series_count_.load(std::memory_order_acquire); }
   // A copy of the series numbered `first` (from 0, in the order of their coming) and on, at most `max`.
   std::vector<TopicSeries> SeriesFrom(size_t first, size_t max) const PB_EXCLUDES(series_mu_);
-  // Which of the selectors pick the series; empty when it is none of the topic's.
-  std::vector<int32_t> SelectorsOf(SeriesId series) const PB_EXCLUDES(series_mu_);
+  // Which of the selectors pick the series of this ref; empty when it is none of the topic's.
+  std::vector<int32_t> SelectorsOf(uint32_t ref) const PB_EXCLUDES(series_mu_);
+  // The ref of one of the topic's series, 0 for others.
+  uint32_t RefOf(SeriesId series) const PB_EXCLUDES(series_mu_);
   // Refs of series that have fallen silent by their own cadence and did not come since.
   std::vector<uint32_t> StaleRefs() const PB_EXCLUDES(series_mu_);
   // Those of `refs` for which this still holds.
@@ -99,15 +103,18 @@ class LiveTopic final : public Pumped, public std::enable_shared_from_this<LiveT
  private:
   void NoteArrivals(std::span<const PendingRow> rows, int64_t now_ns) PB_EXCLUDES(series_mu_);
   // Makes a frame of what is pending and gives it to the members; those that can send at once are added to `ready`.
-  void SealLocked(int64_t tick_ns, std::vector<std::shared_ptr<LiveSubscription>>* ready) PB_REQUIRES(seal_mu_);
+  void SealLocked(int64_t tick_ns, std::vector<std::shared_ptr<Pumped>>* ready) PB_REQUIRES(seal_mu_);
+  // Lets go of series that the store has forgotten; those that were routed are added to `unrouted`.
+  void ForgetGoneLocked(std::vector<SeriesId>* unrouted) PB_REQUIRES(series_mu_);
 
   LiveContext& context_;
+  const std::shared_ptr<RefTable> refs_;
   const TopicKey key_;
   const std::vector<Selector> selectors_;
   std::vector<PendingRow> rows_in_commit_;
 
   Mutex seal_mu_;
-  std::vector<LiveSubscription*> members_ PB_GUARDED_BY(seal_mu_);
+  std::vector<TopicMember*> members_ PB_GUARDED_BY(seal_mu_);
   int64_t last_tick_ns_ PB_GUARDED_BY(seal_mu_) = std::numeric_limits<int64_t>::min() / 2;
 
   Mutex mu_;
@@ -122,6 +129,7 @@ class LiveTopic final : public Pumped, public std::enable_shared_from_this<LiveT
     bool routed = false;
   };
   std::unordered_map<SeriesId, Known> known_ PB_GUARDED_BY(series_mu_);
+  std::unordered_map<uint32_t, uint32_t> by_ref_ PB_GUARDED_BY(series_mu_);  // index of each ref
   std::vector<TopicSeries> series_ PB_GUARDED_BY(series_mu_);
   std::vector<Cadence> cadences_ PB_GUARDED_BY(series_mu_);  // of series_
   std::atomic<size_t> series_count_{0};

@@ -17,8 +17,11 @@ namespace pulseboard {
 struct LiveQuerySet {
   // BAD_FIELD or BAD_SELECTOR.
   static absl::StatusOr<std::shared_ptr<const LiveQuerySet>> Make(TenantId tenant, std::vector<LiveQuerySpec> queries,
+                                                                  std::vector<LiveEventQuerySpec> event_queries,
                                                                   int64_t frame_interval_ns);
 
+  // BAD_FIELD when it asks for what is not there.
+  absl::Status CheckServed(bool has_aggregates, bool has_events) const;
   // The queries among which one that has one of these selectors (numbers in topic_key.selectors).
   std::vector<int32_t> QueriesOf(const std::vector<int32_t>& numbers) const;
   // Their ids; empty when there is only one query.
@@ -26,19 +29,25 @@ struct LiveQuerySet {
   // Width of the narrowest pixel column that one of them draws in; 0 when one wants all samples, or does not say.
   int64_t PixelWidthOf(const std::vector<int32_t>& numbers) const;
 
+  // Ids of the event queries that want this event.
+  std::vector<std::string> QueryIdsOf(const Event& event) const;
+  // Ids of the queries that ask this; empty when there is only one query.
+  std::vector<std::string> QueryIdsOf(const AggregateQuery& aggregate) const;
+
   std::vector<LiveQuerySpec> queries;
-  std::vector<Selector> selectors;  // of the queries
-  uint64_t hash = 0;                // HashLiveQueries
+  std::vector<LiveEventQuerySpec> event_queries;
+  std::vector<Selector> selectors;         // of the queries
+  std::vector<EventFilter> event_filters;  // of the event queries
+  std::vector<AggregateQuery> aggregates;  // each once
+  uint64_t hash = 0;                       // HashLiveQueries
   TopicKey topic_key;
   std::vector<Selector> topic_selectors;   // of topic_key.selectors
-  std::vector<int32_t> selector_of_query;  // number in topic_key.selectors
+  std::vector<int32_t> selector_of_query;  // number in topic_key.selectors; -1: aggregated
 };
 using LiveQuerySetPtr = std::shared_ptr<const LiveQuerySet>;
 
-// `queries` after an update: those of `set` replace or follow, those of `remove` are gone. BAD_FIELD or BAD_SELECTOR
-// for a bad one of `set`, BAD_FIELD for one to be removed that is not there.
-absl::StatusOr<std::vector<LiveQuerySpec>> UpdatedQueries(std::vector<LiveQuerySpec> queries,
-                                                          const std::vector<LiveQuerySpec>& set,
-                                                          const std::vector<std::string>& remove);
+// The queries of `old` after an update: those that are set replace or follow, those to be removed are gone. BAD_FIELD
+// or BAD_SELECTOR for a bad one that is set, BAD_FIELD for one to be removed that is not there.
+absl::StatusOr<LiveQuerySetPtr> Updated(TenantId tenant, const LiveQuerySet& old, const SubscriptionUpdate& update);
 
 }  // namespace pulseboard

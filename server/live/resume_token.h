@@ -11,10 +11,12 @@
 
 namespace pulseboard {
 
+struct LiveEventQuerySpec;
 struct LiveQuerySpec;
 
 // Equal for requests that select and reduce equally, in whatever order.
-uint64_t HashLiveQueries(TenantId tenant, const std::vector<LiveQuerySpec>& queries);
+uint64_t HashLiveQueries(TenantId tenant, const std::vector<LiveQuerySpec>& queries,
+                         const std::vector<LiveEventQuerySpec>& event_queries = {});
 
 // How far a subscription has come. Late samples of a frame of commits are sent after its other ones, and a stream may
 // end in between: then the two numbers differ.
@@ -22,6 +24,8 @@ struct ResumePosition {
   int64_t commit_sequence = 0;   // all of the commits up to this one was sent
   int64_t samples_sequence = 0;  // and up to this one all but late samples; not smaller
   uint64_t epoch = 0;            // Store::epoch() that these numbers are of
+  int64_t time_unix_nanos = 0;   // by the server's clock, not later than when the last of them was committed
+  int64_t event_id = 0;          // all events up to this one were sent
   bool operator==(const ResumePosition&) const = default;
 };
 

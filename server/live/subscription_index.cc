@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "server/live/live_aggregation.h"
 #include "server/live/live_subscription.h"
 #include "server/live/live_topic.h"
 
@@ -48,11 +49,11 @@ void RouteTable::Add(SeriesId series, Fan fan) {
   lists_[*slot - kFirstList].push_back(fan);
 }
 
-void RouteTable::Remove(SeriesId series, Fan fan) {
+void RouteTable::Remove(SeriesId series, const LiveTopic* topic) {
   uint32_t* slot = MutableSlot(series);
   if (*slot < kFirstList) return;
   std::vector<Fan>& fans = lists_[*slot - kFirstList];
-  std::erase(fans, fan);
+  std::erase_if(fans, [topic](const Fan& fan) { return fan.topic == topic; });
   if (!fans.empty()) return;
   fans = {};
   free_lists_.push_back(*slot - kFirstList);
@@ -73,15 +74,56 @@ std::shared_ptr<LiveTopic> SubscriptionIndex::Join(LiveSubscription* subscriptio
   MutexLock lock(&mu_);
   const auto member = members_.find(subscription);
   if (member == members_.end()) return nullptr;
+  const auto topic = JoinLocked(subscription, subscription->context(), key, selectors);
+  member->second.topics.push_back(topic);
+  return topic;
+}
+
+std::shared_ptr<LiveTopic> SubscriptionIndex::JoinLocked(TopicMember* member, LiveContext& context, const TopicKey& key,
+                                                         const std::vector<Selector>& selectors) {
   std::shared_ptr<LiveTopic>& topic = topics_[key];
   if (topic == nullptr) {
-    topic = std::make_shared<LiveTopic>(subscription->context(), key, selectors);
+    topic = std::make_shared<LiveTopic>(context, key, selectors);
     AddSelectors(topic.get());
   }
   ++topic->users;
-  topic->Join(subscription);
-  member->second.topics.push_back(topic);
+  topic->Join(member);
   return topic;
+}
+
+std::shared_ptr<LiveAggregation> SubscriptionIndex::JoinAggregation(LiveSubscription* subscription,
+                                                                    const AggregateQuery& query) {
+  MutexLock lock(&mu_);
+  const auto member = members_.find(subscription);
+  if (member == members_.end()) return nullptr;
+  std::shared_ptr<LiveAggregation>& aggregation = aggregations_[query.key];
+  if (aggregation == nullptr) {
+    aggregation = std::make_shared<LiveAggregation>(subscription->context(), query);
+    const TopicKey key{query.tenant, query.frame_interval_ns, {query.selector.Format()}};
+    aggregation->SetTopic(JoinLocked(aggregation.get(), subscription->context(), key, {query.selector}));
+  }
+  aggregation->Join(subscription, query.backfill_ns);
+  member->second.aggregations.push_back(aggregation);
+  return aggregation;
+}
+
+void SubscriptionIndex::LeaveAggregation(LiveSubscription* subscription,
+                                         const std::shared_ptr<LiveAggregation>& aggregation) {
+  MutexLock lock(&mu_);
+  const auto member = members_.find(subscription);
+  if (member == members_.end()) return;
+  auto& aggregations = member->second.aggregations;
+  const auto it = std::find(aggregations.begin(), aggregations.end(), aggregation);
+  if (it == aggregations.end()) return;
+  aggregations.erase(it);
+  LeaveLocked(subscription, aggregation);
+}
+
+void SubscriptionIndex::LeaveLocked(LiveSubscription* subscription,
+                                    const std::shared_ptr<LiveAggregation>& aggregation) {
+  if (!aggregation->Leave(subscription)) return;
+  LeaveLocked(aggregation.get(), aggregation->topic());
+  aggregations_.erase(aggregation->query().key);
 }
 
 void SubscriptionIndex::Leave(LiveSubscription* subscription, const std::shared_ptr<LiveTopic>& topic) {
@@ -95,8 +137,8 @@ void SubscriptionIndex::Leave(LiveSubscription* subscription, const std::shared_
   LeaveLocked(subscription, topic);
 }
 
-void SubscriptionIndex::LeaveLocked(LiveSubscription* subscription, const std::shared_ptr<LiveTopic>& topic) {
-  topic->Leave(subscription);
+void SubscriptionIndex::LeaveLocked(TopicMember* member, const std::shared_ptr<LiveTopic>& topic) {
+  topic->Leave(member);
   if (--topic->users > 0) return;
   for (const SeriesId series : topic->TakeRoutes()) routes_.Remove(series, topic.get());
   RemoveSelectors(topic.get());
@@ -139,17 +181,23 @@ void SubscriptionIndex::RemoveSelectors(LiveTopic* topic) {
   if (choices.by_text.empty()) tenants_.erase(tenant);
 }
 
+bool SubscriptionIndex::AddLocked(LiveTopic& topic, const std::shared_ptr<const SeriesInfo>& info,
+                                  std::vector<int32_t> selectors, bool route) {
+  std::vector<SeriesId> unrouted;
+  const std::optional<uint32_t> ref = topic.AddSeries(info, std::move(selectors), &unrouted);
+  for (const SeriesId gone : unrouted) routes_.Remove(gone, &topic);
+  if (!ref) return false;
+  if (route && topic.MarkRouted(info->id)) routes_.Add(info->id, {&topic, *ref});
+  return true;
+}
+
 bool SubscriptionIndex::AddSeries(LiveTopic& topic, const std::vector<TopicSeries>& series) {
   MutexLock lock(&mu_);
-  for (const TopicSeries& one : series) {
-    if (!topic.AddSeries(one.info, one.selectors)) return false;
+  return std::all_of(series.begin(), series.end(), [&](const TopicSeries& one) PB_REQUIRES(mu_) {
     // A series not seen yet is left to Classify, which asks all selectors; one seen meanwhile may be routed already. A
     // topic without users was taken out of the routes.
-    if (topic.users > 0 && routes_.IsClassified(one.info->id) && topic.MarkRouted(one.info->id)) {
-      routes_.Add(one.info->id, &topic);
-    }
-  }
-  return true;
+    return AddLocked(topic, one.info, one.selectors, topic.users > 0 && routes_.IsClassified(one.info->id));
+  });
 }
 
 void SubscriptionIndex::Remove(LiveSubscription* subscription) {
@@ -158,6 +206,7 @@ void SubscriptionIndex::Remove(LiveSubscription* subscription) {
   const auto member = members_.find(subscription);
   if (member == members_.end()) return;
   for (const auto& topic : member->second.topics) LeaveLocked(subscription, topic);
+  for (const auto& aggregation : member->second.aggregations) LeaveLocked(subscription, aggregation);
   keep = std::move(member->second);
   members_.erase(member);
   size_ = static_cast<int64_t>(members_.size());
@@ -168,6 +217,9 @@ void SubscriptionIndex::FailLocked(const LiveTopic* topic) {
     for (const auto& used : member.topics) {
       if (used.get() == topic) member.subscription->FailTooManySeries();
     }
+  }
+  for (const auto& [key, aggregation] : aggregations_) {
+    if (aggregation->topic().get() == topic) aggregation->FailTooManySeries();
   }
 }
 
@@ -184,11 +236,7 @@ void SubscriptionIndex::Classify(const std::shared_ptr<const SeriesInfo>& info, 
   }
   for (auto& [topic, selectors] : wanted) {
     std::sort(selectors.begin(), selectors.end());
-    if (!topic->AddSeries(info, std::move(selectors))) {
-      FailLocked(topic);
-    } else if (topic->MarkRouted(info->id)) {
-      routes_.Add(info->id, topic);
-    }
+    if (!AddLocked(*topic, info, std::move(selectors), /*route=*/true)) FailLocked(topic);
   }
 }
 
@@ -209,10 +257,10 @@ void SubscriptionIndex::Publish(const CommittedBatch& batch, const Store* store)
         fans = routes_.Fans(series, &classified);
       }
       if (fans == nullptr) continue;
-      for (LiveTopic* topic : *fans) {
-        std::vector<PendingRow>& rows = topic->rows_in_commit();
-        if (rows.empty()) touched_.push_back(topic);
-        rows.push_back({RefOf(series), is_late, batch.times[i], batch.values[i]});
+      for (const RouteTable::Fan& fan : *fans) {
+        std::vector<PendingRow>& rows = fan.topic->rows_in_commit();
+        if (rows.empty()) touched_.push_back(fan.topic);
+        rows.push_back({fan.ref, is_late, batch.times[i], batch.values[i]});
       }
     }
     const LiveTimes times{batch.pushed_unix_nanos, batch.received_unix_nanos, batch.committed_unix_nanos};

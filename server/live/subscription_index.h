@@ -22,12 +22,17 @@
 
 namespace pulseboard {
 
+class LiveAggregation;
 class LiveSubscription;
+struct AggregateQuery;
 
 // Fan-out lists by series. Dense and sparse ids alike: pages of 1,024. Not thread-safe.
 class RouteTable {
  public:
-  using Fan = LiveTopic*;
+  struct Fan {
+    LiveTopic* topic = nullptr;
+    uint32_t ref = 0;  // the series' in its streams
+  };
 
   // False while the series was never seen.
   bool IsClassified(SeriesId series) const { return Slot(series) != kUnseen; }
@@ -36,7 +41,7 @@ class RouteTable {
   void MarkClassified(SeriesId series);
   // Classifies too.
   void Add(SeriesId series, Fan fan);
-  void Remove(SeriesId series, Fan fan);
+  void Remove(SeriesId series, const LiveTopic* topic);
   int64_t routed_series() const { return routed_series_; }
 
  private:
@@ -65,6 +70,11 @@ class SubscriptionIndex {
   std::shared_ptr<LiveTopic> Join(LiveSubscription* subscription, const TopicKey& key,
                                   const std::vector<Selector>& selectors) PB_EXCLUDES(mu_);
   void Leave(LiveSubscription* subscription, const std::shared_ptr<LiveTopic>& topic) PB_EXCLUDES(mu_);
+  // The same for an aggregated query. Its topic is its own affair.
+  std::shared_ptr<LiveAggregation> JoinAggregation(LiveSubscription* subscription, const AggregateQuery& query)
+      PB_EXCLUDES(mu_);
+  void LeaveAggregation(LiveSubscription* subscription, const std::shared_ptr<LiveAggregation>& aggregation)
+      PB_EXCLUDES(mu_);
   // Makes series known to the topic and routes those that were seen already; the others are routed when they are. With
   // each, which of the topic's selectors pick it. False when there are too many.
   bool AddSeries(LiveTopic& topic, const std::vector<TopicSeries>& series) PB_EXCLUDES(mu_);
@@ -87,6 +97,7 @@ class SubscriptionIndex {
   struct Member {
     std::shared_ptr<LiveSubscription> subscription;
     std::vector<std::shared_ptr<LiveTopic>> topics;  // one, two while the queries change
+    std::vector<std::shared_ptr<LiveAggregation>> aggregations;
   };
   // One selector, for all topics that use it.
   struct Choice {
@@ -100,15 +111,23 @@ class SubscriptionIndex {
   };
 
   void Classify(const std::shared_ptr<const SeriesInfo>& info, const TenantChoices& choices) PB_REQUIRES(mu_);
+  // Makes a series known to the topic, and routes it if it is not.
+  bool AddLocked(LiveTopic& topic, const std::shared_ptr<const SeriesInfo>& info, std::vector<int32_t> selectors,
+                 bool route) PB_REQUIRES(mu_);
+  std::shared_ptr<LiveTopic> JoinLocked(TopicMember* member, LiveContext& context, const TopicKey& key,
+                                        const std::vector<Selector>& selectors) PB_REQUIRES(mu_);
   void AddSelectors(LiveTopic* topic) PB_REQUIRES(mu_);
   void RemoveSelectors(LiveTopic* topic) PB_REQUIRES(mu_);
-  void LeaveLocked(LiveSubscription* subscription, const std::shared_ptr<LiveTopic>& topic) PB_REQUIRES(mu_);
+  void LeaveLocked(TopicMember* member, const std::shared_ptr<LiveTopic>& topic) PB_REQUIRES(mu_);
+  void LeaveLocked(LiveSubscription* subscription, const std::shared_ptr<LiveAggregation>& aggregation)
+      PB_REQUIRES(mu_);
   // Ends all members of a topic that has too many series.
   void FailLocked(const LiveTopic* topic) PB_REQUIRES(mu_);
 
   mutable Mutex mu_;
   std::unordered_map<const LiveSubscription*, Member> members_ PB_GUARDED_BY(mu_);
   std::map<TopicKey, std::shared_ptr<LiveTopic>> topics_ PB_GUARDED_BY(mu_);
+  std::map<std::string, std::shared_ptr<LiveAggregation>> aggregations_ PB_GUARDED_BY(mu_);  // by AggregateQuery::key
   std::unordered_map<TenantId, TenantChoices> tenants_ PB_GUARDED_BY(mu_);
   RouteTable routes_ PB_GUARDED_BY(mu_);
   std::vector<LiveTopic*> touched_ PB_GUARDED_BY(mu_);

@@ -13,6 +13,7 @@
 #include "server/events/event_log.h"
 #include "server/rpc/authenticator.h"
 #include "server/rpc/data_wire.h"
+#include "server/rpc/event_wire.h"
 #include "server/rpc/services.h"
 #include "server/rpc/stream_guard.h"
 #include "server/rpc/stream_registry.h"
@@ -30,11 +31,6 @@ absl::StatusOr<int64_t> TimeFromProto(const std::string& field, const google::pr
                   "1970-01-01 to 2262-04-11 with 0 to 999,999,999 nanos");
 }
 
-EventSeverity FromProto(v1::EventSeverity severity) {
-  const bool known = severity >= v1::EVENT_SEVERITY_UNSPECIFIED && severity <= v1::EVENT_SEVERITY_CRITICAL;
-  return known ? static_cast<EventSeverity>(severity) : static_cast<EventSeverity>(UINT8_MAX);  // refused later
-}
-
 absl::StatusOr<EventBatch> FromProto(const v1::PushEventsRequest& request) {
   EventBatch batch;
   batch.request_id = request.request_id();
@@ -45,7 +41,7 @@ absl::StatusOr<EventBatch> FromProto(const v1::PushEventsRequest& request) {
       PB_ASSIGN_OR_RETURN(event.time_unix_nanos, TimeFromProto(field, in.time()));
       if (event.time_unix_nanos == 0) event.time_unix_nanos = 1;  // 0 is the time of receipt
     }
-    if (in.severity() != v1::EVENT_SEVERITY_UNSPECIFIED) event.severity = FromProto(in.severity());
+    if (in.severity() != v1::EVENT_SEVERITY_UNSPECIFIED) event.severity = SeverityFromProto(in.severity());
     event.source = in.source();
     std::vector<Label> labels;
     for (const auto& [name, value] : in.labels()) labels.push_back({name, value});
@@ -56,20 +52,10 @@ absl::StatusOr<EventBatch> FromProto(const v1::PushEventsRequest& request) {
   return batch;
 }
 
-void ToProto(const Event& event, v1::Event* out) {
-  out->set_event_id(event.id);
-  *out->mutable_time() = TimeUtil::NanosecondsToTimestamp(event.time_unix_nanos);
-  out->set_severity(static_cast<v1::EventSeverity>(event.severity));
-  out->set_source(event.source);
-  for (const Label& label : event.labels) (*out->mutable_labels())[label.name] = label.value;
-  out->set_text(event.text);
-  *out->mutable_receive_time() = TimeUtil::NanosecondsToTimestamp(event.received_unix_nanos);
-}
-
 absl::StatusOr<EventListRequest> FromProto(const v1::ListEventsRequest& request) {
   EventListRequest out;
   out.selector = request.filter().selector();
-  out.min_severity = FromProto(request.filter().min_severity());
+  out.min_severity = SeverityFromProto(request.filter().min_severity());
   out.text_contains = request.filter().text_contains();
   if (request.has_start_time()) {
     PB_ASSIGN_OR_RETURN(out.range.start, TimeFromProto("start_time", request.start_time()));
@@ -150,8 +136,8 @@ class EventStreamReactor final : public grpc::ServerWriteReactor<v1::SubscribeEv
     PB_ASSIGN_OR_RETURN(const Principal principal, authenticator.Authenticate(context, Right::kRead));
     tenant_ = principal.tenant;
     const v1::EventFilter& filter = request.filter();
-    PB_ASSIGN_OR_RETURN(
-        filter_, EventFilter::Parse(filter.selector(), FromProto(filter.min_severity()), filter.text_contains()));
+    PB_ASSIGN_OR_RETURN(filter_, EventFilter::Parse(filter.selector(), SeverityFromProto(filter.min_severity()),
+                                                    filter.text_contains()));
     position_ = events_.last_id();
     if (!request.resume_token().empty()) {
       PB_ASSIGN_OR_RETURN(position_, events_.ParseResumeToken(tenant_, request.resume_token()));

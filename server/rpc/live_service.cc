@@ -101,8 +101,9 @@ class LiveReactor : public Base,
   }
 
   absl::Status Subscribe(const v1::SubscribeRequest& request, TenantId tenant) {
+    PB_ASSIGN_OR_RETURN(SubscriptionSpec spec, FromProto(request, tenant));
     PB_ASSIGN_OR_RETURN(const std::shared_ptr<Subscription> subscription,
-                        context_.hub.Subscribe(FromProto(request, tenant), this->weak_from_this()));
+                        context_.hub.Subscribe(std::move(spec), this->weak_from_this()));
     bool over = false;
     {
       MutexLock lock(&mu_);
@@ -218,14 +219,24 @@ class AttachReactor final : public LiveReactor<grpc::ServerBidiReactor<grpc::Byt
       return absl::OkStatus();
     }
     if (subscription != nullptr && request.has_update()) {
-      subscription->Update(FromProto(request.update()));
-      return absl::OkStatus();
+      return Update(*subscription, request.update());
     }
     return BadField("message",
                     request.has_subscribe() ? "subscribe"
                     : request.has_update()  ? "update"
                                             : "nothing",
                     "subscribe, and then only updates,");
+  }
+
+  // An update that makes no sense is answered as one that the hub refuses.
+  absl::Status Update(Subscription& subscription, const v1::UpdateQueries& request) {
+    auto update = FromProto(request);
+    if (update.ok()) {
+      subscription.Update(*std::move(update));
+    } else {
+      subscription.Refuse(request.update_id(), update.status());
+    }
+    return absl::OkStatus();
   }
 
   void ReadNext() {

@@ -10,9 +10,12 @@
 #include <variant>
 #include <vector>
 
+#include "common/base/errors.h"
 #include "common/wire/model.h"
 #include "common/wire/status.h"
 #include "server/rpc/data_wire.h"
+#include "server/rpc/event_wire.h"
+#include "server/rpc/query_wire.h"
 
 namespace pulseboard {
 namespace {
@@ -26,13 +29,28 @@ void ToProto(const std::vector<LiveColumn>& columns, v1::SampleFrame* frame) {
   }
 }
 
+void ToProto(const LiveDefinition& definition, v1::SeriesDefinition* out) {
+  out->set_ref(definition.ref);
+  pulseboard::ToProto(*definition.series, out->mutable_series());
+  for (const std::string& id : definition.query_ids) out->add_query_ids(id);
+}
+
 void EventToProto(const LiveDefinitions& event, v1::SubscribeResponse* out) {
-  for (const LiveDefinition& definition : event.definitions) {
-    v1::SeriesDefinition* series = out->mutable_definitions()->add_definitions();
-    series->set_ref(definition.ref);
-    pulseboard::ToProto(*definition.series, series->mutable_series());
-    for (const std::string& id : definition.query_ids) series->add_query_ids(id);
+  v1::SeriesDefinitions* definitions = out->mutable_definitions();
+  for (const LiveDefinition& one : event.definitions) ToProto(one, definitions->add_definitions());
+  for (const LiveDefinition& one : event.aggregates) ToProto(one, definitions->add_aggregates());
+}
+
+void EventToProto(const LiveOccurrences& event, v1::SubscribeResponse* out) {
+  for (const LiveOccurrences::Occurrence& one : event.occurrences) {
+    v1::LiveEvent* to = out->mutable_events()->add_events();
+    pulseboard::ToProto(one.event, to->mutable_event());
+    for (const std::string& id : one.query_ids) to->add_query_ids(id);
   }
+}
+
+void EventToProto(const LiveRestated& event, v1::SubscribeResponse* out) {
+  out->mutable_restated()->set_start_time_unix_nanos(event.start_time_unix_nanos);
 }
 
 void EventToProto(const LiveBackfill& event, v1::SubscribeResponse* out) {
@@ -95,10 +113,12 @@ LiveFrame::Conflation ConflationOf(const std::vector<LiveFramePtr>& frames) {
 std::string EncodeRest(const LiveTimes& times, int64_t sent_unix_nanos, const LiveFrame::Conflation& conflation,
                        const std::string& resume_token) {
   v1::SubscribeResponse rest;
-  rest.mutable_times()->set_pushed_unix_nanos(times.pushed_unix_nanos);
-  rest.mutable_times()->set_received_unix_nanos(times.received_unix_nanos);
-  rest.mutable_times()->set_committed_unix_nanos(times.committed_unix_nanos);
-  rest.mutable_times()->set_sent_unix_nanos(sent_unix_nanos);
+  if (times.committed_unix_nanos != 0) {  // not history
+    rest.mutable_times()->set_pushed_unix_nanos(times.pushed_unix_nanos);
+    rest.mutable_times()->set_received_unix_nanos(times.received_unix_nanos);
+    rest.mutable_times()->set_committed_unix_nanos(times.committed_unix_nanos);
+    rest.mutable_times()->set_sent_unix_nanos(sent_unix_nanos);
+  }
   if (conflation.left_out_sample_count > 0) {
     rest.mutable_conflation()->set_start_time_unix_nanos(conflation.start_time_unix_nanos);
     rest.mutable_conflation()->set_end_time_unix_nanos(conflation.end_time_unix_nanos);
@@ -128,31 +148,59 @@ grpc::ByteBuffer EncodeFrames(int field, const std::vector<LiveFramePtr>& frames
   return grpc::ByteBuffer(slices.data(), slices.size());
 }
 
+absl::StatusOr<LiveAggregate> FromProto(const v1::LiveAggregation& in, const std::string& path) {
+  LiveAggregate out;
+  out.step_ns = ToNanos(in.step()).value_or(-1);
+  PB_ASSIGN_OR_RETURN(out.aggregate, AggregateFromProto(path + ".aggregate", in.aggregate()));
+  if (!in.has_group()) return out;
+  auto group = GroupingFromProto(in.group());
+  if (!group.ok()) return WithContext(group.status(), path);
+  out.group = *std::move(group);
+  return out;
+}
+
 // A duration that does not fit becomes -1 ns, which the hub refuses as it does all outside 0 to 400 days.
-std::vector<LiveQuerySpec> QueriesFromProto(const google::protobuf::RepeatedPtrField<v1::LiveQuery>& queries) {
+absl::StatusOr<std::vector<LiveQuerySpec>> QueriesFromProto(
+    const std::string& field, const google::protobuf::RepeatedPtrField<v1::LiveQuery>& queries) {
   std::vector<LiveQuerySpec> out;
   for (const v1::LiveQuery& in : queries) {
-    out.push_back({in.query_id(), in.selector(), ToNanos(in.backfill()).value_or(-1), in.max_points()});
+    const std::string path = field + "[" + std::to_string(out.size()) + "].aggregation";
+    LiveQuerySpec& query = out.emplace_back(
+        LiveQuerySpec{in.query_id(), in.selector(), ToNanos(in.backfill()).value_or(-1), in.max_points()});
+    if (!in.has_aggregation()) continue;
+    PB_ASSIGN_OR_RETURN(query.aggregate, FromProto(in.aggregation(), path));
+  }
+  return out;
+}
+
+std::vector<LiveEventQuerySpec> EventQueriesFromProto(
+    const google::protobuf::RepeatedPtrField<v1::LiveEventQuery>& queries) {
+  std::vector<LiveEventQuerySpec> out;
+  for (const v1::LiveEventQuery& in : queries) {
+    out.push_back({in.query_id(), in.filter().selector(), SeverityFromProto(in.filter().min_severity()),
+                   in.filter().text_contains(), ToNanos(in.backfill()).value_or(-1)});
   }
   return out;
 }
 
 }  // namespace
 
-SubscriptionSpec FromProto(const v1::SubscribeRequest& request, TenantId tenant) {
+absl::StatusOr<SubscriptionSpec> FromProto(const v1::SubscribeRequest& request, TenantId tenant) {
   SubscriptionSpec spec;
   spec.tenant = tenant;
   spec.resume_token = request.resume_token();
   spec.max_buffer_bytes = request.max_buffer_bytes();
   spec.max_frames_per_second = request.max_frames_per_second();
-  spec.queries = QueriesFromProto(request.queries());
+  PB_ASSIGN_OR_RETURN(spec.queries, QueriesFromProto("queries", request.queries()));
+  spec.event_queries = EventQueriesFromProto(request.event_queries());
   return spec;
 }
 
-SubscriptionUpdate FromProto(const v1::UpdateQueries& request) {
+absl::StatusOr<SubscriptionUpdate> FromProto(const v1::UpdateQueries& request) {
   SubscriptionUpdate update;
   update.update_id = request.update_id();
-  update.set = QueriesFromProto(request.set_queries());
+  PB_ASSIGN_OR_RETURN(update.set, QueriesFromProto("set_queries", request.set_queries()));
+  update.set_events = EventQueriesFromProto(request.set_event_queries());
   update.remove.assign(request.remove_query_ids().begin(), request.remove_query_ids().end());
   return update;
 }
@@ -165,6 +213,11 @@ grpc::ByteBuffer EncodeEvent(const LiveEvent& event, int64_t sent_unix_nanos) {
     return EncodeFrames(
         v1::SubscribeResponse::kSamplesFieldNumber, samples->frames,
         [](const LiveFrame& frame) -> const SharedColumns& { return frame.samples; }, rest(*samples));
+  }
+  if (const auto* aggregates = std::get_if<LiveAggregates>(&event.what)) {
+    return EncodeFrames(
+        v1::SubscribeResponse::kAggregatesFieldNumber, aggregates->frames,
+        [](const LiveFrame& frame) -> const SharedColumns& { return frame.samples; }, rest(*aggregates));
   }
   if (const auto* amends = std::get_if<LiveAmends>(&event.what)) {
     return EncodeFrames(

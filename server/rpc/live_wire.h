@@ -5,14 +5,15 @@
 
 #include <cstdint>
 
+#include "absl/status/statusor.h"
 #include "pulseboard/v1/live.pb.h"
 #include "server/live/hub.h"
 
 namespace pulseboard {
 
 // Checked by the hub.
-SubscriptionSpec FromProto(const v1::SubscribeRequest& request, TenantId tenant);
-SubscriptionUpdate FromProto(const v1::UpdateQueries& request);
+absl::StatusOr<SubscriptionSpec> FromProto(const v1::SubscribeRequest& request, TenantId tenant);
+absl::StatusOr<SubscriptionUpdate> FromProto(const v1::UpdateQueries& request);
 
 // The SubscribeResponse that says `event`, as bytes. Samples and amends are encoded once per frame and shared by all
 // messages that hold it; around them is what is this message's own: lengths, times, token. `sent_unix_nanos`: for

@@ -59,26 +59,6 @@ absl::StatusOr<ColumnStep> StepOf(const Request& request) {
   return step;
 }
 
-absl::StatusOr<Aggregate> FromProto(std::string_view field, const v1::Aggregate& in) {
-  PB_RETURN_IF_ERROR(CheckEnum(std::string(field) + ".function", in.function(), 0, kAggregateKinds));
-  const int kind = in.function() == 0 ? 0 : in.function() - 1;  // the same order, beginning with AVG
-  return Aggregate{static_cast<AggregateKind>(kind), in.quantile()};
-}
-
-absl::StatusOr<Grouping> FromProto(const v1::Grouping& in) {
-  PB_RETURN_IF_ERROR(CheckEnum("group.function", in.function(), 0, 6));
-  if (in.labels_size() > kMaxGroupLabels) {
-    return BadField("group.labels", std::to_string(in.labels_size()) + " labels",
-                    "at most " + std::to_string(kMaxGroupLabels));
-  }
-  Grouping out;
-  out.function = in.function() == 0 ? GroupFunction::kSum : static_cast<GroupFunction>(in.function());
-  out.quantile = in.quantile();
-  out.without = in.without();
-  out.labels.assign(in.labels().begin(), in.labels().end());
-  return out;
-}
-
 absl::StatusOr<PeriodOffset> FromProto(const v1::EarlierPeriod& in) {
   PeriodOffset out;
   if (in.has_offset()) {
@@ -92,6 +72,26 @@ absl::StatusOr<PeriodOffset> FromProto(const v1::EarlierPeriod& in) {
 }
 
 }  // namespace
+
+absl::StatusOr<Aggregate> AggregateFromProto(std::string_view field, const v1::Aggregate& in) {
+  PB_RETURN_IF_ERROR(CheckEnum(std::string(field) + ".function", in.function(), 0, kAggregateKinds));
+  const int kind = in.function() == 0 ? 0 : in.function() - 1;  // the same order, beginning with AVG
+  return Aggregate{static_cast<AggregateKind>(kind), in.quantile()};
+}
+
+absl::StatusOr<Grouping> GroupingFromProto(const v1::Grouping& in) {
+  PB_RETURN_IF_ERROR(CheckEnum("group.function", in.function(), 0, 6));
+  if (in.labels_size() > kMaxGroupLabels) {
+    return BadField("group.labels", std::to_string(in.labels_size()) + " labels",
+                    "at most " + std::to_string(kMaxGroupLabels));
+  }
+  Grouping out;
+  out.function = in.function() == 0 ? GroupFunction::kSum : static_cast<GroupFunction>(in.function());
+  out.quantile = in.quantile();
+  out.without = in.without();
+  out.labels.assign(in.labels().begin(), in.labels().end());
+  return out;
+}
 
 bool HasTimeColumns(const v1::QueryRangeRequest& request) {
   // What makes no sense without is refused there.
@@ -112,12 +112,12 @@ absl::StatusOr<ColumnsRequest> ColumnsFromProto(const v1::QueryRangeRequest& req
   PB_ASSIGN_OR_RETURN(out.step, StepOf(request));
   for (const v1::Aggregate& in : request.aggregates()) {
     PB_ASSIGN_OR_RETURN(const Aggregate aggregate,
-                        FromProto("aggregates[" + std::to_string(out.aggregates.size()) + "]", in));
+                        AggregateFromProto("aggregates[" + std::to_string(out.aggregates.size()) + "]", in));
     out.aggregates.push_back(aggregate);
   }
   if (out.aggregates.empty()) out.aggregates.push_back({AggregateKind::kAvg, 0});
   if (request.has_group()) {
-    PB_ASSIGN_OR_RETURN(out.group, FromProto(request.group()));
+    PB_ASSIGN_OR_RETURN(out.group, GroupingFromProto(request.group()));
   }
   PB_RETURN_IF_ERROR(CheckEnum("fill", request.fill(), 0, 4));
   out.fill = request.fill() == 0 ? FillPolicy::kGap : static_cast<FillPolicy>(request.fill() - 1);
@@ -132,13 +132,14 @@ absl::StatusOr<TableRequest> FromProto(const v1::QueryTableRequest& request, int
   out.selector = request.selector();
   PB_ASSIGN_OR_RETURN(out.range, RangeOf(request, now_unix_nanos));
   for (const v1::TableColumn& in : request.columns()) {
-    PB_ASSIGN_OR_RETURN(const Aggregate aggregate,
-                        FromProto("columns[" + std::to_string(out.columns.size()) + "].aggregate", in.aggregate()));
+    PB_ASSIGN_OR_RETURN(
+        const Aggregate aggregate,
+        AggregateFromProto("columns[" + std::to_string(out.columns.size()) + "].aggregate", in.aggregate()));
     out.columns.push_back({aggregate, in.earlier()});
   }
   if (out.columns.empty()) out.columns.push_back({{AggregateKind::kAvg, 0}, false});
   if (request.has_group()) {
-    PB_ASSIGN_OR_RETURN(out.group, FromProto(request.group()));
+    PB_ASSIGN_OR_RETURN(out.group, GroupingFromProto(request.group()));
   }
   if (request.has_compare()) {
     PB_ASSIGN_OR_RETURN(out.compare, FromProto(request.compare()));

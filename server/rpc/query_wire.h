@@ -20,6 +20,9 @@ absl::StatusOr<ColumnsRequest> ColumnsFromProto(const v1::QueryRangeRequest& req
 absl::StatusOr<TableRequest> FromProto(const v1::QueryTableRequest& request, int64_t now_unix_nanos);
 absl::StatusOr<HistogramRequest> FromProto(const v1::QueryHistogramRequest& request, int64_t now_unix_nanos);
 
+absl::StatusOr<Aggregate> AggregateFromProto(std::string_view field, const v1::Aggregate& in);
+absl::StatusOr<Grouping> GroupingFromProto(const v1::Grouping& in);
+
 void ToProto(const std::vector<int64_t>& bounds, v1::TimeColumns* out);
 void ToProto(const QueryEstimate& estimate, v1::QueryEstimate* out);
 void ToProto(const RangeSummary& summary, v1::QueryRangeSummary* out);

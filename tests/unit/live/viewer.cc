@@ -23,6 +23,7 @@ LiveEvent Kept(LiveEvent event) {
   };
   if (auto* samples = std::get_if<LiveSamples>(&event.what)) copy(&samples->frames);
   if (auto* amends = std::get_if<LiveAmends>(&event.what)) copy(&amends->frames);
+  if (auto* aggregates = std::get_if<LiveAggregates>(&event.what)) copy(&aggregates->frames);
   return event;
 }
 
@@ -119,6 +120,22 @@ void Viewer::ApplyColumns(Kind kind, const std::vector<LiveColumn>& columns) {
   }
 }
 
+void Viewer::ApplyValues(const std::vector<LiveColumn>& columns) {
+  for (const LiveColumn& column : columns) {
+    const auto line = lines_.find(column.ref);
+    if (line == lines_.end()) {
+      breaches_.push_back("values before the definition of their line");
+      continue;
+    }
+    const LiveDefinition& definition = line->second;
+    const std::vector<std::string> alone = {""};
+    for (const std::string& id : definition.query_ids.empty() ? alone : definition.query_ids) {
+      auto& values = state_.values[{id, definition.series->key.Format()}];
+      for (size_t i = 0; i < column.samples.size(); ++i) values[column.samples.times[i]] = column.samples.values[i];
+    }
+  }
+}
+
 void Viewer::Apply(const LiveEvent& event) {
   if (const auto* definitions = std::get_if<LiveDefinitions>(&event.what)) {
     story_ += 'D';
@@ -126,6 +143,10 @@ void Viewer::Apply(const LiveEvent& event) {
       const auto [ref, is_new] = refs_.emplace(definition.ref, definition.series->id);
       if (!is_new && ref->second != definition.series->id) breaches_.push_back("a ref for two series");
       if (!definitions_.emplace(definition.series->id, definition).second) breaches_.push_back("defined twice");
+    }
+    for (const LiveDefinition& line : definitions->aggregates) {
+      if (refs_.contains(line.ref)) breaches_.push_back("a ref for a series and a line");
+      lines_[line.ref] = line;
     }
   } else if (const auto* backfill = std::get_if<LiveBackfill>(&event.what)) {
     story_ += 'B';
@@ -146,6 +167,18 @@ void Viewer::Apply(const LiveEvent& event) {
     story_ += 'A';
     for (const LiveFramePtr& frame : amends->frames) ApplyColumns(Kind::kAmends, frame->amends.columns());
     if (event.resume_token.empty()) breaches_.push_back("no token with amends");
+  } else if (const auto* aggregates = std::get_if<LiveAggregates>(&event.what)) {
+    story_ += 'V';
+    for (const LiveFramePtr& frame : aggregates->frames) ApplyValues(frame->samples.columns());
+  } else if (const auto* occurrences = std::get_if<LiveOccurrences>(&event.what)) {
+    story_ += 'E';
+    for (const auto& one : occurrences->occurrences) state_.occurrences.push_back(one.event);
+  } else if (const auto* restated = std::get_if<LiveRestated>(&event.what)) {
+    story_ += 'R';
+    state_.restated.push_back(restated->start_time_unix_nanos);
+    for (auto& [series, known] : state_.samples) {
+      known.erase(known.lower_bound(restated->start_time_unix_nanos), known.end());
+    }
   } else if (const auto* gap = std::get_if<LiveGap>(&event.what)) {
     story_ += 'G';
     state_.gaps.push_back(*gap);

@@ -18,6 +18,10 @@ namespace pulseboard::testing {
 // What was received so far; a value.
 struct ViewerState {
   std::map<SeriesId, std::map<int64_t, double>> samples;
+  // Of aggregated queries: by query id and line, `cpu{host="a"}`.
+  std::map<std::pair<std::string, std::string>, std::map<int64_t, double>> values;
+  std::vector<Event> occurrences;  // as they came
+  std::vector<int64_t> restated;   // from when on
   std::vector<LiveGap> gaps;
   std::vector<LiveFrame::Conflation> conflations;
   std::vector<SeriesId> stale;  // in the order in which they were told
@@ -50,7 +54,7 @@ class Viewer final : public LiveSink, public std::enable_shared_from_this<Viewer
   std::optional<absl::Status> end() const;
   std::vector<std::string> breaches() const;
   // Kinds of events in order: D(efinitions) B(ackfill) K (backfill done) S(amples) A(mends) G(ap) P(rogress)
-  // U(pdated) u(pdate refused) Z (stale).
+  // U(pdated) u(pdate refused) Z (stale) V(alues of aggregated queries) E(vents) R(estated).
   std::string story() const;
   std::vector<LiveEvent> events() const;
   // Of the queries as they are now.
@@ -64,6 +68,7 @@ class Viewer final : public LiveSink, public std::enable_shared_from_this<Viewer
   static std::shared_ptr<Viewer> Start(Hub& hub, SubscriptionSpec spec, std::shared_ptr<Viewer> viewer);
   void Apply(const LiveEvent& event) PB_REQUIRES(mu_);
   enum class Kind { kBackfill, kSamples, kAmends };
+  void ApplyValues(const std::vector<LiveColumn>& columns) PB_REQUIRES(mu_);
   void ApplyColumns(Kind kind, const std::vector<LiveColumn>& columns) PB_REQUIRES(mu_);
 
   std::shared_ptr<Subscription> subscription_;
@@ -72,6 +77,7 @@ class Viewer final : public LiveSink, public std::enable_shared_from_this<Viewer
   bool waiting_ PB_GUARDED_BY(mu_) = false;  // an event was offered and Ready() not called
   ViewerState state_ PB_GUARDED_BY(mu_);
   std::map<uint32_t, SeriesId> refs_ PB_GUARDED_BY(mu_);
+  std::map<uint32_t, LiveDefinition> lines_ PB_GUARDED_BY(mu_);
   std::map<SeriesId, LiveDefinition> definitions_ PB_GUARDED_BY(mu_);
   std::optional<absl::Status> end_ PB_GUARDED_BY(mu_);
   std::vector<std::string> breaches_ PB_GUARDED_BY(mu_);
