@@ -4,12 +4,12 @@
 #include <grpcpp/grpcpp.h>
 
 #include <CLI/CLI.hpp>
-#include <charconv>
 #include <cmath>
 #include <cstdio>
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "common/base/clock.h"
 #include "common/base/errors.h"
@@ -20,6 +20,7 @@
 #include "pulseboard/v1/query.grpc.pb.h"
 #include "server/app/exit_code.h"
 #include "server/app/moment.h"
+#include "server/app/query_answers.h"
 
 namespace pulseboard {
 namespace {
@@ -27,21 +28,6 @@ namespace {
 using google::protobuf::util::TimeUtil;
 
 constexpr int32_t kInstants = 100;  // of a range without --step
-
-std::string TimeText(int64_t unix_nanos) { return TimeUtil::ToString(TimeUtil::NanosecondsToTimestamp(unix_nanos)); }
-
-std::string NumberText(double value) {
-  if (std::isnan(value)) return "NaN";
-  char text[32];
-  return {text, std::to_chars(text, text + sizeof(text), value).ptr};
-}
-
-std::string CsvText(const std::string& text) {
-  if (text.find_first_of(",\"\n\r") == std::string::npos) return text;
-  std::string out = "\"";
-  for (const char c : text) out += c == '"' ? "\"\"" : std::string(1, c);
-  return out + "\"";
-}
 
 void Print(const std::string& line) { std::printf("%s\n", line.c_str()); }
 
@@ -77,18 +63,20 @@ class Printer {
   };
 
   void Value(const Series& series, int64_t time, double value) const {
-    if (format_ == "csv") return Print(TimeText(time) + "," + CsvText(series.name) + "," + NumberText(value));
+    if (format_ == "csv")
+      return Print(QueryTimeText(time) + "," + QueryCsvText(series.name) + "," + QueryNumberText(value));
     if (format_ == "json") {
-      nlohmann::json line = {{"time", TimeText(time)}, {"labels", series.labels}};
+      nlohmann::json line = {{"time", QueryTimeText(time)}, {"labels", series.labels}};
       // JSON has no words for these.
       if (std::isfinite(value)) {
         line["value"] = value;
       } else {
-        line["value"] = NumberText(value);
+        line["value"] = QueryNumberText(value);
       }
       return Print(line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
     }
-    Print(instant_ ? series.name + "  " + NumberText(value) : "  " + TimeText(time) + "  " + NumberText(value));
+    Print(instant_ ? series.name + "  " + QueryNumberText(value)
+                   : "  " + QueryTimeText(time) + "  " + QueryNumberText(value));
   }
 
   const std::string format_;
@@ -97,47 +85,70 @@ class Printer {
   uint32_t last_ref_ = 0;
 };
 
-absl::StatusOr<v1::QueryExpressionRequest> MakeRequest(const QueryCommandOptions& options) {
+struct Moments {
+  int64_t from = 0;
+  int64_t to = 0;
+};
+
+absl::StatusOr<Moments> MomentsOf(const QueryCommandOptions& options) {
   const int64_t now = SystemClock().NowUnixNanos();
-  PB_ASSIGN_OR_RETURN(const int64_t to, ParseMoment("--to", options.to, now));
-  int64_t from = to;
+  Moments out;
+  PB_ASSIGN_OR_RETURN(out.to, ParseMoment("--to", options.to, now));
+  out.from = out.to;
   if (!options.from.empty()) {
-    PB_ASSIGN_OR_RETURN(from, ParseMoment("--from", options.from, now));
+    PB_ASSIGN_OR_RETURN(out.from, ParseMoment("--from", options.from, now));
   }
+  return out;
+}
+
+absl::StatusOr<v1::QueryExpressionRequest> MakeRequest(const QueryCommandOptions& options, Moments moments) {
   v1::QueryExpressionRequest request;
   request.set_expression(options.expression);
-  *request.mutable_start_time() = TimeUtil::NanosecondsToTimestamp(from);
-  *request.mutable_end_time() = TimeUtil::NanosecondsToTimestamp(to);
+  request.set_dry_run(options.dry_run);
+  *request.mutable_start_time() = TimeUtil::NanosecondsToTimestamp(moments.from);
+  *request.mutable_end_time() = TimeUtil::NanosecondsToTimestamp(moments.to);
   if (!options.step.empty()) {
     const auto step = ParseDuration(options.step);
     if (!step || *step <= 0) return BadField("--step", options.step, "a duration such as 30s");
     *request.mutable_step() = TimeUtil::NanosecondsToDuration(*step);
-  } else if (from != to) {
+  } else if (moments.from != moments.to) {
     request.set_max_points(kInstants);
   }
   return request;
 }
 
-absl::Status Run(const QueryCommandOptions& options) {
-  PB_ASSIGN_OR_RETURN(const v1::QueryExpressionRequest request, MakeRequest(options));
-  PB_ASSIGN_OR_RETURN(const auto connection, ApiConnection::Connect(options.connection));
-  const auto stub = v1::QueryService::NewStub(connection->channel());
+absl::Status RunExpression(const QueryCommandOptions& options, ApiConnection& connection, Moments moments) {
+  PB_ASSIGN_OR_RETURN(const v1::QueryExpressionRequest request, MakeRequest(options, moments));
+  const auto stub = v1::QueryService::NewStub(connection.channel());
   grpc::ClientContext context;
-  connection->Prepare(&context, std::nullopt);
+  connection.Prepare(&context, std::nullopt);
   const auto reader = stub->QueryExpression(&context, request);
-  Printer printer(options, options.from.empty());
+  std::optional<Printer> printer;
+  if (!options.dry_run) printer.emplace(options, options.from.empty());
   v1::QueryExpressionResponse response;
   while (reader->Read(&response)) {
-    if (response.has_definition()) printer.Define(response.definition());
-    for (const v1::SeriesColumns& column : response.samples().columns()) printer.Values(column);
+    if (response.has_estimate()) PrintEstimate(response.estimate());
+    if (!printer) continue;
+    if (response.has_definition()) printer->Define(response.definition());
+    for (const v1::SeriesColumns& column : response.samples().columns()) printer->Values(column);
   }
   return FromGrpcStatus(reader->Finish());
+}
+
+absl::Status Run(const QueryCommandOptions& options) {
+  PB_ASSIGN_OR_RETURN(const Moments moments, MomentsOf(options));
+  PB_ASSIGN_OR_RETURN(const auto connection, ApiConnection::Connect(options.connection));
+  if (options.table.empty() && options.histogram.empty()) return RunExpression(options, *connection, moments);
+  if (options.from.empty()) return BadField("--from", "nothing", "the beginning of the range");
+  return options.table.empty() ? RunHistogramQuery(options, *connection, moments.from, moments.to)
+                               : RunTableQuery(options, *connection, moments.from, moments.to);
 }
 
 }  // namespace
 
 void AddQueryCommand(CLI::App* app, QueryCommandOptions* options) {
-  CLI::App* command = app->add_subcommand("query", "Evaluates an expression (server/query/expression/LANGUAGE.md)");
+  CLI::App* command = app->add_subcommand(
+      "query", "Evaluates an expression (server/query/expression/LANGUAGE.md), or asks for a table or histogram");
   command->add_option("--server", options->connection.server, "The server")->type_name("HOST:PORT")->required();
   command->add_option("--user", options->connection.user, "Who asks")->type_name("NAME")->required();
   command->add_option("--password-file", options->connection.password_file, "Its first line is the asker's password")
@@ -145,11 +156,24 @@ void AddQueryCommand(CLI::App* app, QueryCommandOptions* options) {
       ->required();
   command->add_option("--pins", options->connection.pins_file, "Where the certificates of first visits are kept")
       ->type_name("FILE");
-  command->add_option("--expression", options->expression, "What to evaluate")->type_name("TEXT")->required();
+  CLI::Option_group* const what = command->add_option_group("what", "One of");
+  what->add_option("--expression", options->expression, "What to evaluate")->type_name("TEXT");
+  what->add_option("--table", options->table, "Series of which a range is told, a row each")->type_name("SELECTOR");
+  what->add_option("--histogram", options->histogram, "Series whose values are counted")->type_name("SELECTOR");
+  what->require_option(1);
+  command->add_option("--aggregate", options->aggregates, "Columns of --table: avg, max, rate, p99 …")
+      ->type_name("NAME");
+  command->add_option("--by", options->by, "Labels by which --table sums series up to rows")->type_name("LABEL");
+  command->add_option("--top", options->top, "Rows of --table; the rest is summed up")->type_name("COUNT");
+  command->add_option("--quantile", options->quantiles, "Quantiles beside --histogram, 0 to 1")->type_name("NUMBER");
+  command->add_option("--buckets", options->buckets, "Buckets of --histogram; default: 32")->type_name("COUNT");
+  command->add_flag("--dry-run", options->dry_run, "Only says what it would cost");
   command->add_option("--from", options->from, "First instant: " + std::string(kMomentSpellings) + "; default: --to")
       ->type_name("TIME");
   command->add_option("--to", options->to, "Last instant")->type_name("TIME")->capture_default_str();
-  command->add_option("--step", options->step, "From one instant to the next; default: 100 instants")
+  command
+      ->add_option("--step", options->step,
+                   "From one instant to the next, default: 100 instants; a column of --histogram, default: 1h")
       ->type_name("DURATION");
   command->add_option("--format", options->format, "table, csv or json (a line per value)")
       ->check(CLI::IsMember({"table", "csv", "json"}))

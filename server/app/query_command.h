@@ -1,8 +1,9 @@
-// `pulseboardd query`: evaluates an expression on a server and prints the answer.
+// `pulseboardd query`: asks a server for the values of an expression, a table or a histogram, and prints the answer.
 #pragma once
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "server/app/api_connection.h"
 
@@ -14,7 +15,16 @@ namespace pulseboard {
 
 struct QueryCommandOptions {
   ConnectionFlags connection;
+  // One of the three.
   std::string expression;
+  std::string table;                    // selector
+  std::string histogram;                // selector
+  std::vector<std::string> aggregates;  // of a table; none: the usual ones
+  std::vector<std::string> by;
+  int32_t top = 0;  // 0: the server's default
+  std::vector<double> quantiles;
+  int32_t buckets = 0;  // 0: the server's default
+  bool dry_run = false;
   std::string from;  // see moment.h; empty: the same as `to`
   std::string to = "now";
   std::string step;              // empty: some 100 instants
