@@ -216,6 +216,7 @@ void ImportReactor::ContinueLocked() {
   if (finished_) return;
   const bool work_done = uncommitted_ == 0 && !working_ && !write_in_flight_;
   if (work_done && (ending_ || summary_told_)) {
+    session_.reset();  // the client may begin the next import of this producer as soon as it hears of the end
     FinishLocked(ending_.value_or(absl::OkStatus()));
     return;
   }

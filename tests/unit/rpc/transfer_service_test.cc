@@ -250,6 +250,22 @@ TEST_F(HeldImport, KeepsItsNameUntilTheLastBatchOfACancelledCallIsCommitted) {
   EXPECT_TRUE(Eventually([&] { return server_.importer().active() == 0; }));
 }
 
+// Whoever is told that a call is over may begin the next one.
+TEST(Import, FreesItsNameBeforeItTellsTheEnd) {
+  DataServer server;
+  const auto stub = server.transfer();
+  for (int i = 0; i < 500; ++i) {
+    const auto context = server.Context();
+    const auto call = stub->Import(context.get());
+    call->Write(SpecMessage());
+    call->Write(ChunkMessage(-1, "x"));  // ends it
+    for (v1::ImportResponse response; call->Read(&response);) {
+    }
+    ASSERT_EQ(ReasonOf(call->Finish()), ErrorReason::kBadField) << "import " << i;
+    ASSERT_EQ(server.importer().active(), 0) << "import " << i;
+  }
+}
+
 TEST(Import, RefusesStrangersBeforeReading) {
   DataServer server;
   const auto stub = server.transfer();

@@ -1,11 +1,13 @@
 // Random runs of the store against rollups folded from a naive model: every tier, every field, bit for bit, whatever of
-// it is stored and whatever derived. PULSEBOARD_MODEL_SEEDS=N runs N seeds (default 6), PULSEBOARD_MODEL_FIRST_SEED=K
-// starts at K.
+// it is stored and whatever derived; with verifications, and backups that the run goes on from.
+// PULSEBOARD_MODEL_SEEDS=N runs N seeds (default 6), PULSEBOARD_MODEL_FIRST_SEED=K starts at K.
 #include <bit>
 #include <map>
 #include <random>
 
 #include "common/analysis/rollup.h"
+#include "server/storage/operations.h"
+#include "server/storage/restore.h"
 #include "server/storage/window.h"
 #include "tests/support/environment.h"
 #include "tests/unit/storage/store_fixture.h"
@@ -27,7 +29,10 @@ class RollupModelTest : public StoreTest {
   void Push(SeriesId series, const std::vector<std::pair<int64_t, double>>& samples);
   void SealOpen();
   void Check(SeriesId series, TimeRange range);
+  void CheckSamples(SeriesId series);
   void CheckAll();
+  void Verify();
+  void GoOnInABackup();
   void Run(uint64_t seed, int steps);
 
   std::mt19937_64 random_;
@@ -144,11 +149,52 @@ void RollupModelTest::Check(SeriesId series, TimeRange range) {
   }
 }
 
+void RollupModelTest::CheckSamples(SeriesId series) {
+  const TimeRange kept = {clock_.NowUnixNanos() - options_.raw_retention_ns, kAllTime.end};
+  const auto& samples = model_[series].samples;
+  const Points read = Read(series, kept);
+  auto expected = samples.lower_bound(kept.start);
+  ASSERT_EQ(read.size(), static_cast<size_t>(std::distance(expected, samples.end())));
+  for (const auto& [time, value] : read) {
+    ASSERT_EQ(time, expected->first);
+    ASSERT_EQ(std::bit_cast<uint64_t>(value), std::bit_cast<uint64_t>(expected->second)) << time;
+    ++expected;
+  }
+}
+
 void RollupModelTest::CheckAll() {
   for (const auto& [series, modelled] : model_) {
     Check(series, kAllTime);
+    CheckSamples(series);
     if (HasFatalFailure()) return;
   }
+}
+
+void RollupModelTest::Verify() {
+  VerifyWatcher watch;
+  watch.on_finding = [](const VerifyFinding& found) { ADD_FAILURE() << found.family << ": " << found.description; };
+  const auto summary = store_->operations().Verify(watch);
+  ASSERT_TRUE(summary.ok()) << summary.status();
+}
+
+// What is pushed after the backup is not in it.
+void RollupModelTest::GoOnInABackup() {
+  clock_.Advance(kNanosPerSecond);
+  const std::string name = "b" + std::to_string(++crashes_);
+  const auto backup = store_->operations().CreateBackup(name, nullptr);
+  ASSERT_TRUE(backup.ok()) << backup.status();
+  const auto model = model_;
+  PushLate();
+  PushInOrder();
+  if (Pick(2) == 0) SealOpen();
+  model_ = model;
+  Close();
+  const std::string target = dir_.path() + "/restored" + std::to_string(crashes_);
+  const auto restored = RestoreBackup(options_.backup_directory + "/" + name, target, nullptr);
+  ASSERT_TRUE(restored.ok()) << restored.status();
+  options_.directory = target;
+  Open();
+  CheckAll();
 }
 
 void RollupModelTest::Run(uint64_t seed, int steps) {
@@ -157,6 +203,8 @@ void RollupModelTest::Run(uint64_t seed, int steps) {
   options_.raw_retention_ns = static_cast<int64_t>(2 + Pick(2)) * kNanosPerDay;
   options_.tiers = ParseTiers(tiers[Pick(5)], options_.raw_retention_ns).value();
   options_.block_samples = static_cast<int32_t>(16 + Pick(200));
+  options_.backup_directory = options_.directory + ".backups";
+  options_.backup_rate = options_.verify_rate = 0;
   step_ns_ = static_cast<int64_t>(1 + Pick(40)) * kNanosPerSecond;
   Open();
   for (int step = 0; step < steps; ++step) {
@@ -182,6 +230,10 @@ void RollupModelTest::Run(uint64_t seed, int steps) {
     } else if (action < 96) {
       Crash();
       Open();
+    } else if (action < 97) {
+      Verify();
+    } else if (action < 98) {
+      GoOnInABackup();
     } else {
       CheckAll();
     }

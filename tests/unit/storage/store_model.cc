@@ -22,9 +22,9 @@ namespace {
 
 constexpr std::array<std::string_view, kStepKinds> kStepNames = {
     "push",    "push_several", "push_again", "read",   "read_commits", "checkpoint", "seal_all",  "pass_time",
-    "restart", "kill",         "cut_power",  "delete", "fail_sync",    "fill_disk",  "fail_rocks"};
+    "restart", "kill",         "cut_power",  "delete", "verify",       "fail_sync",  "fill_disk", "fail_rocks"};
 // How often each kind is drawn; the last three only in runs with faults, which have to wait for the store's retries.
-constexpr std::array<int, kStepKinds> kWeights = {50, 10, 6, 14, 4, 6, 4, 4, 3, 3, 4, 5, 1, 1, 2};
+constexpr std::array<int, kStepKinds> kWeights = {50, 10, 6, 14, 4, 6, 4, 4, 3, 3, 4, 5, 2, 1, 1, 2};
 constexpr int kFaultKinds = 3;
 int FaultKindsWanted() {
   const char* wanted = std::getenv("PULSEBOARD_MODEL_FAULTS");
@@ -68,7 +68,8 @@ StoreOptions DrawModelOptions(uint64_t seed) {
   options.block_samples = static_cast<int32_t>(int64_t{16} << pick(7));
   options.wal_segment_bytes = 4096 + pick(3) * pick(32'000);
   options.wal_retain_bytes = pick(64'000);
-  options.min_free_bytes = 0;                                  // full disks are to be met, not kept away from
+  options.min_free_bytes = 0;  // full disks are to be met, not kept away from
+  options.verify_rate = 0;
   options.buffered_sync_interval_ns = 3600 * kNanosPerSecond;  // a run's chances are its seed's alone
   if (pick(3) == 0) options.head_bytes = 4096;
   if (pick(3) == 0) options.wal_recovery_bytes = 16'000;
@@ -86,9 +87,10 @@ bool DrawMixedAcks(uint64_t seed) { return seed / 4 % 4 == 1; }
 std::string DescribeOptions(const StoreOptions& options) {
   return fmt::format(
       "block_samples={} wal_segment_bytes={} wal_retain_bytes={} head_bytes={} wal_recovery_bytes={} "
-      "seal_age={}s raw_retention={}d",
+      "seal_age={}s raw_retention={}d tiers={}",
       options.block_samples, options.wal_segment_bytes, options.wal_retain_bytes, options.head_bytes,
-      options.wal_recovery_bytes, options.seal_age_ns / kNanosPerSecond, options.raw_retention_ns / kNanosPerDay);
+      options.wal_recovery_bytes, options.seal_age_ns / kNanosPerSecond, options.raw_retention_ns / kNanosPerDay,
+      FormatTiers(options.tiers));
 }
 
 ModelRun::ModelRun(uint64_t seed, const SimulatedDisk& fresh)
@@ -185,6 +187,8 @@ absl::Status ModelRun::Do(const Step& step) {
       return FillDisk();
     case StepKind::kDelete:
       return Delete();
+    case StepKind::kVerify:
+      return Verify();
     case StepKind::kFailSync:
     case StepKind::kFailRocks: {
       SimulatedDisk::Fault fault;

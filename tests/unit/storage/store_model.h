@@ -36,11 +36,12 @@ enum class StepKind {
   kKill,
   kCutPower,   // at some later change of the disk
   kDelete,     // samples of some series over some range
+  kVerify,     // finds nothing, whatever came before
   kFailSync,   // one sync of the log fails: the store is read-only until it is opened again
   kFillDisk,   // no room for some time, then room again
   kFailRocks,  // one write or sync of RocksDB fails
 };
-inline constexpr int kStepKinds = 15;
+inline constexpr int kStepKinds = 16;
 
 struct Step {
   StepKind kind;
@@ -115,6 +116,7 @@ class ModelRun {
   absl::Status CheckRollups(int name);
   absl::Status CheckCommits();
   absl::Status CheckAll();
+  absl::Status Verify();
   absl::StatusOr<SampleColumns> ReadAll(int name, TimeRange range);
   int64_t OldestKept() const;
   absl::Status Wrong(std::string what) const;

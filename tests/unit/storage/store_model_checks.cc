@@ -7,6 +7,7 @@
 #include "common/analysis/rollup.h"
 #include "common/base/errors.h"
 #include "server/storage/families.h"
+#include "server/storage/operations.h"
 #include "server/storage/window.h"
 #include "tests/unit/storage/store_model.h"
 #include "tests/unit/storage/store_model_series.h"
@@ -136,6 +137,17 @@ absl::Status ModelRun::CheckCommits() {
   }
   PB_RETURN_IF_ERROR(status);
   return same && after == total ? absl::OkStatus() : Wrong(fmt::format("the log differs at commit {}", after));
+}
+
+absl::Status ModelRun::Verify() {
+  std::string findings;
+  VerifyWatcher watch;
+  watch.on_finding = [&findings](const VerifyFinding& found) {
+    findings += fmt::format("{} series {} block {} {} at {}: {}\n", found.family, found.series, found.block_start,
+                            found.file, found.offset, found.description);
+  };
+  PB_RETURN_IF_ERROR(store_->operations().Verify(watch).status());
+  return findings.empty() ? absl::OkStatus() : Wrong("verification says: " + findings);
 }
 
 absl::Status ModelRun::CheckAll() {
