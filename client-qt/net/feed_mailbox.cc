@@ -44,8 +44,10 @@ void FeedMailbox::addLocked(client::SeriesSamples&& in, bool amended, std::vecto
 FeedMailbox::PutResult FeedMailbox::put(client::SubscriberEvent event) {
   MutexLock lock(&mu_);
   const bool was_empty = batch_.empty();
-  // A feed changes all its queries at once: what they had is all sent again.
-  if (std::holds_alternative<client::ResetEvent>(event) || std::holds_alternative<client::UpdatedEvent>(event)) {
+  // A feed changes all its queries at once: what they had is all sent again. What is restated goes back to the beginning
+  // of the window at least.
+  if (std::holds_alternative<client::ResetEvent>(event) || std::holds_alternative<client::UpdatedEvent>(event) ||
+      std::holds_alternative<client::RestatedEvent>(event)) {
     batch_ = {};
     batch_.reset = true;
     samples_ = 0;

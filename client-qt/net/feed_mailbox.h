@@ -30,8 +30,8 @@ class FeedMailbox {
   FeedMailbox() : FeedMailbox(Limits()) {}
   explicit FeedMailbox(Limits limits) : limits_(limits) {}
 
-  // Takes a data event; a ResetEvent or UpdatedEvent drops all that still waits here. State and progress events change
-  // nothing.
+  // Takes a data event; a ResetEvent, UpdatedEvent or RestatedEvent drops all that still waits here. State and progress
+  // events change nothing.
   PutResult put(client::SubscriberEvent event) PB_EXCLUDES(mu_);
   TakeResult take() PB_EXCLUDES(mu_);
 
