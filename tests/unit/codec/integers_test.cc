@@ -80,8 +80,8 @@ TEST(Integers, FewValuesOfAnyWidthRoundTrip) {
   for (int round = 0; round < 200'000; ++round) {
     std::vector<int64_t> values(1 + random() % 8);
     const uint64_t mask = (uint64_t{1} << random() % 64) - 1;
-    int64_t last = 0;
-    for (int64_t& v : values) v = last += static_cast<int64_t>(random() & mask);
+    uint64_t last = 0;  // may wrap around
+    for (int64_t& v : values) v = static_cast<int64_t>(last += random() & mask);
     RoundTrip(values);
     if (::testing::Test::HasFailure()) FAIL() << "round " << round;
   }

@@ -17,7 +17,7 @@ namespace {
 
 template <typename T>
 bool SameColumn(const std::vector<T>& a, const std::vector<T>& b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0;
+  return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0);
 }
 
 bool SameColumns(const RollupColumns& a, const RollupColumns& b) {
