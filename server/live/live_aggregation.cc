@@ -116,7 +116,9 @@ TimeRange LiveAggregation::WindowOf(int64_t backfill_ns, int64_t resumed_at_unix
   const int64_t now = context_.clock().NowUnixNanos();
   const int64_t from = resumed_at_unix_nanos == 0 ? now : std::min(now, resumed_at_unix_nanos);
   const int64_t longest = (kMaxAggregateColumns - 2) * step;
-  const int64_t start = std::max(from - backfill_ns, now - longest);
+  // Columns that the last stream may not have finished, too.
+  const int64_t unfinished = resumed_at_unix_nanos == 0 ? 0 : kMinAggregateColumns * step;
+  const int64_t start = std::max(from - std::max(backfill_ns, unfinished), now - longest);
   return {BucketStart(start, step), BucketStart(now + kAheadNanos, step) + step};
 }
 

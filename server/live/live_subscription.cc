@@ -360,7 +360,8 @@ LiveEvent LiveSubscription::ProgressLocked() {
 }
 
 std::string LiveSubscription::TokenLocked(int64_t commit_sequence) {
-  token_at_ = std::max(token_at_, std::min(commit_sequence, AggregatesKnownToLocked()));
+  // Whatever of aggregated values is not known yet: they are sent anew to who resumes.
+  token_at_ = std::max(token_at_, commit_sequence);
   return SamplesTokenLocked(commit_sequence);
 }
 

@@ -1,5 +1,6 @@
 // Random commits, a viewer that is slow, breaks off and comes back by any token, restarts of the server: in the end the
-// viewer has what the store has, each value once, but for the gaps it was told of.
+// viewer has what the store has, each value once, but for the gaps it was told of; and of aggregated queries exactly
+// what the history query answers.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -11,6 +12,7 @@
 #include "server/live/hub.h"
 #include "tests/support/eventually.h"
 #include "tests/support/test_store.h"
+#include "tests/unit/live/history.h"
 #include "tests/unit/live/viewer.h"
 
 namespace pulseboard {
@@ -29,6 +31,11 @@ class World {
     spec_.tenant = kDefaultTenant;
     spec_.queries.push_back({"cpu", "cpu", kNanosPerDay, 0});
     spec_.queries.push_back({"even", "{parity=\"even\"}", kNanosPerDay, 0});
+    const LiveAggregate sum{
+        10 * kNanosPerSecond, {AggregateKind::kSum, 0}, {GroupFunction::kSum, 0, false, {"parity"}}};
+    const LiveAggregate growth{10 * kNanosPerSecond, {AggregateKind::kIncrease, 0}, {}};
+    spec_.queries.push_back({"sum", "cpu", 7'200 * kNanosPerSecond, 0, sum});
+    spec_.queries.push_back({"growth", "{parity=\"even\"}", 7'200 * kNanosPerSecond, 0, growth});
     spec_.max_buffer_bytes = kMinLiveBufferBytes;
     spec_.max_frames_per_second = 60;
     OpenViewer({});
@@ -64,6 +71,12 @@ class World {
   // Lets the viewer catch up, then compares.
   void Settle() {
     CatchUp();
+    if (::testing::Test::HasFatalFailure()) return;
+    for (const LiveQuerySpec& query : spec_.queries) {
+      if (!query.aggregate) continue;
+      const auto history = testing::HistoryOf(*queries_, query, SystemClock().NowUnixNanos());
+      ASSERT_EQ(testing::DifferenceOf(viewer_->state(), query, history), "");
+    }
     Compare(viewer_->state());
   }
 
@@ -163,9 +176,12 @@ class World {
       store_ = std::make_unique<TestStore>(next.get());
     } else {
       hub_->Close();
+      queries_ = nullptr;
       store_->Reopen(next.get());
     }
     next->Attach(**store_);
+    queries_ = std::make_unique<QueryEngine>(**store_, SystemClock(), QueryOptions());
+    next->AttachQueries(*queries_);
     hub_ = std::move(next);
   }
 
@@ -223,6 +239,7 @@ class World {
   SubscriptionSpec spec_;
   std::unique_ptr<Hub> hub_;
   std::unique_ptr<TestStore> store_;
+  std::unique_ptr<QueryEngine> queries_;
   std::shared_ptr<Viewer> viewer_;
   std::vector<ViewerState> remembered_;
   int64_t next_value_ = 0;
