@@ -37,7 +37,7 @@ absl::StatusOr<int64_t> BlockEraser::Erase(TenantId tenant, SeriesId series, Tim
 absl::StatusOr<int64_t> BlockEraser::EraseInWindow(const PartitionPtr& partition, TenantId tenant, SeriesId series,
                                                    TimeRange range, rocksdb::WriteBatch* batch) {
   std::unique_ptr<PartitionCursor>& cursor = cursors_[partition.get()];
-  if (cursor == nullptr) cursor = std::make_unique<PartitionCursor>(partition, blocks_->db().get(), nullptr);
+  if (cursor == nullptr) cursor = std::make_unique<PartitionCursor>(partition, nullptr);
   BlockScan scan(cursor.get(), tenant, series);
   int64_t samples = 0;
   for (scan.SeekTo(range.start); scan.Valid() && scan.start_time() < range.end; scan.Next()) {

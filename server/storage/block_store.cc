@@ -49,11 +49,11 @@ std::pair<TenantId, SeriesId> BlockKeySeries(std::string_view key) {
   return {GetBigEndian<TenantId>(key), GetBigEndian<SeriesId>(key.substr(sizeof(TenantId)))};
 }
 
-PartitionCursor::PartitionCursor(PartitionPtr partition, rocksdb::DB* db, const rocksdb::Snapshot* snapshot)
+PartitionCursor::PartitionCursor(PartitionPtr partition, const rocksdb::Snapshot* snapshot)
     : partition_(std::move(partition)), iterator_([&] {
         rocksdb::ReadOptions options;
         options.snapshot = snapshot;
-        return db->NewIterator(options, partition_->family.get());
+        return DatabaseOf(partition_->family)->NewIterator(options, partition_->family.get());
       }()) {}
 
 BlockScan::BlockScan(PartitionCursor* cursor, TenantId tenant, SeriesId series)
@@ -117,14 +117,26 @@ std::vector<PartitionPtr> PartitionSet::All() const {
   return out;
 }
 
+std::shared_ptr<rocksdb::DB> PartitionSet::db() const {
+  for (const auto& [bucket, windows] : tiers_) {
+    if (!windows.empty()) return DatabaseOf(windows.begin()->second->family);
+  }
+  return nullptr;
+}
+
 BlockStore::BlockStore(Rocks* rocks) : rocks_(rocks), presence_(rocks) {
+  MutexLock lock(&mu_);
+  partitions_ = TakeFound();
+}
+
+PartitionSetPtr BlockStore::TakeFound() const {
   auto partitions = std::make_shared<PartitionSet>();
-  for (WindowFamily& found : rocks->TakeWindowFamilies()) {
+  for (WindowFamily& found : rocks_->TakeWindowFamilies()) {
     const Window window = found.window;
     partitions->tiers_[window.bucket_ns].emplace(
         window.start(), std::make_shared<const Partition>(Partition{window, std::move(found.family)}));
   }
-  partitions_ = std::move(partitions);
+  return partitions;
 }
 
 PartitionSetPtr BlockStore::Partitions() const {
@@ -158,6 +170,22 @@ absl::Status BlockStore::Load() {
   return absl::OkStatus();
 }
 
+void BlockStore::Reload() {
+  PartitionSetPtr now = TakeFound();
+  const PartitionSetPtr before = Partitions();
+  for (const PartitionPtr& partition : now->All()) {
+    const Window& window = partition->window;
+    if (before->Find(window.bucket_ns, window.start()) != nullptr) continue;
+    // Its creation or its end was answered with an error.
+    if (const absl::Status status = presence_.Load(window); !status.ok()) {
+      PB_LOG(Warning, "storage", "failed reading presence family={} error={}", FamilyName(window),
+             StatusMessage(status));
+    }
+  }
+  MutexLock lock(&mu_);
+  partitions_ = std::move(now);
+}
+
 absl::Status BlockStore::Write(rocksdb::WriteBatch* batch) {
   SeriesPut found;
   PB_RETURN_IF_ERROR(FromRocks(batch->Iterate(&found), "write blocks"));
@@ -167,7 +195,9 @@ absl::Status BlockStore::Write(rocksdb::WriteBatch* batch) {
     std::sort(it->second.begin(), it->second.end());
     PB_RETURN_IF_ERROR(presence_.Add(partition->window, SeriesSet(it->second), batch));
   }
-  return rocks_->Write(batch, "write blocks");
+  absl::Status written = rocks_->Write(batch, "write blocks");
+  if (!written.ok()) presence_.NoteUnwritten();
+  return written;
 }
 
 absl::Status BlockStore::FindPresence() {

@@ -24,7 +24,8 @@
 
 namespace pulseboard {
 
-// One window's blocks. Immutable; shared by the store and running reads, which keep a dropped window readable.
+// One window's blocks, in one instance of RocksDB. Immutable; shared by the store and running reads, which keep a
+// dropped window readable.
 struct Partition {
   Window window;
   FamilyPtr family;
@@ -42,6 +43,8 @@ class PartitionSet {
   std::vector<int64_t> Buckets() const;
   // Of all tiers, finest first, then ascending by time.
   std::vector<PartitionPtr> All() const;
+  // The instance that all of them are of; null when there are none.
+  std::shared_ptr<rocksdb::DB> db() const;
 
  private:
   friend class BlockStore;
@@ -67,8 +70,8 @@ struct StoredSeries {
 // An open iterator over one window. Making one costs more than a seek: keep it for several series. Not thread-safe.
 class PartitionCursor {
  public:
-  // `snapshot` may be null: the state now. Both must outlive it.
-  PartitionCursor(PartitionPtr partition, rocksdb::DB* db, const rocksdb::Snapshot* snapshot);
+  // `snapshot` may be null: the state now. It must outlive the cursor.
+  PartitionCursor(PartitionPtr partition, const rocksdb::Snapshot* snapshot);
 
   const Partition& partition() const { return *partition_; }
   rocksdb::Iterator* iterator() const { return iterator_.get(); }
@@ -112,7 +115,7 @@ class BlockStore {
   // Reads what is known of them; once, before anything is written.
   absl::Status Load();
 
-  const std::shared_ptr<rocksdb::DB>& db() const { return rocks_->db(); }
+  std::shared_ptr<rocksdb::DB> db() const { return rocks_->db(); }
   PartitionSetPtr Partitions() const;
 
   // The window that holds `time`, or the one that ForWrite would make for it: aligned, of `days` days, or less where
@@ -127,12 +130,15 @@ class BlockStore {
   absl::Status Write(rocksdb::WriteBatch* batch);
   // Which series have blocks where.
   Presence& presence() { return presence_; }
+  // After Rocks::Reopen: the windows are those of the new instance. Reads that hold the old ones go on in the old one.
+  void Reload();
   // Reads the windows whose series are not known, after a crash.
   absl::Status FindPresence();
   // Drops it as a whole, after a flush of everything; reads that hold it finish undisturbed.
   absl::Status Drop(const PartitionPtr& partition);
 
  private:
+  PartitionSetPtr TakeFound() const;
   void Replace(const std::function<void(PartitionSet*)>& change);
 
   Rocks* const rocks_;

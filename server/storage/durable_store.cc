@@ -92,7 +92,6 @@ absl::StatusOr<std::unique_ptr<ReadView>> DurableStore::OpenView(std::span<const
                                                                  const std::function<void(int64_t)>& at_cut) {
   StoreReadView::Cut cut;
   cut.range = range;
-  cut.db = rocks_->db();
   cut.tiers = &tiers_;
   cut.visit = index_->BeginVisit();
   cut.series.reserve(series.size());
@@ -124,7 +123,9 @@ absl::StatusOr<std::unique_ptr<ReadView>> DurableStore::OpenView(std::span<const
     }
     if (any_blocks) {
       cut.partitions = blocks_->Partitions();
-      cut.snapshot = std::make_unique<Snapshot>(cut.db);
+      if (std::shared_ptr<rocksdb::DB> db = cut.partitions->db()) {
+        cut.snapshot = std::make_unique<Snapshot>(std::move(db));
+      }
     }
     cut.commit_sequence = last_commit_;
     if (at_cut) at_cut(last_commit_);
@@ -166,7 +167,7 @@ absl::StatusOr<std::optional<Sample>> DurableStore::LatestFromBlocks(SeriesId se
   if (!tenant) return std::optional<Sample>();
   const std::vector<PartitionPtr> partitions = blocks_->Partitions()->Overlapping(kRawBucket, kAllTime);
   for (auto it = partitions.rbegin(); it != partitions.rend(); ++it) {
-    PartitionCursor cursor(*it, rocks_->db().get(), nullptr);
+    PartitionCursor cursor(*it, nullptr);
     BlockScan scan(&cursor, *tenant, series);
     scan.SeekToLast();
     PB_RETURN_IF_ERROR(scan.status());
@@ -187,7 +188,7 @@ absl::StatusOr<std::optional<Sample>> DurableStore::LatestFromRollups(SeriesId s
   for (const Tier& tier : std::span(tiers_).subspan(1)) {
     const std::vector<PartitionPtr> partitions = set->Overlapping(tier.bucket_ns, kAllTime);
     for (auto it = partitions.rbegin(); it != partitions.rend(); ++it) {
-      PartitionCursor cursor(*it, rocks_->db().get(), nullptr);
+      PartitionCursor cursor(*it, nullptr);
       BlockScan scan(&cursor, *tenant, series);
       scan.SeekToLast();
       PB_RETURN_IF_ERROR(scan.status());

@@ -27,6 +27,7 @@
 #include "server/storage/producer_table.h"
 #include "server/storage/range_compactor.h"
 #include "server/storage/read_view.h"
+#include "server/storage/retry_pace.h"
 #include "server/storage/rocks.h"
 #include "server/storage/rollup_keeper.h"
 #include "server/storage/sealer.h"
@@ -191,6 +192,10 @@ class DurableStore final : public Store {
   void RetireSeries(std::span<const SeriesId> candidates) PB_REQUIRES(maintenance_mu_) PB_EXCLUDES(group_mu_);
   void PurgeSeries();
   bool RelievePressure() PB_REQUIRES(maintenance_mu_);
+  // After an error of RocksDB (durable_store_recover.cc).
+  void NoteRocksFailure(const absl::Status& error);
+  bool RecoverRocks() PB_EXCLUDES(maintenance_mu_);
+  absl::Status ReopenRocks() PB_REQUIRES(maintenance_mu_);
   // Why sealing would have to wait for RocksDB; OK when it need not.
   absl::Status StallStatus() const;
   // Windows of a tier that end at or before this are to be dropped.
@@ -288,6 +293,8 @@ class DurableStore final : public Store {
   int64_t flushed_checkpoint_ PB_GUARDED_BY(maintenance_mu_) = 0;  // as the disk has it for certain
   int64_t filled_punched_at_ PB_GUARDED_BY(maintenance_mu_) = 0;   // monotonic
   bool forget_due_ PB_GUARDED_BY(maintenance_mu_) = true;          // some series may have lost their last block
+
+  RetryPace rocks_pace_;  // the maintainer's own
 
   Mutex wake_mu_;
   CondVar wake_changed_;

@@ -17,13 +17,13 @@ absl::StatusOr<StoreCut> DurableStore::CutForBackup(const std::string& staging) 
   std::error_code error;
   fs::create_directories(staging + "/wal", error);
   if (error) return FileError("create " + staging, error.value());
-  rocksdb::Checkpoint* made = nullptr;
-  PB_RETURN_IF_ERROR(FromRocks(rocksdb::Checkpoint::Create(rocks_->db().get(), &made), "begin backup"));
-  const std::unique_ptr<rocksdb::Checkpoint> checkpoint(made);
-
   StoreCut cut;
   // What is sealed and what the log begins with must not move apart: no sealing, no checkpoint, no freeing of the log.
   MutexLock lock(&maintenance_mu_);
+  const std::shared_ptr<rocksdb::DB> db = rocks_->db();
+  rocksdb::Checkpoint* made = nullptr;
+  PB_RETURN_IF_ERROR(FromRocks(rocksdb::Checkpoint::Create(db.get(), &made), "begin backup"));
+  const std::unique_ptr<rocksdb::Checkpoint> checkpoint(made);
   PB_RETURN_IF_ERROR(Flush());
   // RocksDB's own flush would be of what it picks (see Rocks::FlushLocked): none, please.
   constexpr uint64_t kNoFlush = std::numeric_limits<uint64_t>::max();

@@ -28,7 +28,7 @@ absl::Status WriteBatch(Rocks* rocks, rocksdb::WriteBatch* batch) {
 
 absl::Status DurableStore::LoadDeletes() {
   auto records = std::make_shared<DeleteRecords>();
-  const std::unique_ptr<rocksdb::Iterator> it(rocks_->db()->NewIterator(rocksdb::ReadOptions(), rocks_->fixed("meta")));
+  const RowCursor it = rocks_->Iterate("meta");
   for (it->Seek(kDeleteKeyPrefix); it->Valid() && it->key().starts_with(kDeleteKeyPrefix); it->Next()) {
     DeleteRecord record;
     if (!ParseDeleteRecord(ToView(it->key()), ToView(it->value()), &record)) {
@@ -79,7 +79,8 @@ absl::StatusOr<DeleteResult> DurableStore::DeleteSamples(const DeleteRequest& re
   return EraseDecided(*decided);
 }
 
-// Once this is on the disk the samples are as good as gone. The pointer lives until the records change.
+// Once this is on the disk the samples are as good as gone. If it does not get there, the asker is told of an error and
+// it will be done all the same, as soon as RocksDB works again. The pointer lives until the records change.
 absl::StatusOr<const DeleteRecord*> DurableStore::DecideDelete(DeleteRecord record) {
   const DeleteRecordsPtr before = Deletes();
   auto records = before == nullptr ? std::make_shared<DeleteRecords>() : std::make_shared<DeleteRecords>(*before);
@@ -87,7 +88,7 @@ absl::StatusOr<const DeleteRecord*> DurableStore::DecideDelete(DeleteRecord reco
   rocksdb::WriteBatch batch;
   while (records->size() >= kMaxRecords && records->front().commit_sequence <= saved_checkpoint_) {
     PB_RETURN_IF_ERROR(
-        FromRocks(batch.Delete(rocks_->fixed("meta"), DeleteRecordKey(records->front().number)), "delete"));
+        FromRocks(batch.Delete(rocks_->fixed("meta").get(), DeleteRecordKey(records->front().number)), "delete"));
     records->erase(records->begin());
   }
   if (records->size() >= kMaxRecords) {
@@ -96,13 +97,14 @@ absl::StatusOr<const DeleteRecord*> DurableStore::DecideDelete(DeleteRecord reco
                   "the log still holds samples of " + std::to_string(kMaxRecords) + " earlier deletions"),
         options_.seal_age_ns / kNanosPerMilli);
   }
-  PB_RETURN_IF_ERROR(FromRocks(
-      batch.Put(rocks_->fixed("meta"), DeleteRecordKey(record.number), EncodeDeleteRecord(record)), "delete samples"));
+  PB_RETURN_IF_ERROR(
+      FromRocks(batch.Put(rocks_->fixed("meta").get(), DeleteRecordKey(record.number), EncodeDeleteRecord(record)),
+                "delete samples"));
   PB_RETURN_IF_ERROR(WriteBatch(rocks_.get(), &batch));
-  PB_RETURN_IF_ERROR(Flush());
   records->push_back(std::move(record));
   const DeleteRecord* decided = &records->back();
   SetDeletes(std::move(records));
+  PB_RETURN_IF_ERROR(Flush());
   return decided;
 }
 
@@ -139,8 +141,9 @@ absl::StatusOr<DeleteResult> DurableStore::EraseBlocks(const DeleteRecord& recor
   if (dry_run) return result;
   DeleteRecord erased = record;
   erased.erased = true;
-  PB_RETURN_IF_ERROR(FromRocks(
-      batch.Put(rocks_->fixed("meta"), DeleteRecordKey(record.number), EncodeDeleteRecord(erased)), "delete samples"));
+  PB_RETURN_IF_ERROR(
+      FromRocks(batch.Put(rocks_->fixed("meta").get(), DeleteRecordKey(record.number), EncodeDeleteRecord(erased)),
+                "delete samples"));
   PB_RETURN_IF_ERROR(WriteBatch(rocks_.get(), &batch));
   return result;
 }
@@ -176,7 +179,8 @@ absl::Status DurableStore::ForgetDeletes() {
       records->push_back(record);
       continue;
     }
-    PB_RETURN_IF_ERROR(FromRocks(batch.Delete(rocks_->fixed("meta"), DeleteRecordKey(record.number)), "forget delete"));
+    PB_RETURN_IF_ERROR(
+        FromRocks(batch.Delete(rocks_->fixed("meta").get(), DeleteRecordKey(record.number)), "forget delete"));
   }
   if (records->size() == before->size()) return absl::OkStatus();
   PB_RETURN_IF_ERROR(WriteBatch(rocks_.get(), &batch));

@@ -23,6 +23,8 @@ constexpr int64_t kCloseAfterNanos = kNanosPerHour;
 // After a failure: the first, and each time twice as long, up to the last.
 constexpr std::chrono::milliseconds kFirstRetry{10};
 constexpr std::chrono::milliseconds kLastRetry{640};
+// For remembering which rows are not flushed (16 to 28 bytes each).
+constexpr int64_t kMaxUnflushedBytes = 8 << 20;
 constexpr int64_t kFlushPatienceNanos = kNanosPerSecond;
 // Sealing waits for a slice at most.
 constexpr int64_t kRollupSliceNanos = 20 * kNanosPerMilli;
@@ -46,7 +48,7 @@ void DurableStore::MaintainLoop() {
   std::chrono::milliseconds retry = kFirstRetry;
   while (true) {
     {
-      const bool failing = !status.ok() || rocks_->NeedsResume();
+      const bool failing = !status.ok();
       const auto retry_at = failing ? steady_clock::now() + retry : next_checkpoint;
       retry = failing ? std::min(retry * 2, kLastRetry) : kFirstRetry;
       MutexLock lock(&wake_mu_);
@@ -59,12 +61,9 @@ void DurableStore::MaintainLoop() {
       wake_ = false;
     }
     more = false;
-    if (rocks_->NeedsResume()) {
-      const absl::Status resumed = rocks_->Resume();
-      if (HasReason(resumed, ErrorReason::kStoreReadOnly)) health_.SetRocks(resumed);
-    }
+    const bool recovered = RecoverRocks();
     MutexLock lock(&maintenance_mu_);
-    status = SealPending();
+    status = recovered ? SealPending() : health_.rocks();
     const bool pressed = status.ok() && RelievePressure();
     if (status.ok() && (pressed || steady_clock::now() >= next_checkpoint)) {
       status = CheckpointLocked(FlushWhen::kDue);
@@ -74,7 +73,7 @@ void DurableStore::MaintainLoop() {
       status = WorkOnRollups(kRollupSliceNanos);
       more = rollups_->HasWork();
     }
-    if (!status.ok()) PB_LOG(Error, "storage", "failed maintenance error={}", StatusMessage(status));
+    if (!status.ok() && recovered) PB_LOG(Error, "storage", "failed maintenance error={}", StatusMessage(status));
     MutexLock commit_lock(&commit_mu_);
     sealing_status_ = status;
     if (status.ok()) health_.SetSealing(status);
@@ -139,7 +138,9 @@ absl::Status DurableStore::SealOldest(size_t left) {
 // Of the log that recovery may have to read, half is for samples in the head, a quarter for what is sealed and not
 // flushed; the rest is for the time that flushing takes.
 bool DurableStore::FlushIsDue() const {
-  return wal_->BytesAfter(flushed_checkpoint_) - wal_->BytesAfter(saved_checkpoint_) > options_.wal_recovery_bytes / 4;
+  return wal_->BytesAfter(flushed_checkpoint_) - wal_->BytesAfter(saved_checkpoint_) >
+             options_.wal_recovery_bytes / 4 ||
+         rocks_->unflushed_bytes() > kMaxUnflushedBytes;
 }
 
 absl::Status DurableStore::Flush() {
@@ -212,15 +213,15 @@ absl::Status DurableStore::WriteCheckpoint() {
   for (const SeriesId id : forgotten) {
     key.clear();
     PutBigEndian(&key, id);
-    if (status.ok()) status = FromRocks(batch.Delete(rocks_->fixed("series"), key), "forget series");
+    if (status.ok()) status = FromRocks(batch.Delete(rocks_->fixed("series").get(), key), "forget series");
   }
   const absl::StatusOr<std::vector<Window>> windows = blocks_->presence().Save(&batch);
   status.Update(windows.status());
   for (const ProducerTable::Change& change : producers) {
     key = ProducerTable::Key(change.tenant, change.producer_id);
-    const rocksdb::Status put = change.position.sequence == 0
-                                    ? batch.Delete(rocks_->fixed("producers"), key)
-                                    : batch.Put(rocks_->fixed("producers"), key, ProducerTable::Value(change.position));
+    const rocksdb::Status put = change.position.sequence == 0 ? batch.Delete(rocks_->fixed("producers").get(), key)
+                                                              : batch.Put(rocks_->fixed("producers").get(), key,
+                                                                          ProducerTable::Value(change.position));
     if (status.ok()) status = FromRocks(put, "save producer");
   }
   {
@@ -228,13 +229,15 @@ absl::Status DurableStore::WriteCheckpoint() {
     series_ages_.Note(options_.clock->NowUnixNanos(), index_->next_id());
     value = series_ages_.Encode();
   }
-  if (status.ok()) status = FromRocks(batch.Put(rocks_->fixed("meta"), kSeriesAgesKey, value), "save ages of series");
+  if (status.ok())
+    status = FromRocks(batch.Put(rocks_->fixed("meta").get(), kSeriesAgesKey, value), "save ages of series");
   value.clear();
   PutLittleEndian(&value, checkpoint);
-  if (status.ok()) status = FromRocks(batch.Put(rocks_->fixed("meta"), kCheckpointKey, value), "save checkpoint");
+  if (status.ok()) status = FromRocks(batch.Put(rocks_->fixed("meta").get(), kCheckpointKey, value), "save checkpoint");
   value.clear();
   PutLittleEndian(&value, newest_time);
-  if (status.ok()) status = FromRocks(batch.Put(rocks_->fixed("meta"), kNewestTimeKey, value), "save newest time");
+  if (status.ok())
+    status = FromRocks(batch.Put(rocks_->fixed("meta").get(), kNewestTimeKey, value), "save newest time");
   if (status.ok()) status = rocks_->Write(&batch, "write checkpoint");
   MutexLock lock(&commit_mu_);
   if (status.ok()) {
@@ -260,7 +263,7 @@ absl::Status DurableStore::SaveSeries(std::span<const SeriesId> series) {
       value.clear();
       PutBigEndian(&key, id);
       EncodeSeriesInfo(*info, &value);
-      PB_RETURN_IF_ERROR(FromRocks(batch.Put(rocks_->fixed("series"), key, value), "save series"));
+      PB_RETURN_IF_ERROR(FromRocks(batch.Put(rocks_->fixed("series").get(), key, value), "save series"));
     }
     PB_RETURN_IF_ERROR(rocks_->Write(&batch, "save series"));
   }
@@ -304,7 +307,7 @@ absl::Status DurableStore::TendWindow(const Tier& tier, const PartitionPtr& ende
 // One that was written to again is compacted again once that pays: its rewritten blocks are there twice.
 absl::Status DurableStore::TendOver(const Tier& tier, const PartitionPtr& over) {
   if (closer_->IsClosed(over->window)) {
-    if (!rocks_->NeedsCompaction(over->family.get())) return absl::OkStatus();
+    if (!Rocks::NeedsCompaction(over->family)) return absl::OkStatus();
     PB_RETURN_IF_ERROR(closer_->Forget(over->window));
   }
   if (tier.bucket_ns == kRawBucket) {
@@ -317,7 +320,7 @@ absl::Status DurableStore::TendOver(const Tier& tier, const PartitionPtr& over) 
       if (!closer_->IsClosed(raw->window)) return absl::OkStatus();  // more may be filled from it
     }
   }
-  closer_->Close(over);
+  closer_->Close(over->window);
   return absl::OkStatus();
 }
 

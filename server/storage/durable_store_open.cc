@@ -85,9 +85,9 @@ absl::Status DurableStore::OpenRocks() {
   rocks_options.cache_bytes = shares.cache;
   rocks_options.write_buffer_bytes = shares.write_buffers;
   rocks_options.env = env_;
-  rocks_options.on_background_status = [this](const absl::Status& status) {
-    health_.SetRocks(status);
-    WakeMaintainer();  // it resumes RocksDB once that works
+  rocks_options.on_failed = [this](const absl::Status& error) {
+    NoteRocksFailure(error);
+    WakeMaintainer();
   };
   PB_ASSIGN_OR_RETURN(rocks_, Rocks::Open(std::move(rocks_options)));
   for (const FixedFamily& family : kFixedFamilies) {
@@ -132,8 +132,7 @@ absl::Status DurableStore::LoadSeries() {
     PutLittleEndian(&value, limit);
     return SaveMeta(kNextSeriesIdKey, value);
   });
-  const std::unique_ptr<rocksdb::Iterator> it(
-      rocks_->db()->NewIterator(rocksdb::ReadOptions(), rocks_->fixed("series")));
+  const RowCursor it = rocks_->Iterate("series");
   for (it->SeekToFirst(); it->Valid(); it->Next()) {
     SeriesInfoPtr info = DecodeSeriesInfo(ToView(it->value()));
     if (info == nullptr || !index_->Add(*info)) return CorruptRow("series", ToView(it->key()));
@@ -158,8 +157,7 @@ absl::Status DurableStore::LoadSeriesAges() {
 
 absl::Status DurableStore::LoadProducers() {
   std::vector<ProducerTable::Change> rows;
-  const std::unique_ptr<rocksdb::Iterator> it(
-      rocks_->db()->NewIterator(rocksdb::ReadOptions(), rocks_->fixed("producers")));
+  const RowCursor it = rocks_->Iterate("producers");
   for (it->SeekToFirst(); it->Valid(); it->Next()) {
     ProducerTable::Change row;
     if (!ProducerTable::Parse(ToView(it->key()), ToView(it->value()), &row)) {
@@ -319,6 +317,7 @@ absl::Status DurableStore::Close() {
   std::string next_id;
   PutLittleEndian(&next_id, index_->next_id());
   MutexLock lock(&maintenance_mu_);
+  if (close_status_.ok() && rocks_->failed()) close_status_ = ReopenRocks();
   if (close_status_.ok()) close_status_ = WriteCheckpoint();
   if (close_status_.ok()) close_status_ = PutMeta(kNextSeriesIdKey, next_id);
   if (close_status_.ok()) close_status_ = Flush();
@@ -342,7 +341,7 @@ DurableStore::~DurableStore() {
 
 absl::Status DurableStore::PutMeta(std::string_view key, std::string_view value) {
   rocksdb::WriteBatch batch;
-  PB_RETURN_IF_ERROR(FromRocks(batch.Put(rocks_->fixed("meta"), ToSlice(key), ToSlice(value)), "write meta"));
+  PB_RETURN_IF_ERROR(FromRocks(batch.Put(rocks_->fixed("meta").get(), ToSlice(key), ToSlice(value)), "write meta"));
   return rocks_->Write(&batch, "write meta");
 }
 
@@ -353,7 +352,7 @@ absl::Status DurableStore::SaveMeta(std::string_view key, std::string_view value
 
 absl::StatusOr<std::string> DurableStore::ReadMeta(std::string_view key) const {
   std::string value;
-  const rocksdb::Status status = rocks_->db()->Get(rocksdb::ReadOptions(), rocks_->fixed("meta"), ToSlice(key), &value);
+  const rocksdb::Status status = rocks_->Get("meta", key, &value);
   if (status.IsNotFound()) return std::string();
   if (!status.ok()) return FromRocks(status, "read meta");
   return value;

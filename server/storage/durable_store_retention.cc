@@ -113,7 +113,7 @@ std::vector<WindowUsage> DurableStore::CollectUsage() const {
       rocksdb::SizeApproximationOptions options;
       options.include_memtables = true;
       const rocksdb::Status status =
-          rocks_->db()->GetApproximateSizes(options, partition->family.get(), &range, 1, &bytes);
+          DatabaseOf(partition->family)->GetApproximateSizes(options, partition->family.get(), &range, 1, &bytes);
       if (!status.ok()) bytes = 0;  // an estimate: better low than dropping what need not go
       // What was deleted counts for nothing, though its space may take a while to return.
       if (blocks_->presence().MayHaveAny(partition->window, index_->TenantIds(tenant))) {
@@ -180,8 +180,8 @@ absl::Status DurableStore::DropTenant(const PartitionPtr& partition, TenantId te
   PB_RETURN_IF_ERROR(rocks_->Write(&batch, "drop tenant"));
   forget_due_ = true;
   // Whole tables at once, the rest in the background.
-  PB_RETURN_IF_ERROR(rocks_->DropFiles(family, from, to));
-  compactor_->Add(partition, from, to);
+  PB_RETURN_IF_ERROR(rocks_->DropFiles(partition->family, from, to));
+  compactor_->Add(partition->window, from, to);
   return absl::OkStatus();
 }
 

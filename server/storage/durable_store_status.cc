@@ -51,7 +51,8 @@ int64_t BytesOf(rocksdb::DB* db, const Partition& partition, TenantId tenant) {
   return static_cast<int64_t>(bytes);
 }
 
-absl::StatusOr<WindowStatus> ReadWindow(rocksdb::DB* db, const Partition& partition, bool count) {
+absl::StatusOr<WindowStatus> ReadWindow(const Partition& partition, bool count) {
+  rocksdb::DB* const db = DatabaseOf(partition.family).get();
   WindowStatus status;
   status.family = FamilyName(partition.window);
   status.range = partition.window.range();
@@ -100,7 +101,7 @@ absl::StatusOr<StorageStatus> DurableStore::ReadStatus(bool count_samples) {
       to.retention_ns = policy_.RetentionOf(0, tier);
     }
     for (const PartitionPtr& partition : partitions->Overlapping(tier.bucket_ns, kAllTime)) {
-      PB_ASSIGN_OR_RETURN(WindowStatus window, ReadWindow(rocks_->db().get(), *partition, count_samples));
+      PB_ASSIGN_OR_RETURN(WindowStatus window, ReadWindow(*partition, count_samples));
       to.windows.push_back(std::move(window));
     }
   }
@@ -109,13 +110,13 @@ absl::StatusOr<StorageStatus> DurableStore::ReadStatus(bool count_samples) {
 
 absl::StatusOr<VerifySource> DurableStore::CutForVerify() {
   VerifySource source;
-  source.db = rocks_->db();
-  source.tables = rocks_->FixedFamilies();
   PB_ASSIGN_OR_RETURN(const std::string store_id, ReadMeta(kStoreIdKey));
   std::vector<LogPart> log;
   // As for a backup: what is sealed and the log must fit together, and no file of the log may go before it is open.
   MutexLock lock(&maintenance_mu_);
-  source.snapshot = std::make_unique<Snapshot>(rocks_->db());
+  source.db = rocks_->db();
+  source.tables = rocks_->FixedFamilies();
+  source.snapshot = std::make_unique<Snapshot>(source.db);
   source.partitions = blocks_->Partitions();
   {
     MutexLock commit_lock(&commit_mu_);

@@ -34,7 +34,7 @@ bool ParseRow(std::string_view value, SeriesSet* series) {
 
 absl::Status Presence::Load(const Window& window) {
   std::string value;
-  const rocksdb::Status read = rocks_->db()->Get(rocksdb::ReadOptions(), rocks_->fixed("meta"), RowKey(window), &value);
+  const rocksdb::Status read = rocks_->Get("meta", RowKey(window), &value);
   if (!read.ok() && !read.IsNotFound()) return FromRocks(read, "read presence");
   Entry entry{window, {}};
   entry.has_row = read.ok();
@@ -59,20 +59,23 @@ absl::Status Presence::Remove(const Window& window) {
     entries_.erase(FamilyName(window));
   }
   rocksdb::WriteBatch batch;
-  PB_RETURN_IF_ERROR(FromRocks(batch.Delete(rocks_->fixed("meta"), RowKey(window)), "remove presence"));
+  PB_RETURN_IF_ERROR(FromRocks(batch.Delete(rocks_->fixed("meta").get(), RowKey(window)), "remove presence"));
   return rocks_->Write(&batch, "remove presence");
 }
 
 absl::Status Presence::Change(const Window& window, rocksdb::WriteBatch* batch, Entry* entry) {
   entry->changed = true;
   if (!std::exchange(entry->has_row, false)) return absl::OkStatus();
-  return FromRocks(batch->Delete(rocks_->fixed("meta"), RowKey(window)), "change presence");
+  return FromRocks(batch->Delete(rocks_->fixed("meta").get(), RowKey(window)), "change presence");
 }
 
 absl::Status Presence::Add(const Window& window, const SeriesSet& series, rocksdb::WriteBatch* batch) {
   MutexLock lock(&mu_);
   const auto it = entries_.find(FamilyName(window));
-  if (it == entries_.end() || it->second.series.CountCommon(series) == series.size()) return absl::OkStatus();
+  if (it == entries_.end()) return absl::OkStatus();
+  const bool is_news = it->second.series.CountCommon(series) < series.size();
+  // Of a change that was not written, the row is still there.
+  if (!is_news && !(it->second.changed && it->second.has_row)) return absl::OkStatus();
   it->second.series |= series;
   return Change(window, batch, &it->second);
 }
@@ -91,8 +94,8 @@ absl::StatusOr<std::vector<Window>> Presence::Save(rocksdb::WriteBatch* batch) {
   for (auto& [name, entry] : entries_) {
     if (!entry.changed || !entry.known) continue;
     entry.series.Compress();
-    PB_RETURN_IF_ERROR(
-        FromRocks(batch->Put(rocks_->fixed("meta"), RowKey(entry.window), RowValue(entry.series)), "save presence"));
+    PB_RETURN_IF_ERROR(FromRocks(batch->Put(rocks_->fixed("meta").get(), RowKey(entry.window), RowValue(entry.series)),
+                                 "save presence"));
     entry.changed = false;
     entry.has_row = true;
     saved.push_back(entry.window);
@@ -105,6 +108,11 @@ void Presence::Unsave(const std::vector<Window>& windows) {
   for (const Window& window : windows) {
     if (const auto it = entries_.find(FamilyName(window)); it != entries_.end()) it->second.changed = true;
   }
+}
+
+void Presence::NoteUnwritten() {
+  MutexLock lock(&mu_);
+  for (auto& [name, entry] : entries_) entry.has_row |= entry.changed;
 }
 
 bool Presence::has_unsaved() const {

@@ -42,6 +42,8 @@ class Presence {
   // Rows of what changed since they were saved. Call Unsave when the batch is not written after all.
   absl::StatusOr<std::vector<Window>> Save(rocksdb::WriteBatch* batch);
   void Unsave(const std::vector<Window>& windows);
+  // The batch of an Add or Subtract was not written: rows that it was to remove may be there.
+  void NoteUnwritten();
   bool has_unsaved() const;
 
   // Windows whose bitmap is not known: their keys have to be read (ReadSeries) and given to Set.

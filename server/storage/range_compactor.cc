@@ -25,10 +25,10 @@ RangeCompactor::~RangeCompactor() {
   thread_.join();
 }
 
-void RangeCompactor::Add(PartitionPtr partition, std::string from, std::string to) {
+void RangeCompactor::Add(const Window& window, std::string from, std::string to) {
   MutexLock lock(&mu_);
   if (waiting_.size() >= kMaxWaiting) waiting_.pop_front();
-  waiting_.push_back({std::move(partition), std::move(from), std::move(to), 0});
+  waiting_.push_back({window, std::move(from), std::move(to), 0});
   changed_.NotifyOne();
 }
 
@@ -49,9 +49,9 @@ void RangeCompactor::Loop() {
       waiting_.pop_front();
       working_ = true;
     }
-    const absl::StatusOr<bool> compacted = rocks_->Compact(range.partition->family.get(), range.from, range.to);
+    const absl::StatusOr<bool> compacted = rocks_->Compact(range.window, range.from, range.to);
     if (!compacted.ok()) {
-      PB_LOG(Warning, "storage", "left deleted space family={} error={}", FamilyName(range.partition->window),
+      PB_LOG(Warning, "storage", "left deleted space family={} error={}", FamilyName(range.window),
              StatusMessage(compacted.status()));
     } else if (!*compacted && ++range.tries < kMaxTries) {
       // RocksDB is at work on these files: it will not be for long.

@@ -8,7 +8,8 @@
 #include <thread>
 
 #include "common/base/mutex.h"
-#include "server/storage/block_store.h"
+#include "server/storage/rocks.h"
+#include "server/storage/window.h"
 
 namespace pulseboard {
 
@@ -22,14 +23,14 @@ class RangeCompactor {
   ~RangeCompactor();
 
   // Keys in [from, to) of the window were deleted. When too many wait, the oldest is left to RocksDB.
-  void Add(PartitionPtr partition, std::string from, std::string to);
+  void Add(const Window& window, std::string from, std::string to);
   // Nothing waits and nothing is under way.
   bool idle() const;
 
  private:
   static constexpr size_t kMaxWaiting = 1'024;
   struct Range {
-    PartitionPtr partition;
+    Window window;
     std::string from;
     std::string to;
     int tries = 0;

@@ -29,9 +29,8 @@ class StoreReadView final : public ReadView {
     int64_t commit_sequence = 0;
     TimeRange range;
     std::unordered_map<SeriesId, SeriesCut> series;
-    PartitionSetPtr partitions;  // null when no series has blocks
-    std::unique_ptr<Snapshot> snapshot;
-    std::shared_ptr<rocksdb::DB> db;
+    PartitionSetPtr partitions;                // null when no series has blocks
+    std::unique_ptr<Snapshot> snapshot;        // of their instance of RocksDB
     const std::vector<Tier>* tiers = nullptr;  // the store's
     // By tier: buckets that end before are not shown. Tenants with a retention of their own only.
     std::map<TenantId, std::vector<int64_t>> rollup_floors;

@@ -1,11 +1,12 @@
-// What RocksDB tells of its own accord: background errors and stalls, counted and passed on.
+// RocksListener: RocksDB's background errors and stalls, logged, counted and passed on.
 #pragma once
 
 #include <rocksdb/listener.h>
 
 #include <atomic>
-#include <chrono>
+#include <cstdint>
 #include <functional>
+#include <memory>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -15,64 +16,47 @@
 
 namespace pulseboard {
 
-// Thread-safe.
+// Of all instances of one database, one after the other.
+struct RocksCounts {
+  std::atomic<int64_t> background_errors{0};
+  std::atomic<int64_t> write_stalls{0};
+};
+
+// Of one instance. Thread-safe.
 class RocksListener final : public rocksdb::EventListener {
  public:
-  explicit RocksListener(std::function<void(const absl::Status&)> report) : report_(std::move(report)) {}
+  // `report` (which must not call back) is told once, of the error after which the instance is not to be used for
+  // writing any more.
+  RocksListener(std::shared_ptr<RocksCounts> counts, std::function<void(const absl::Status&)> report)
+      : counts_(std::move(counts)), report_(std::move(report)) {}
 
-  int64_t background_errors() const { return background_errors_.load(); }
-  int64_t write_stalls() const { return write_stalls_.load(); }
-  // RocksDB has stopped its work because of an error that may be over by now.
-  bool needs_resume() const { return needs_resume_.load(); }
-  // What has stopped RocksDB's work, until it goes on again.
+  bool failed() const { return failed_.load(std::memory_order_acquire); }
+  // What has stopped the instance's work; OK when nothing has. It has been reported when this returns it.
   absl::Status error() const {
     MutexLock lock(&mu_);
     return error_;
   }
-
-  // RocksDB has answered with this error.
-  void Note(const rocksdb::Status& status) {
-    if (status.ok()) return;
+  // RocksDB has answered a flush or a write with this error: whatever it may try by itself, it is not waited for.
+  void Fail(const rocksdb::Status& status) {
+    if (status.ok() || status.IsShutdownInProgress()) return;
     MutexLock lock(&mu_);
-    error_ = FromRocks(status, "rocksdb");
-    noted_at_ = std::chrono::steady_clock::now();
-    needs_resume_ = status.severity() < rocksdb::Status::kFatalError;
-  }
-  // Resume found nothing to end, or has ended it. RocksDB tells of an error before it takes it in: one told of just now
-  // may still be on its way.
-  void NoteResumed() {
-    {
-      MutexLock lock(&mu_);
-      if (error_.ok() || std::chrono::steady_clock::now() < noted_at_ + kOnItsWay) return;
-      error_ = absl::OkStatus();
-      needs_resume_ = false;
-    }
-    Report(absl::OkStatus());
+    if (!error_.ok()) return;
+    error_ = FromRocksFailure(status, "write");
+    failed_.store(true, std::memory_order_release);  // first: the report wakes who looks for it
+    if (report_) report_(error_);
   }
 
   void OnBackgroundError(rocksdb::BackgroundErrorReason reason, rocksdb::Status* status) noexcept override {
-    ++background_errors_;
+    ++counts_->background_errors;
     PB_LOG(Error, "storage", "failed rocksdb work reason={} error={}", static_cast<int>(reason), status->ToString());
-    Note(*status);
-    if (status->severity() >= rocksdb::Status::kHardError) Report(FromRocks(*status, "rocksdb"));
-  }
-  void OnErrorRecoveryEnd(const rocksdb::BackgroundErrorRecoveryInfo& info) noexcept override {
-    PB_LOG(Warning, "storage", "ended rocksdb recovery was={} now={}", info.old_bg_error.ToString(),
-           info.new_bg_error.ToString());
-    if (!info.new_bg_error.ok()) {
-      Note(info.new_bg_error);
-      return Report(FromRocks(info.new_bg_error, "rocksdb"));
-    }
-    {
-      MutexLock lock(&mu_);
-      error_ = absl::OkStatus();
-      needs_resume_ = false;
-    }
-    Report(absl::OkStatus());
+    // A compaction that may be tried again, RocksDB tries again.
+    const bool harmless = reason == rocksdb::BackgroundErrorReason::kCompaction &&
+                          status->severity() < rocksdb::Status::Severity::kHardError;
+    if (!harmless) Fail(*status);
   }
   void OnStallConditionsChanged(const rocksdb::WriteStallInfo& info) noexcept override {
     const bool worse = info.condition.cur != rocksdb::WriteStallCondition::kNormal;
-    if (worse) ++write_stalls_;
+    if (worse) ++counts_->write_stalls;
     PB_LOG(Info, "storage", "changed rocksdb stall family={} condition={}", info.cf_name,
            !worse                                                         ? "normal"
            : info.condition.cur == rocksdb::WriteStallCondition::kDelayed ? "delayed"
@@ -80,17 +64,11 @@ class RocksListener final : public rocksdb::EventListener {
   }
 
  private:
-  static constexpr std::chrono::milliseconds kOnItsWay{50};
-  void Report(const absl::Status& status) const {
-    if (report_) report_(status);
-  }
+  const std::shared_ptr<RocksCounts> counts_;
   const std::function<void(const absl::Status&)> report_;
-  std::atomic<int64_t> background_errors_{0};
-  std::atomic<int64_t> write_stalls_{0};
-  std::atomic<bool> needs_resume_{false};
+  std::atomic<bool> failed_{false};
   mutable Mutex mu_;
   absl::Status error_ PB_GUARDED_BY(mu_);
-  std::chrono::steady_clock::time_point noted_at_ PB_GUARDED_BY(mu_);
 };
 
 }  // namespace pulseboard

@@ -2,6 +2,7 @@
 #include <rocksdb/convenience.h>
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "common/base/errors.h"
@@ -12,6 +13,8 @@ namespace pulseboard {
 namespace {
 
 constexpr uint64_t kCompactedFileBytes = 256 << 20;
+// Each keeps its memtables for as long as somebody reads them.
+constexpr size_t kMaxFailedInstances = 3;
 
 // The files that have keys in [from, to), and the level that takes them all.
 struct Files {
@@ -32,30 +35,31 @@ Files FilesWithin(const rocksdb::ColumnFamilyMetaData& family, std::string_view 
 
 class RocksTable final : public Table {
  public:
-  RocksTable(Rocks* rocks, std::string_view name) : rocks_(rocks), family_(rocks->fixed(name)), name_(name) {}
+  RocksTable(Rocks* rocks, std::string_view name) : rocks_(rocks), name_(name) {}
 
   absl::StatusOr<std::optional<std::string>> Get(std::string_view key) const override {
     std::string value;
-    const rocksdb::Status status = rocks_->db()->Get(rocksdb::ReadOptions(), family_, ToSlice(key), &value);
+    const rocksdb::Status status = rocks_->Get(name_, key, &value);
     if (status.IsNotFound()) return std::optional<std::string>();
     if (!status.ok()) return FromRocks(status, "read table " + name_);
     return std::optional<std::string>(std::move(value));
   }
 
   absl::Status Write(std::vector<Change> changes) override {
+    const FamilyPtr family = rocks_->fixed(name_);
     rocksdb::WriteBatch batch;
     for (const Change& change : changes) {
       const rocksdb::Status status =
-          change.value ? batch.Put(family_, change.key, *change.value) : batch.Delete(family_, change.key);
+          change.value ? batch.Put(family.get(), change.key, *change.value) : batch.Delete(family.get(), change.key);
       if (!status.ok()) return FromRocks(status, "write table " + name_);
     }
     PB_RETURN_IF_ERROR(rocks_->Write(&batch, "write table " + name_));
-    return rocks_->FlushTable(family_);
+    return rocks_->FlushTable(name_);
   }
 
   absl::Status Scan(std::string_view prefix, std::string_view start,
                     const std::function<bool(std::string_view, std::string_view)>& visit) const override {
-    const std::unique_ptr<rocksdb::Iterator> it(rocks_->db()->NewIterator(rocksdb::ReadOptions(), family_));
+    const RowCursor it = rocks_->Iterate(name_);
     for (it->Seek(ToSlice(std::max(prefix, start))); it->Valid(); it->Next()) {
       if (!ToView(it->key()).starts_with(prefix) || !visit(ToView(it->key()), ToView(it->value()))) break;
     }
@@ -64,7 +68,6 @@ class RocksTable final : public Table {
 
  private:
   Rocks* const rocks_;
-  rocksdb::ColumnFamilyHandle* const family_;
   const std::string name_;
 };
 
@@ -79,7 +82,13 @@ rocksdb::FlushOptions AtOnce() {
 absl::Status Rocks::Write(rocksdb::WriteBatch* batch, std::string_view what) {
   rocksdb::WriteOptions options;
   options.disableWAL = true;
-  return FromRocks(db_->Write(options, batch), what);
+  ReaderLock lock(&write_mu_);
+  const InstancePtr instance = current();
+  PB_RETURN_IF_ERROR(instance->listener->error());
+  const rocksdb::Status status = instance->db->Write(options, batch);
+  unflushed_.Note(*batch);
+  instance->listener->Fail(status);
+  return FromRocksFailure(status, what);
 }
 
 absl::Status Rocks::Flush() {
@@ -94,55 +103,75 @@ absl::Status Rocks::Flush() {
 // After an error, flushes would queue up in RocksDB and be done one after the other when it goes on; one of them that
 // finds its memtables flushed and then fails ends the process (an assertion in RollbackMemtableFlush).
 absl::Status Rocks::FlushLocked() {
-  PB_RETURN_IF_ERROR(ReadyLocked());
+  const InstancePtr instance = current();
+  PB_RETURN_IF_ERROR(instance->listener->error());
   std::vector<FamilyPtr> windows;
-  std::erase_if(window_handles_, [&windows](const auto& handle) {
-    windows.push_back(handle.lock());
+  std::erase_if(instance->windows, [&windows](const auto& window) {
+    windows.push_back(window.second.lock());
     return windows.back() == nullptr;
   });
   std::vector<rocksdb::ColumnFamilyHandle*> families;
-  for (const auto& [name, family] : fixed_) families.push_back(family.get());
+  for (const auto& [name, family] : instance->fixed) families.push_back(family.get());
   for (const FamilyPtr& family : windows) {
     if (family != nullptr) families.push_back(family.get());
   }
-  const rocksdb::Status status = db_->Flush(AtOnce(), families);
-  listener_->Note(status);
-  return FromRocks(status, "flush");
+  unflushed_.BeginFlush();
+  const rocksdb::Status status = instance->db->Flush(AtOnce(), families);
+  unflushed_.EndFlush(status.ok());
+  instance->listener->Fail(status);
+  return FromRocksFailure(status, "flush");
 }
 
-absl::Status Rocks::FlushTable(rocksdb::ColumnFamilyHandle* table) {
+absl::Status Rocks::FlushTable(std::string_view name) {
   MutexLock lock(&flush_mu_);
-  PB_RETURN_IF_ERROR(ReadyLocked());
-  const rocksdb::Status status = db_->Flush(AtOnce(), table);
-  listener_->Note(status);
-  return FromRocks(status, "flush table " + table->GetName());
+  const InstancePtr instance = current();
+  PB_RETURN_IF_ERROR(instance->listener->error());
+  const rocksdb::Status status = instance->db->Flush(AtOnce(), instance->fixed.find(name)->second.get());
+  instance->listener->Fail(status);
+  return FromRocksFailure(status, "flush table " + std::string(name));
 }
 
 absl::Status Rocks::DropFamily(const FamilyPtr& family) {
   MutexLock lock(&flush_mu_);
   PB_RETURN_IF_ERROR(FlushLocked());
-  PB_RETURN_IF_ERROR(FromRocks(db_->DropColumnFamily(family.get()), "drop family " + family->GetName()));
-  std::erase_if(window_handles_, [&family](const auto& handle) { return handle.lock() == family; });
+  const InstancePtr instance = current();
+  const rocksdb::Status status = instance->db->DropColumnFamily(family.get());
+  instance->listener->Fail(status);
+  PB_RETURN_IF_ERROR(FromRocksFailure(status, "drop family " + family->GetName()));
+  instance->windows.erase(family->GetName());
   return absl::OkStatus();
 }
 
-absl::Status Rocks::DropFiles(rocksdb::ColumnFamilyHandle* family, std::string_view from, std::string_view to) {
+absl::Status Rocks::DropFiles(const FamilyPtr& family, std::string_view from, std::string_view to) {
   MutexLock lock(&flush_mu_);
   PB_RETURN_IF_ERROR(FlushLocked());
   const rocksdb::Slice begin = ToSlice(from);
   const rocksdb::Slice end = ToSlice(to);
-  return FromRocks(rocksdb::DeleteFilesInRange(db_.get(), family, &begin, &end, /*include_end=*/false), "drop files");
+  const InstancePtr instance = current();
+  const rocksdb::Status status =
+      rocksdb::DeleteFilesInRange(instance->db.get(), family.get(), &begin, &end, /*include_end=*/false);
+  instance->listener->Fail(status);
+  return FromRocksFailure(status, "drop files");
 }
 
-absl::StatusOr<bool> Rocks::Compact(rocksdb::ColumnFamilyHandle* family, std::string_view from, std::string_view to) {
+absl::StatusOr<bool> Rocks::Compact(const Window& window, std::string_view from, std::string_view to) {
+  FamilyPtr family;
+  {
+    MutexLock lock(&flush_mu_);
+    const InstancePtr instance = current();
+    const auto it = instance->windows.find(FamilyName(window));
+    if (it != instance->windows.end()) family = it->second.lock();
+  }
+  if (family == nullptr) return false;
+  const std::shared_ptr<rocksdb::DB>& db = DatabaseOf(family);
   rocksdb::ColumnFamilyMetaData metadata;
-  db_->GetColumnFamilyMetaData(family, &metadata);
+  db->GetColumnFamilyMetaData(family.get(), &metadata);
   const Files files = FilesWithin(metadata, from, to);
   if (files.names.empty()) return true;
   rocksdb::CompactionOptions options;
   options.compression = rocksdb::kDisableCompressionOption;  // as the family says
   options.output_file_size_limit = kCompactedFileBytes;
-  const rocksdb::Status status = db_->CompactFiles(options, family, files.names, files.level);
+  const rocksdb::Status status = db->CompactFiles(options, family.get(), files.names, files.level);
   const bool not_now = status.IsAborted() || status.IsInvalidArgument() || status.IsIncomplete() ||
                        status.IsColumnFamilyDropped() || status.IsShutdownInProgress();
   if (not_now) return false;
@@ -150,26 +179,69 @@ absl::StatusOr<bool> Rocks::Compact(rocksdb::ColumnFamilyHandle* family, std::st
   return true;
 }
 
-bool Rocks::NeedsCompaction(rocksdb::ColumnFamilyHandle* family) const {
+bool Rocks::NeedsCompaction(const FamilyPtr& family) {
   rocksdb::ColumnFamilyMetaData metadata;
-  db_->GetColumnFamilyMetaData(family, &metadata);
+  DatabaseOf(family)->GetColumnFamilyMetaData(family.get(), &metadata);
   return !metadata.levels.empty() && metadata.levels.front().size > metadata.size / 8;
 }
 
-void Rocks::CancelCompactions() { db_->DisableManualCompaction(); }
+void Rocks::CancelCompactions() { db()->DisableManualCompaction(); }
 
-bool Rocks::NeedsResume() const { return listener_->needs_resume(); }
-
-absl::Status Rocks::Resume() {
+absl::Status Rocks::Reopen() {
   MutexLock lock(&flush_mu_);
-  return ReadyLocked();
+  std::erase_if(failed_, [](const auto& instance) { return instance.expired(); });
+  if (failed_.size() >= kMaxFailedInstances) {
+    return MakeError(ErrorReason::kWriteStalled, "earlier instances of RocksDB that failed are still being read");
+  }
+  WriterLock write_lock(&write_mu_);
+  const InstancePtr failed = current();
+  if (failed->listener->error().ok()) return absl::OkStatus();
+  // From here on it only reads. It must not remove files either: its successor gives their numbers out again.
+  rocksdb::CancelAllBackgroundWork(failed->db.get(), /*wait=*/true);
+  PB_RETURN_IF_ERROR(FromRocks(failed->db->DisableFileDeletions(), "reopen rocksdb"));
+  PB_ASSIGN_OR_RETURN(rocksdb::WriteBatch unflushed, CollectUnflushed(*failed));
+  PB_ASSIGN_OR_RETURN(InstancePtr next, OpenInstance());
+  // In one batch: a flush puts all of it on the disk or nothing, so what a crash leaves is of one moment as ever.
+  rocksdb::WriteOptions options;
+  options.disableWAL = true;
+  PB_RETURN_IF_ERROR(FromRocks(next->db->Write(options, &unflushed), "reopen rocksdb"));
+  PB_LOG(Warning, "storage", "opened rocksdb again unflushed_rows={} bytes={}", unflushed.Count(),
+         unflushed.GetDataSize());
+  failed_.push_back(failed->db);
+  MutexLock current_lock(&current_mu_);
+  current_ = std::move(next);
+  return absl::OkStatus();
 }
 
-absl::Status Rocks::ReadyLocked() {
-  if (!listener_->needs_resume()) return listener_->error();
-  PB_RETURN_IF_ERROR(FromRocks(db_->Resume(), "resume rocksdb"));
-  listener_->NoteResumed();
-  return listener_->error();
+absl::StatusOr<rocksdb::WriteBatch> Rocks::CollectUnflushed(const Instance& failed) {
+  std::map<uint32_t, FamilyPtr> families;  // by the number that batches and all instances know them by
+  for (const auto& [name, family] : failed.fixed) families.emplace(family->GetID(), family);
+  for (const auto& [name, window] : failed.windows) {
+    if (FamilyPtr family = window.lock()) families.emplace(family->GetID(), std::move(family));
+  }
+  rocksdb::WriteBatch batch;
+  rocksdb::Status status;
+  std::set<std::pair<uint32_t, std::string>> done;
+  const auto range = [&](uint32_t id, std::string_view from, std::string_view to) {
+    const auto family = families.find(id);
+    if (family == families.end() || !status.ok()) return;  // dropped since
+    status = batch.DeleteRange(family->second.get(), ToSlice(from), ToSlice(to));
+  };
+  std::string value;
+  const auto key = [&](uint32_t id, std::string_view row) {
+    const auto family = families.find(id);
+    if (family == families.end() || !status.ok() || !done.emplace(id, row).second) return;
+    rocksdb::ColumnFamilyHandle* const handle = family->second.get();
+    status = failed.db->Get(rocksdb::ReadOptions(), handle, ToSlice(row), &value);
+    if (status.ok()) {
+      status = batch.Put(handle, ToSlice(row), value);
+    } else if (status.IsNotFound()) {
+      status = batch.Delete(handle, ToSlice(row));
+    }
+  };
+  unflushed_.Visit(range, key);
+  if (!status.ok()) return FromRocks(status, "collect what is not flushed");
+  return batch;
 }
 
 std::unique_ptr<Table> MakeRocksTable(Rocks* rocks, std::string_view name) {

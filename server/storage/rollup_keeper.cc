@@ -100,7 +100,7 @@ absl::Status RollupKeeper::ResolveClaims(const StoredSeries& series, int64_t fro
   for (const Tier& tier : std::span(*tiers_).subspan(1)) {
     const auto windows = partitions->Overlapping(tier.bucket_ns, {from, kAllTime.end});
     for (auto it = windows.rbegin(); it != windows.rend(); ++it) {
-      PartitionCursor cursor(*it, blocks_->db().get(), nullptr);
+      PartitionCursor cursor(*it, nullptr);
       BlockScan scan(&cursor, series.tenant, series.id);
       scan.SeekToLast();
       PB_RETURN_IF_ERROR(scan.status());
@@ -176,7 +176,7 @@ absl::Status RollupKeeper::Erase(const StoredSeries& series, TimeRange range, ro
   });
   for (const Tier& t : std::span(*tiers_).subspan(1)) {
     for (const PartitionPtr& partition : blocks_->Partitions()->Overlapping(t.bucket_ns, range)) {
-      PartitionCursor cursor(partition, blocks_->db().get(), nullptr);
+      PartitionCursor cursor(partition, nullptr);
       BlockScan scan(&cursor, series.tenant, series.id);
       for (scan.SeekTo(range.start); scan.Valid() && scan.start_time() < range.end; scan.Next()) {
         RollupSpan span;
@@ -323,7 +323,7 @@ void RollupKeeper::FillPunched() {
 absl::Status RollupKeeper::Work(int64_t budget_ns) {
   const int64_t deadline = MonotonicNanos() + budget_ns;
   rocksdb::WriteBatch batch;
-  TierReader reader(blocks_->db(), nullptr, blocks_->Partitions(), tiers_);
+  TierReader reader(nullptr, blocks_->Partitions(), tiers_);
   if (!wanted_.empty()) {
     PB_RETURN_IF_ERROR(FillWanted(deadline, &reader, &batch));
     return blocks_->Write(&batch);
@@ -363,7 +363,10 @@ absl::Status RollupKeeper::FillWanted(int64_t deadline, TierReader* reader, rock
 absl::StatusOr<bool> RollupKeeper::SweepSome(int64_t deadline, TierReader* reader, rocksdb::WriteBatch* batch) {
   Sweeping& sweep = sweeps_.front();
   const TimeRange window = sweep.partition->window.range();
-  PartitionCursor cursor(sweep.partition, blocks_->db().get(), nullptr);
+  // Of now: RocksDB may have been opened again since.
+  const PartitionPtr partition = blocks_->Partitions()->Find(sweep.partition->window.bucket_ns, window.start);
+  if (partition == nullptr) return true;
+  PartitionCursor cursor(partition, nullptr);
   rocksdb::Iterator* it = cursor.iterator();
   for (it->Seek(sweep.next_key); it->Valid(); it->Seek(sweep.next_key)) {
     const auto [tenant, id] = BlockKeySeries(ToView(it->key()));

@@ -95,7 +95,7 @@ absl::Status Sealer::AppendToTail(const Target& target, const Tail& tail, Column
 }
 
 absl::Status Sealer::MergeIntoWindow(const Target& target, Columns samples) {
-  PartitionCursor cursor(target.partition, blocks_->db().get(), nullptr);
+  PartitionCursor cursor(target.partition, nullptr);
   BlockScan scan(&cursor, target.series->tenant, target.series->id);
   bool reached_last = false;
   while (!samples.times.empty()) {

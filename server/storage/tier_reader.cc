@@ -139,13 +139,12 @@ TimeRange SpanRange(const Tier& tier, const Window& window, int64_t time) {
   return {std::max(start, window.start()), std::min(start + tier.span_ns, window.end())};
 }
 
-TierReader::TierReader(std::shared_ptr<rocksdb::DB> db, const rocksdb::Snapshot* snapshot, PartitionSetPtr partitions,
-                       const std::vector<Tier>* tiers)
-    : db_(std::move(db)), snapshot_(snapshot), partitions_(std::move(partitions)), tiers_(tiers) {}
+TierReader::TierReader(const rocksdb::Snapshot* snapshot, PartitionSetPtr partitions, const std::vector<Tier>* tiers)
+    : snapshot_(snapshot), partitions_(std::move(partitions)), tiers_(tiers) {}
 
 PartitionCursor* TierReader::CursorOf(const PartitionPtr& partition) {
   std::unique_ptr<PartitionCursor>& cursor = cursors_[partition.get()];
-  if (cursor == nullptr) cursor = std::make_unique<PartitionCursor>(partition, db_.get(), snapshot_);
+  if (cursor == nullptr) cursor = std::make_unique<PartitionCursor>(partition, snapshot_);
   return cursor.get();
 }
 

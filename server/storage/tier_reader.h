@@ -30,8 +30,7 @@ TimeRange SpanRange(const Tier& tier, const Window& window, int64_t time);
 class TierReader {
  public:
   // `snapshot` may be null. Pointees must outlive it.
-  TierReader(std::shared_ptr<rocksdb::DB> db, const rocksdb::Snapshot* snapshot, PartitionSetPtr partitions,
-             const std::vector<Tier>* tiers);
+  TierReader(const rocksdb::Snapshot* snapshot, PartitionSetPtr partitions, const std::vector<Tier>* tiers);
 
   // Appends the samples of raw blocks within `range`, which lies after what is in `out`.
   absl::Status ReadBlocks(const StoredSeries& series, TimeRange range, SampleColumns* out);
@@ -59,7 +58,6 @@ class TierReader {
   absl::Status ReadSpans(PartitionCursor* cursor, const StoredSeries& series, TimeRange range, RollupFields fields,
                          int64_t* covered, Stored* out);
 
-  const std::shared_ptr<rocksdb::DB> db_;
   const rocksdb::Snapshot* const snapshot_;
   const PartitionSetPtr partitions_;  // null: there are no blocks
   const std::vector<Tier>* const tiers_;

@@ -16,8 +16,7 @@ namespace {
 
 absl::Status OpenLog(const std::string& directory, const Rocks& rocks, std::vector<SuspectSegment>* log) {
   std::string store_id;
-  PB_RETURN_IF_ERROR(FromRocks(rocks.db()->Get(rocksdb::ReadOptions(), rocks.fixed("meta"), kStoreIdKey, &store_id),
-                               "read the store's id"));
+  PB_RETURN_IF_ERROR(FromRocks(rocks.Get("meta", kStoreIdKey, &store_id), "read the store's id"));
   LogFileSystem& files = PosixLogFileSystem();
   PB_ASSIGN_OR_RETURN(std::vector<std::string> names, files.List(directory + "/wal"));
   std::sort(names.begin(), names.end());

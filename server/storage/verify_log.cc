@@ -75,7 +75,7 @@ int64_t ReadCheckpoint(const VerifyPass& pass) {
   for (const auto& [name, handle] : pass.source().tables) {
     std::string value;
     if (name != "meta") continue;
-    const rocksdb::Status status = pass.source().db->Get(options, handle, kCheckpointKey, &value);
+    const rocksdb::Status status = pass.source().db->Get(options, handle.get(), kCheckpointKey, &value);
     if (status.IsNotFound()) return 0;
     return status.ok() && value.size() == sizeof(int64_t) ? GetLittleEndian<int64_t>(value) : -1;
   }

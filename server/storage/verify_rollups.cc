@@ -149,8 +149,7 @@ class RollupPass {
       bucket = next < bucket ? next : kRawBucket;
     }
     layout->tiers = LayOutTiers(kNanosPerDay, chain, {});
-    layout->reader =
-        std::make_unique<TierReader>(pass_->source().db, pass_->snapshot(), pass_->source().partitions, &layout->tiers);
+    layout->reader = std::make_unique<TierReader>(pass_->snapshot(), pass_->source().partitions, &layout->tiers);
     return *layout;
   }
 

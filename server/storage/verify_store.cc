@@ -87,7 +87,7 @@ VerifyFinding FindingAt(const std::string& family, std::string_view key, std::st
 absl::Status VerifyTables(VerifyPass* pass) {
   for (const auto& [name, handle] : pass->source().tables) {
     const std::string& family = name;
-    PB_RETURN_IF_ERROR(pass->EachRow(family, handle, [&](std::string_view key, std::string_view value) {
+    PB_RETURN_IF_ERROR(pass->EachRow(family, handle.get(), [&](std::string_view key, std::string_view value) {
       if (family == "series") {
         const std::shared_ptr<const SeriesInfo> info = DecodeSeriesInfo(value);
         ++pass->summary().series;
@@ -158,7 +158,7 @@ absl::Status VerifyRawBlocks(VerifyPass* pass) {
 absl::StatusOr<VerifySummary> VerifyEverything(VerifySource source, const VerifyWatcher& watch) {
   VerifyPass pass(source, watch);
   int64_t total = 0;
-  for (const auto& [name, handle] : source.tables) total += FileBytes(source.db.get(), handle);
+  for (const auto& [name, handle] : source.tables) total += FileBytes(source.db.get(), handle.get());
   for (const SuspectSegment& segment : source.log) total += segment.file_bytes;
   for (const int64_t bucket : source.partitions->Buckets()) {
     for (const PartitionPtr& partition : source.partitions->Overlapping(bucket, kAllTime)) {

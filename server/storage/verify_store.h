@@ -16,12 +16,12 @@
 namespace pulseboard {
 
 struct VerifySource {
-  std::shared_ptr<rocksdb::DB> db;
+  std::shared_ptr<rocksdb::DB> db;     // the instance that all of the following is of
   std::unique_ptr<Snapshot> snapshot;  // null: nobody writes
   PartitionSetPtr partitions;
-  std::vector<std::pair<std::string, rocksdb::ColumnFamilyHandle*>> tables;  // the fixed families
-  std::vector<SuspectSegment> log;  // ascending; as far as it was written at the state
-  int64_t bytes_per_second = 0;     // 0: as fast as it goes
+  std::vector<std::pair<std::string, FamilyPtr>> tables;  // the fixed families
+  std::vector<SuspectSegment> log;                        // ascending; as far as it was written at the state
+  int64_t bytes_per_second = 0;                           // 0: as fast as it goes
 };
 
 // Damage is a finding; an error is the watcher's, or that reading was not possible at all. Memory: about 100 bytes per

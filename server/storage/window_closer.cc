@@ -30,7 +30,7 @@ WindowCloser::~WindowCloser() {
 
 absl::Status WindowCloser::Start() {
   const std::string prefix = kClosedWindowPrefix;
-  const std::unique_ptr<rocksdb::Iterator> it(rocks_->db()->NewIterator(rocksdb::ReadOptions(), rocks_->fixed("meta")));
+  const RowCursor it = rocks_->Iterate("meta");
   {
     MutexLock lock(&mu_);
     for (it->Seek(prefix); it->Valid() && ToView(it->key()).starts_with(prefix); it->Next()) {
@@ -47,12 +47,11 @@ bool WindowCloser::IsClosed(const Window& window) const {
   return closed_.contains(FamilyName(window));
 }
 
-void WindowCloser::Close(const PartitionPtr& partition) {
+void WindowCloser::Close(const Window& window) {
   MutexLock lock(&mu_);
-  if (closed_.contains(FamilyName(partition->window))) return;
-  const auto same = [&](const PartitionPtr& other) { return other->window == partition->window; };
-  if (std::any_of(waiting_.begin(), waiting_.end(), same)) return;
-  waiting_.push_back(partition);
+  if (closed_.contains(FamilyName(window))) return;
+  if (std::find(waiting_.begin(), waiting_.end(), window) != waiting_.end()) return;
+  waiting_.push_back(window);
   changed_.NotifyAll();
 }
 
@@ -60,12 +59,11 @@ absl::Status WindowCloser::Forget(const Window& window) {
   const std::string name = FamilyName(window);
   {
     MutexLock lock(&mu_);
-    const auto same = [&](const PartitionPtr& waiting) { return waiting->window == window; };
-    if (std::any_of(waiting_.begin(), waiting_.end(), same)) dropped_.insert(name);
+    if (std::find(waiting_.begin(), waiting_.end(), window) != waiting_.end()) dropped_.insert(name);
     if (closed_.erase(name) == 0) return absl::OkStatus();
   }
   rocksdb::WriteBatch batch;
-  PB_RETURN_IF_ERROR(FromRocks(batch.Delete(rocks_->fixed("meta"), MetaKey(name)), "forget closed window"));
+  PB_RETURN_IF_ERROR(FromRocks(batch.Delete(rocks_->fixed("meta").get(), MetaKey(name)), "forget closed window"));
   return rocks_->Write(&batch, "forget closed window " + name);
 }
 
@@ -81,19 +79,19 @@ int64_t WindowCloser::waiting_count() const {
 
 void WindowCloser::Loop() {
   while (true) {
-    PartitionPtr partition;
+    Window window;
     {
       MutexLock lock(&mu_);
       while (waiting_.empty() && !stop_) changed_.Wait(&mu_);
       if (stop_) return;
-      partition = waiting_.front();
-      if (dropped_.erase(FamilyName(partition->window)) > 0) {
+      window = waiting_.front();
+      if (dropped_.erase(FamilyName(window)) > 0) {
         waiting_.pop_front();
         continue;
       }
     }
-    const std::string name = FamilyName(partition->window);
-    const absl::StatusOr<bool> closed = FlushAndCompact(*partition);
+    const std::string name = FamilyName(window);
+    const absl::StatusOr<bool> closed = FlushAndCompact(window);
     MutexLock lock(&mu_);
     if (stop_) return;
     if (closed.ok()) {
@@ -108,13 +106,13 @@ void WindowCloser::Loop() {
   }
 }
 
-absl::StatusOr<bool> WindowCloser::FlushAndCompact(const Partition& partition) {
-  const std::string name = FamilyName(partition.window);
+absl::StatusOr<bool> WindowCloser::FlushAndCompact(const Window& window) {
+  const std::string name = FamilyName(window);
   PB_RETURN_IF_ERROR(rocks_->Flush());
-  PB_ASSIGN_OR_RETURN(const bool compacted, rocks_->Compact(partition.family.get(), "", ""));
+  PB_ASSIGN_OR_RETURN(const bool compacted, rocks_->Compact(window, "", ""));
   if (!compacted || stop_) return false;
   rocksdb::WriteBatch batch;
-  PB_RETURN_IF_ERROR(FromRocks(batch.Put(rocks_->fixed("meta"), MetaKey(name), ""), "remember closed window"));
+  PB_RETURN_IF_ERROR(FromRocks(batch.Put(rocks_->fixed("meta").get(), MetaKey(name), ""), "remember closed window"));
   PB_RETURN_IF_ERROR(rocks_->Write(&batch, "remember closed window " + name));
   return true;
 }

@@ -11,8 +11,8 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/base/mutex.h"
-#include "server/storage/block_store.h"
 #include "server/storage/rocks.h"
+#include "server/storage/window.h"
 
 namespace pulseboard {
 
@@ -28,7 +28,7 @@ class WindowCloser {
   absl::Status Start();
   bool IsClosed(const Window& window) const;
   // Queues it, unless it is closed or queued; there are never more than there are windows.
-  void Close(const PartitionPtr& partition);
+  void Close(const Window& window);
   // The window goes, or was written to again: it is not closed any more.
   absl::Status Forget(const Window& window);
   int64_t closed_count() const;
@@ -38,15 +38,15 @@ class WindowCloser {
   void Loop();
   // False when it was not possible now: the window was dropped, or RocksDB works on it, or closing gives up. A window
   // that is still there is queued again by who queued it.
-  absl::StatusOr<bool> FlushAndCompact(const Partition& partition);
+  absl::StatusOr<bool> FlushAndCompact(const Window& window);
 
   Rocks* const rocks_;
   std::atomic<bool> stop_{false};
   mutable Mutex mu_;
   CondVar changed_;
-  std::set<std::string> closed_ PB_GUARDED_BY(mu_);      // family names
-  std::deque<PartitionPtr> waiting_ PB_GUARDED_BY(mu_);  // the first is being worked on
-  std::set<std::string> dropped_ PB_GUARDED_BY(mu_);     // of those that wait
+  std::set<std::string> closed_ PB_GUARDED_BY(mu_);   // family names
+  std::deque<Window> waiting_ PB_GUARDED_BY(mu_);     // the first is being worked on
+  std::set<std::string> dropped_ PB_GUARDED_BY(mu_);  // of those that wait
   std::thread thread_;
 };
 

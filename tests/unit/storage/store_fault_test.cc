@@ -141,7 +141,7 @@ TEST_F(StoreFaultTest, RefusesAFamilyThatItDoesNotKnow) {
 TEST_F(StoreFaultTest, RefusesANewerFormat) {
   Open();
   WithRocks([](Rocks* rocks) {
-    ASSERT_TRUE(rocks->db()->Put({}, rocks->fixed("meta"), "store/format", std::string("\x03\0\0\0", 4)).ok());
+    ASSERT_TRUE(rocks->db()->Put({}, rocks->fixed("meta").get(), "store/format", std::string("\x03\0\0\0", 4)).ok());
   });
   EXPECT_EQ(Store::Open(options_, nullptr).status().code(), absl::StatusCode::kFailedPrecondition);
 }

@@ -114,6 +114,8 @@ absl::Status ModelRun::Run(std::span<const Step> steps) {
       PB_RETURN_IF_ERROR(AfterCrash(true));
     } else if (has_faults_ && HasReason(status, ErrorReason::kStoreReadOnly)) {
       PB_RETURN_IF_ERROR(LeaveReadOnly());
+    } else if (has_faults_ && HasReason(status, ErrorReason::kWriteStalled)) {
+      PB_RETURN_IF_ERROR(Heal());  // an error that was met in the background and told of now
     } else if (!status.ok()) {
       return status;
     }
@@ -126,7 +128,7 @@ absl::Status ModelRun::Run(std::span<const Step> steps) {
   return CheckAll();
 }
 
-// Errors of the disk, which the store may meet in the background and tell of later, need a restart.
+// Errors of the disk that hit the log need a restart.
 absl::Status ModelRun::LeaveReadOnly() {
   Tell("read-only");
   disk_.Heal();
@@ -220,7 +222,8 @@ absl::Status ModelRun::OnceThereIsRoom(const std::function<absl::Status()>& act)
   absl::Status status;
   BecomesTrue([&] {
     status = act();
-    return !has_faults_ || !HasReason(status, ErrorReason::kDiskFull);
+    const bool may_pass = HasReason(status, ErrorReason::kDiskFull) || HasReason(status, ErrorReason::kWriteStalled);
+    return !has_faults_ || !may_pass || !disk_.has_power();
   });
   return status;
 }
@@ -235,8 +238,9 @@ absl::Status ModelRun::Open() {
 absl::Status ModelRun::Reopen() {
   if (store_ != nullptr) {
     const absl::Status closed = store_->Close();
-    // An error of a full disk that is told late costs the last flush only: the log has it all.
-    if (!has_faults_ || !HasReason(closed, ErrorReason::kDiskFull)) PB_RETURN_IF_ERROR(WithContext(closed, "close"));
+    // An error that is told late costs the last flush only: the log has it all.
+    const bool late = HasReason(closed, ErrorReason::kDiskFull) || HasReason(closed, ErrorReason::kWriteStalled);
+    if (!has_faults_ || !late) PB_RETURN_IF_ERROR(WithContext(closed, "close"));
   }
   store_.reset();
   PB_RETURN_IF_ERROR(Open());
@@ -563,7 +567,8 @@ absl::Status ModelRun::FillDisk() {
   disk_.LimitBytes(disk_.used_bytes() + static_cast<int64_t>(Pick(20'000)));
   for (uint64_t n = 1 + Pick(6); n > 0; --n) {
     const absl::Status status = Pick(4) == 0 ? store_->Checkpoint() : Push({DrawBatch()});
-    if (!status.ok() && !HasReason(status, ErrorReason::kDiskFull)) return status;
+    const bool refused = HasReason(status, ErrorReason::kDiskFull) || HasReason(status, ErrorReason::kWriteStalled);
+    if (!status.ok() && !refused) return status;
     PB_RETURN_IF_ERROR(CheckSeries(static_cast<int>(Pick(kNames)), kAllTime));  // reads go on
   }
   return Heal();
@@ -571,7 +576,7 @@ absl::Status ModelRun::FillDisk() {
 
 absl::Status ModelRun::Heal() {
   disk_.Heal();
-  // Full disks are left behind without help; other errors need a restart.
+  // Full disks and errors of RocksDB are left behind without help; errors of the log need a restart.
   absl::Status pushed;
   const bool decided = BecomesTrue([&] {
     const std::string told = story_.back();
@@ -581,6 +586,8 @@ absl::Status ModelRun::Heal() {
   });
   if (!decided) return Wrong("still refuses writes with room again: " + StatusMessage(pushed));
   if (pushed.ok() && store_->Health().ok()) return CheckAll();
+  if (StatusMessage(pushed).find("RocksDB") != std::string::npos)
+    return Wrong("stays failed: " + StatusMessage(pushed));
   return LeaveReadOnly();
 }
 

@@ -394,7 +394,7 @@ TEST_F(StoreTest, OpensAStoreOfVersionOne) {
     const auto rocks = Rocks::Open(rocks_options);
     std::string one;
     PutLittleEndian(&one, uint32_t{1});
-    ASSERT_TRUE((*rocks)->db()->Put({}, (*rocks)->fixed("meta"), kFormatKey, one).ok());
+    ASSERT_TRUE((*rocks)->db()->Put({}, (*rocks)->fixed("meta").get(), kFormatKey, one).ok());
   }
   options_.raw_retention_ns = 100 * kNanosPerDay;  // windows are longer from now on; the day stays what it is
   options_.tiers = {};
