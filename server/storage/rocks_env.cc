@@ -1,7 +1,5 @@
 #include "server/storage/rocks_env.h"
 
-#include <rocksdb/file_system.h>
-
 #include <map>
 #include <string>
 #include <utility>
@@ -17,17 +15,18 @@ class SharedLock final : public rocksdb::FileLock {
   const std::string path;
 };
 
-class SharedLockFileSystem final : public rocksdb::FileSystemWrapper {
+class RocksEnv final : public rocksdb::EnvWrapper {
  public:
-  using FileSystemWrapper::FileSystemWrapper;
-  const char* Name() const override { return "SharedLockFileSystem"; }
+  explicit RocksEnv(rocksdb::Env* base) : EnvWrapper(base) {
+    file_system_ = base->GetFileSystem();
+    system_clock_ = base->GetSystemClock();
+  }
 
-  rocksdb::IOStatus LockFile(const std::string& path, const rocksdb::IOOptions& options, rocksdb::FileLock** lock,
-                             rocksdb::IODebugContext* debug) override {
+  rocksdb::Status LockFile(const std::string& path, rocksdb::FileLock** lock) override {
     MutexLock guard(&mu_);
     Held& held = held_[path];
     if (held.count == 0) {
-      if (rocksdb::IOStatus status = target()->LockFile(path, options, &held.lock, debug); !status.ok()) {
+      if (rocksdb::Status status = target()->LockFile(path, &held.lock); !status.ok()) {
         held_.erase(path);
         *lock = nullptr;
         return status;
@@ -35,18 +34,17 @@ class SharedLockFileSystem final : public rocksdb::FileSystemWrapper {
     }
     ++held.count;
     *lock = new SharedLock(path);
-    return rocksdb::IOStatus::OK();
+    return rocksdb::Status::OK();
   }
 
-  rocksdb::IOStatus UnlockFile(rocksdb::FileLock* lock, const rocksdb::IOOptions& options,
-                               rocksdb::IODebugContext* debug) override {
+  rocksdb::Status UnlockFile(rocksdb::FileLock* lock) override {
     const std::unique_ptr<SharedLock> owned(static_cast<SharedLock*>(lock));
     MutexLock guard(&mu_);
     const auto it = held_.find(owned->path);
-    if (--it->second.count > 0) return rocksdb::IOStatus::OK();
+    if (--it->second.count > 0) return rocksdb::Status::OK();
     rocksdb::FileLock* const last = it->second.lock;
     held_.erase(it);
-    return target()->UnlockFile(last, options, debug);
+    return target()->UnlockFile(last);
   }
 
  private:
@@ -56,14 +54,6 @@ class SharedLockFileSystem final : public rocksdb::FileSystemWrapper {
   };
   Mutex mu_;
   std::map<std::string, Held> held_ PB_GUARDED_BY(mu_);
-};
-
-class RocksEnv final : public rocksdb::EnvWrapper {
- public:
-  explicit RocksEnv(rocksdb::Env* base) : EnvWrapper(base) {
-    file_system_ = std::make_shared<SharedLockFileSystem>(base->GetFileSystem());
-    system_clock_ = base->GetSystemClock();
-  }
 };
 
 }  // namespace
