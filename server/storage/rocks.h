@@ -178,8 +178,9 @@ class Rocks {
   }
   absl::StatusOr<InstancePtr> OpenInstance() PB_REQUIRES(flush_mu_);
   absl::StatusOr<std::vector<rocksdb::ColumnFamilyDescriptor>> Families(const rocksdb::DBOptions& db_options) const;
-  // What `failed` has in memory only.
-  absl::StatusOr<rocksdb::WriteBatch> CollectUnflushed(const Instance& failed) PB_REQUIRES(flush_mu_);
+  // What `failed` has in memory only, of families that `next` has.
+  absl::StatusOr<rocksdb::WriteBatch> CollectUnflushed(const Instance& failed, const Instance& next)
+      PB_REQUIRES(flush_mu_);
   absl::Status FlushLocked() PB_REQUIRES(flush_mu_);
   static FamilyKind KindOf(const Window& window) {
     return window.bucket_ns == kRawBucket ? FamilyKind::kRaw : FamilyKind::kRollups;

@@ -199,8 +199,8 @@ absl::Status Rocks::Reopen() {
   // From here on it only reads. It must not remove files either: its successor gives their numbers out again.
   rocksdb::CancelAllBackgroundWork(failed->db.get(), /*wait=*/true);
   PB_RETURN_IF_ERROR(FromRocks(failed->db->DisableFileDeletions(), "reopen rocksdb"));
-  PB_ASSIGN_OR_RETURN(rocksdb::WriteBatch unflushed, CollectUnflushed(*failed));
   PB_ASSIGN_OR_RETURN(InstancePtr next, OpenInstance());
+  PB_ASSIGN_OR_RETURN(rocksdb::WriteBatch unflushed, CollectUnflushed(*failed, *next));
   // In one batch: a flush puts all of it on the disk or nothing, so what a crash leaves is of one moment as ever.
   rocksdb::WriteOptions options;
   options.disableWAL = true;
@@ -213,11 +213,14 @@ absl::Status Rocks::Reopen() {
   return absl::OkStatus();
 }
 
-absl::StatusOr<rocksdb::WriteBatch> Rocks::CollectUnflushed(const Instance& failed) {
+absl::StatusOr<rocksdb::WriteBatch> Rocks::CollectUnflushed(const Instance& failed, const Instance& next) {
   std::map<uint32_t, FamilyPtr> families;  // by the number that batches and all instances know them by
   for (const auto& [name, family] : failed.fixed) families.emplace(family->GetID(), family);
   for (const auto& [name, window] : failed.windows) {
-    if (FamilyPtr family = window.lock()) families.emplace(family->GetID(), std::move(family));
+    // Missing in the next: its end was answered with an error, but is on the disk.
+    if (FamilyPtr family = window.lock(); family != nullptr && next.windows.contains(name)) {
+      families.emplace(family->GetID(), std::move(family));
+    }
   }
   rocksdb::WriteBatch batch;
   rocksdb::Status status;
