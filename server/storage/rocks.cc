@@ -53,7 +53,7 @@ absl::Status FromRocks(const rocksdb::Status& status, std::string_view context) 
   if (status.ok()) return absl::OkStatus();
   const std::string message = std::string(context) + ": " + status.ToString();
   ErrorReason reason = ErrorReason::kStoreReadOnly;
-  if (status.IsCorruption()) reason = ErrorReason::kBlockCorrupt;
+  if (status.IsCorruption() || status.IsIOError()) reason = ErrorReason::kBlockCorrupt;
   if (status.IsNoSpace()) reason = ErrorReason::kDiskFull;
   if (status.IsShutdownInProgress()) reason = ErrorReason::kShuttingDown;
   return MakeError(reason, message, {{"cause", status.ToString()}});
@@ -135,6 +135,10 @@ absl::StatusOr<std::vector<rocksdb::ColumnFamilyDescriptor>> Rocks::Families(
 }
 
 absl::StatusOr<Rocks::InstancePtr> Rocks::OpenInstance() {
+  if (!options_.read_only) {
+    // RocksDB would do so, after complaining that it is not there.
+    PB_RETURN_IF_ERROR(FromRocks(env_->CreateDirIfMissing(options_.directory), "create " + options_.directory));
+  }
   auto instance = std::make_shared<Instance>();
   instance->listener = std::make_shared<RocksListener>(counts_, options_.on_failed);
   instance->write_buffers =

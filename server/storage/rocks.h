@@ -29,7 +29,7 @@
 
 namespace pulseboard {
 
-// Corruption -> DATA_LOSS/BLOCK_CORRUPT, no space -> DISK_FULL, anything else -> STORE_READ_ONLY; `context` says what
+// Corruption and errors of reading -> DATA_LOSS/BLOCK_CORRUPT, no space -> DISK_FULL, anything else -> STORE_READ_ONLY; `context` says what
 // was being done.
 absl::Status FromRocks(const rocksdb::Status& status, std::string_view context);
 

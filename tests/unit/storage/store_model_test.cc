@@ -5,8 +5,8 @@
 //   PULSEBOARD_MODEL_SHRINK=N      runs to spend on making a failing list short
 //   PULSEBOARD_MODEL_FAULTS=N      kinds of faults in one seed of eight: 0 none, 1 syncs of the log fail (default), 2
 //   full
-//                                  disks as well, 3 errors of the disk under RocksDB as well. With 2 and 3 runs still
-//                                  fail: RocksDB's Resume can wait for ever, a deletion can be undone (seed 514)
+//                                  disks as well, 3 errors of the disk under RocksDB as well
+//   PULSEBOARD_MODEL_LOG=1         the store's log on stdout
 #include <gtest/gtest.h>
 
 #include "common/base/errors.h"
