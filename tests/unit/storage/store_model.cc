@@ -114,7 +114,8 @@ absl::Status ModelRun::Run(std::span<const Step> steps) {
       PB_RETURN_IF_ERROR(AfterCrash(true));
     } else if (has_faults_ && HasReason(status, ErrorReason::kStoreReadOnly)) {
       PB_RETURN_IF_ERROR(LeaveReadOnly());
-    } else if (has_faults_ && HasReason(status, ErrorReason::kWriteStalled)) {
+    } else if (has_faults_ &&
+               (HasReason(status, ErrorReason::kWriteStalled) || HasReason(status, ErrorReason::kDiskFull))) {
       PB_RETURN_IF_ERROR(Heal());  // an error that was met in the background and told of now
     } else if (!status.ok()) {
       return status;
