@@ -117,5 +117,17 @@ TEST(Start, PrintsThePasswordOnceWhenThereIsNoFileForIt) {
   EXPECT_EQ(run("second").find("admin password"), std::string::npos);
 }
 
+TEST(Start, TheFirstOneComplainsOfNothing) {
+  const TempDir dir;
+  Process process({BinaryPath("pulseboardd"), "serve", "--data", dir.File("data"), "--listen", "127.0.0.1:0"},
+                  dir.File("server"));
+  EXPECT_TRUE(Eventually([&] { return process.out().find("ready") != std::string::npos; })) << process.err();
+  process.Signal(SIGTERM);
+  EXPECT_EQ(process.Wait(std::chrono::seconds(10)), 0);
+  EXPECT_NE(process.err().find("opened store"), std::string::npos);  // that is where the log goes
+  EXPECT_EQ(process.err().find(" error ["), std::string::npos) << process.err();
+  EXPECT_EQ(process.err().find("[ERROR]"), std::string::npos) << process.err();  // what RocksDB says
+}
+
 }  // namespace
 }  // namespace pulseboard::testing
