@@ -95,6 +95,22 @@ TEST_F(RollupKeeperTest, SparseSeriesGetSpansOnlyWhenTheirSamplesGo) {
   EXPECT_EQ(after.first_times, before.first_times);
 }
 
+// A window goes for good at once; what was filled from it must not be in memory only.
+TEST_F(RollupKeeperTest, ACrashRightAfterAWindowWentLosesNoRollup) {
+  const SeriesId series = Series("slow");
+  Fill(series, kMidnight, 1'000, 30 * kSecond);
+  SealAll();
+  const RollupColumns before = ReadTier(series, kNanosPerMinute, kAllTime);
+  AdvanceAndSeal(4 * kNanosPerDay);
+  EXPECT_TRUE(Read(series).empty());
+  Crash();
+  Open();
+  EXPECT_EQ(store_->Stats().recovered_samples, 0) << "the log would have them";
+  const RollupColumns after = ReadTier(series, kNanosPerMinute, kAllTime);
+  EXPECT_EQ(after.starts, before.starts);
+  EXPECT_EQ(after.sums, before.sums);
+}
+
 TEST_F(RollupKeeperTest, TheNewestValueOutlivesItsSamples) {
   const SeriesId series = Series("gone");
   ASSERT_TRUE(Push(series, {{kMidnight + 1, 3}, {kMidnight + 7, 4.5}}).ok());
