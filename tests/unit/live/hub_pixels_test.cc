@@ -41,6 +41,8 @@ class PixelWorld {
     Restart();
     series_ = {store_->Series("cpu", {{"n", "0"}}), store_->Series("cpu", {{"n", "1"}})};
     Connect({});
+    // Before the first commit: a backfill has pixel columns of its own, counted from where it starts.
+    EXPECT_TRUE(Eventually([this] { return viewer_->story().find('K') != std::string::npos; })) << viewer_->story();
   }
   ~PixelWorld() {
     viewer_ = nullptr;
@@ -92,7 +94,7 @@ class PixelWorld {
       missing += static_cast<int64_t>(all.size()) - static_cast<int64_t>(got.size());
       const SampleColumns want = Pixels(all);
       const SampleColumns shown = Pixels(got);
-      ASSERT_EQ(shown.times, want.times);
+      ASSERT_EQ(shown.times, want.times) << viewer_->story();
       ASSERT_EQ(shown.values, want.values);
     }
     int64_t left_out = 0;
