@@ -87,7 +87,7 @@ void OtlpPoints::Refuse(std::string message) {
 void OtlpPoints::AddSample(const OtlpMetric& metric, std::string_view name, Labels labels, MetricKind kind,
                            std::string_view unit, const OtlpPoint& point, double value) {
   const bool counts = kind == MetricKind::kCounter && point.start_time_unix_nanos > 0 &&
-                      point.start_time_unix_nanos < point.time_unix_nanos;
+                      point.start_time_unix_nanos <= point.time_unix_nanos;
   if (batches_.empty() || batches_.back().samples.size() + 2 > kMaxPushSamples) {
     batches_.emplace_back();
     point_of_.emplace_back();
@@ -97,7 +97,8 @@ void OtlpPoints::AddSample(const OtlpMetric& metric, std::string_view name, Labe
   sample.time_is = PushSample::TimeIs::kGiven;
   if (counts) {
     PushSample start = sample;
-    start.time_unix_nanos = static_cast<int64_t>(point.start_time_unix_nanos);
+    // Clocks of milliseconds tell both the same when the first export is quick.
+    start.time_unix_nanos = static_cast<int64_t>(std::min(point.start_time_unix_nanos, point.time_unix_nanos - 1));
     start.begins_counter = true;
     batches_.back().samples.push_back(std::move(start));
     point_of_.back().push_back(static_cast<uint32_t>(refused_.size() - 1));

@@ -73,6 +73,11 @@ class OtlpTest(h.ServerTestCase):
         self.assertEqual(self.evaluate("increase(orders[200s])"), [55.0])
         self.assertEqual(self.latest("orders").popitem()[1].series.kind, h.types_pb2.METRIC_KIND_COUNTER)
 
+    def test_a_counter_may_be_told_in_the_moment_it_starts(self):
+        self.export(metrics.Metric(name="quick", sum=metrics.Sum(
+            data_points=[self.point(4.0, 10, 10)], aggregation_temporality=CUMULATIVE, is_monotonic=True)))
+        self.assertEqual(self.evaluate("increase(quick[1m])"), [4.0])
+
     def test_sums_by_temporality(self):
         self.export(
             metrics.Metric(name="bytes", sum=metrics.Sum(aggregation_temporality=DELTA, is_monotonic=True, data_points=[
