@@ -127,7 +127,8 @@ void LegendView::resizeEvent(QResizeEvent* event) {
 
 void LegendView::paintCell(QPainter& painter, const Grid& grid, const QRect& cell, const LegendRow& row,
                            bool hovered) const {
-  const ChartStyle::Line line = style_.line(row.slot);
+  ChartStyle::Line line = style_.line(row.slot);
+  if (row.stale) line.color = style_.muted;
   const double middle = cell.center().y() + 0.5;
   painter.setRenderHint(QPainter::Antialiasing, line.dash == Qt::SolidLine);
   if (line.dash == Qt::SolidLine) {
@@ -139,7 +140,14 @@ void LegendView::paintCell(QPainter& painter, const Grid& grid, const QRect& cel
     painter.drawLine(QPointF(cell.left() - 1, middle), QPointF(cell.left() + kSwatch + 2, middle));
   }
   const int figures = grid.figures * grid.figure_width;
-  const QRect name = cell.adjusted(kSwatch + kGap, 0, -figures - 4, 0);
+  QRect name = cell.adjusted(kSwatch + kGap, 0, -figures - 4, 0);
+  if (row.stale) {
+    painter.setFont(style_.caption);
+    painter.setPen(style_.secondary);
+    const QString word = QStringLiteral("stale");
+    painter.drawText(name, Qt::AlignRight | Qt::AlignVCenter, word);
+    name.setRight(name.right() - QFontMetrics(style_.caption).horizontalAdvance(word) - 4);
+  }
   painter.setFont(style_.base);
   painter.setPen(hovered ? style_.text : style_.secondary);
   painter.drawText(name, Qt::AlignLeft | Qt::AlignVCenter,
@@ -148,7 +156,7 @@ void LegendView::paintCell(QPainter& painter, const Grid& grid, const QRect& cel
   const double values[] = {row.last, row.min, row.max};
   for (int i = 0; i < grid.figures; ++i) {
     const QRect place(cell.right() - figures + i * grid.figure_width + 1, cell.top(), grid.figure_width, cell.height());
-    painter.setPen(i == 0 ? style_.text : style_.secondary);
+    painter.setPen(i == 0 && !row.stale ? style_.text : style_.secondary);
     painter.drawText(place, Qt::AlignRight | Qt::AlignVCenter, scale_.number(values[i]));
   }
 }
@@ -216,10 +224,10 @@ bool LegendView::viewportEvent(QEvent* event) {
     return true;
   }
   const LegendRow& row = rows_[at];
-  QToolTip::showText(help->globalPos(),
-                     QStringLiteral("%1\nlast %2, min %3, max %4")
-                         .arg(row.name, scale_.text(row.last), scale_.text(row.min), scale_.text(row.max)),
-                     viewport());
+  QString words = QStringLiteral("%1\nlast %2, min %3, max %4")
+                      .arg(row.name, scale_.text(row.last), scale_.text(row.min), scale_.text(row.max));
+  if (row.stale) words += QStringLiteral("\nstale: it has stopped sending");
+  QToolTip::showText(help->globalPos(), words, viewport());
   return true;
 }
 

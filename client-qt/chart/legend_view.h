@@ -1,5 +1,5 @@
 // LegendView: colour, name, last, min and max of each series of a panel, in as many columns as fit. More rows than
-// there is room for scroll. Hovering a row brings its line forward.
+// there is room for scroll. Hovering a row brings its line forward. A series that has stopped is grey and says so.
 #pragma once
 
 #include <QAbstractScrollArea>

@@ -72,6 +72,12 @@ bool PanelData::apply(const FeedBatch& batch, qint64 backfill_column_nanos) {
     if (store == stores_.end()) continue;
     store->second.add(columns.times, columns.values);
     if (columns.amended) noteAmends(columns);
+    if (!columns.times.empty()) stale_.remove(columns.series_id);
+    changed = true;
+  }
+  for (const quint64 id : batch.stale) {
+    if (!stores_.contains(id) || stale_.contains(id)) continue;
+    stale_.insert(id);
     changed = true;
   }
   if (!batch.gaps.empty()) {
@@ -166,6 +172,7 @@ void PanelData::trim(qint64 oldest_unix_nanos) {
     if (loading_ || !store->second.empty()) return false;
     stores_.erase(store);
     amended_.erase(item.id);
+    stale_.remove(item.id);
     queries_.erase(item.id);
     slots_.erase(item.id);
     return true;
@@ -188,6 +195,7 @@ void PanelData::clear() {
   stores_.clear();
   queries_.clear();
   amended_.clear();
+  stale_.clear();
   hidden_.clear();
   dropped_.clear();
   loading_ = true;
@@ -200,6 +208,7 @@ void PanelData::removeQuery(const QString& query_id) {
     if (!queries.remove(query_id) || !queries.isEmpty()) return false;
     stores_.erase(item.id);
     amended_.erase(item.id);
+    stale_.remove(item.id);
     queries_.erase(item.id);
     slots_.erase(item.id);
     return true;
@@ -296,7 +305,7 @@ QVector<LegendRow> PanelData::legend(TimeRange range) const {
   QVector<LegendRow> out;
   for (const SeriesItem& item : series_) {
     const SeriesStore& store = stores_.at(item.id);
-    LegendRow row{item.id, slotOf(item.id), displayName(item.id), 0, kNoValue, kNoValue, kNoValue};
+    LegendRow row{item.id, slotOf(item.id), displayName(item.id), 0, kNoValue, kNoValue, kNoValue, isStale(item.id)};
     const size_t end = store.lowerBound(range.end);
     for (size_t i = store.lowerBound(range.start); i < end; ++i) {
       const double value = store.value(i);

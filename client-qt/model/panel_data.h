@@ -32,6 +32,7 @@ struct LegendRow {
   double last = 0;  // newest value inside the range; min and max over the range. NaN when there is none.
   double min = 0;
   double max = 0;
+  bool stale = false;  // the server says that it has stopped
 };
 
 struct HoverValue {
@@ -86,6 +87,8 @@ class PanelData {
   QString displayName(quint64 series_id) const;
   // Series beyond Limits::max_series.
   int hiddenSeries() const { return hidden_.size(); }
+  // Whether the server says that the series has stopped.
+  bool isStale(quint64 series_id) const { return stale_.contains(series_id); }
   // Unit shared by all series, else empty.
   QString unit() const;
   // A backfill is still arriving: keep the last pixels, show the loading line.
@@ -128,6 +131,7 @@ class PanelData {
   std::unordered_map<quint64, QSet<QString>> queries_;     // which of the panel's queries a series answers
   std::unordered_map<quint64, std::set<qint64>> amended_;  // times
   QSet<quint64> hidden_;
+  QSet<quint64> stale_;
   QVector<GapItem> dropped_;
   int next_slot_ = 0;
   bool loading_ = true;

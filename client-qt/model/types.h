@@ -70,10 +70,12 @@ struct FeedBatch {
   std::vector<SeriesSamples> backfill;  // replaces what the panel has in that series' range
   std::vector<SeriesSamples> samples;   // appends; an older or equal time is late data and inserts or replaces
   std::vector<GapItem> gaps;
+  std::vector<quint64> stale;  // series that have stopped, after all of `samples`; until their next sample
   bool reset = false;          // a new snapshot begins (first connect, or token expired): forget earlier samples
   bool backfill_done = false;  // all that follows is live
   bool empty() const {
-    return definitions.empty() && backfill.empty() && samples.empty() && gaps.empty() && !reset && !backfill_done;
+    return definitions.empty() && backfill.empty() && samples.empty() && gaps.empty() && stale.empty() && !reset &&
+           !backfill_done;
   }
 };
 

@@ -1,5 +1,6 @@
 #include "client-qt/net/feed_mailbox.h"
 
+#include <algorithm>
 #include <iterator>
 #include <utility>
 #include <variant>
@@ -22,6 +23,7 @@ SeriesItem toItem(const SeriesInfo& series) {
 void FeedMailbox::addLocked(client::SeriesSamples&& in, bool amended, std::vector<SeriesSamples>* out,
                             std::unordered_map<quint64, size_t>* newest) {
   if (in.samples.empty()) return;
+  std::erase(batch_.stale, in.series);  // it is back before the screen knew it had stopped
   samples_ += in.samples.size();
   const auto known = newest->find(in.series);
   // Late data begins a new entry: within one, times ascend.
@@ -44,8 +46,8 @@ void FeedMailbox::addLocked(client::SeriesSamples&& in, bool amended, std::vecto
 FeedMailbox::PutResult FeedMailbox::put(client::SubscriberEvent event) {
   MutexLock lock(&mu_);
   const bool was_empty = batch_.empty();
-  // A feed changes all its queries at once: what they had is all sent again. What is restated goes back to the beginning
-  // of the window at least.
+  // A feed changes all its queries at once: what they had is all sent again. What is restated goes back to the
+  // beginning of the window at least.
   if (std::holds_alternative<client::ResetEvent>(event) || std::holds_alternative<client::UpdatedEvent>(event) ||
       std::holds_alternative<client::RestatedEvent>(event)) {
     batch_ = {};
@@ -79,6 +81,10 @@ FeedMailbox::PutResult FeedMailbox::put(client::SubscriberEvent event) {
       addLocked(std::move(series), true, &batch_.samples, &newest_samples_);
   } else if (const auto* gap = std::get_if<client::GapEvent>(&event)) {
     batch_.gaps.push_back({gap->start_unix_nanos, gap->end_unix_nanos, gap->dropped_samples});
+  } else if (const auto* stale = std::get_if<client::StaleEvent>(&event)) {
+    for (const SeriesId id : stale->series) {
+      if (std::find(batch_.stale.begin(), batch_.stale.end(), id) == batch_.stale.end()) batch_.stale.push_back(id);
+    }
   }
   full_ = full_ || samples_ >= limits_.max_samples;
   return {was_empty && !batch_.empty(), full_};

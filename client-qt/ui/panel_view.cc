@@ -204,8 +204,10 @@ bool PanelView::refresh(TimeRange range, qint64 now_unix_nanos, bool live) {
   if (line_chart_ != nullptr) line_chart_->refresh(range, now_unix_nanos, live, changed);
   if (bar_chart_ != nullptr) bar_chart_->refresh(range, changed);
   const qint64 now_ms = monotonicMs();
-  if ((changed && now_ms >= legend_due_) || range.end - range.start != legend_range_.end - legend_range_.start) {
+  legend_behind_ = legend_behind_ || changed;
+  if ((legend_behind_ && now_ms >= legend_due_) || range.end - range.start != legend_range_.end - legend_range_.start) {
     legend_due_ = now_ms + kLegendEveryMs;
+    legend_behind_ = false;
     updateLegend(range);
   }
   updateBadge(now_unix_nanos, live);

@@ -103,7 +103,8 @@ class PanelView : public QFrame {
   bool loading_line_ = false;
   bool live_pending_ = false;  // live samples wait for the next paint
   qint64 live_updates_ = 0;
-  qint64 legend_due_ = 0;  // monotonic ms
+  qint64 legend_due_ = 0;       // monotonic ms
+  bool legend_behind_ = false;  // shows less than there is
   TimeRange legend_range_;
   qint64 shown_nanos_ = 0;
   QTimer loading_delay_;

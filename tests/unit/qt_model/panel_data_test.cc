@@ -212,6 +212,31 @@ TEST(PanelData, LeavesSilentSeriesOutOfTheLiveEdge) {
   EXPECT_EQ(edge[0].value, 30);
 }
 
+TEST(PanelData, MarksASeriesThatStoppedUntilItsNextSample) {
+  PanelData panel("cpu");
+  FeedBatch batch = twoCores();
+  batch.samples = {seconds(7, 1, 5), seconds(8, 1, 5)};
+  batch.stale = {8, 9};  // 9 is another panel's
+  panel.apply(batch);
+  QVector<LegendRow> rows = panel.legend({0, 10 * kSecond});
+  ASSERT_EQ(rows.size(), 2);
+  EXPECT_FALSE(rows[0].stale);
+  EXPECT_TRUE(rows[1].stale);
+  EXPECT_FALSE(panel.isStale(9));
+  FeedBatch stopped;
+  stopped.stale = {7};
+  EXPECT_TRUE(panel.apply(stopped));
+  EXPECT_FALSE(panel.apply(stopped));  // nothing new to draw
+  FeedBatch more;
+  more.samples = {seconds(8, 6, 6)};
+  panel.apply(more);
+  rows = panel.legend({0, 10 * kSecond});
+  EXPECT_TRUE(rows[0].stale);
+  EXPECT_FALSE(rows[1].stale);
+  panel.apply(twoCores());  // a new snapshot knows nothing of it yet
+  EXPECT_FALSE(panel.isStale(7));
+}
+
 TEST(PanelData, TrimsSamplesAndForgetsEmptySeries) {
   PanelData panel("cpu");
   FeedBatch batch = twoCores();

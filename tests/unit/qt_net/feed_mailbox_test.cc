@@ -115,6 +115,20 @@ TEST(FeedMailbox, PassesOnGapsInOrder) {
   EXPECT_EQ(batch.gaps[0].dropped_samples, 3);
 }
 
+TEST(FeedMailbox, TellsWhatStoppedUntilItsNextSample) {
+  FeedMailbox mailbox;
+  EXPECT_TRUE(mailbox.put(client::StaleEvent{{1, 2}}).was_empty);
+  mailbox.put(client::StaleEvent{{2}});
+  mailbox.put(samples(1, {7}));
+  EXPECT_EQ(mailbox.take().batch.stale, (std::vector<quint64>{2}));
+  mailbox.put(samples(2, {8}));
+  mailbox.put(client::StaleEvent{{2}});
+  EXPECT_EQ(mailbox.take().batch.stale, (std::vector<quint64>{2}));
+  mailbox.put(client::StaleEvent{{1}});
+  mailbox.put(client::ResetEvent{});
+  EXPECT_TRUE(mailbox.take().batch.stale.empty());
+}
+
 TEST(FeedMailbox, LosesNothingBetweenTwoThreads) {
   FeedMailbox mailbox;
   constexpr int kCount = 20'000;

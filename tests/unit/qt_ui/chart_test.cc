@@ -294,6 +294,24 @@ TEST(LegendView, BringsTheHoveredSeriesForward) {
   EXPECT_EQ(highlighted[0][0].toULongLong(), 3U);
 }
 
+TEST(LegendView, GreysWhatHasStopped) {
+  LegendView legend;
+  legend.setChartStyle(Theme::current().chartStyle());
+  legend.setBeside(true);
+  legend.resize(300, 200);
+  legend.show();
+  QVector<LegendRow> rows = legendRows(2);
+  const QRect swatches(0, 16, 9, 18);
+  legend.setRows(rows, QStringLiteral("%"), 0);
+  EXPECT_GT(pixelsLike(legend.grab().toImage(), Theme::current().series(0), swatches), 20);
+  rows[0].stale = true;
+  legend.setRows(rows, QStringLiteral("%"), 0);
+  EXPECT_EQ(pixelsLike(legend.grab().toImage(), Theme::current().series(0), swatches), 0);
+  rows[0].stale = false;
+  legend.setRows(rows, QStringLiteral("%"), 0);
+  EXPECT_GT(pixelsLike(legend.grab().toImage(), Theme::current().series(0), swatches), 20);
+}
+
 TEST(BarChart, ShowsTheNewestValuesOfTheSeries) {
   ChartStage stage;
   stage.add(1, QStringLiteral("a"), flat(10, 20));
