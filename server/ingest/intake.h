@@ -127,9 +127,9 @@ class Intake {
  public:
   Intake(Store& store, const Clock& clock, IntakeOptions options);
 
-  // Takes a batch of rows. Samples that are `begins_counter` may read from disk. A returned error means nothing was taken and `done` will not run: BAD_FIELD for a malformed
-  // batch, SERIES_LIMIT when every sample is of a new series beyond a limit, INGEST_BACKLOG_FULL with RetryInfo,
-  // STORE_READ_ONLY, DISK_FULL, SHUTTING_DOWN.
+  // Takes a batch of rows. Samples that are `begins_counter` may read from disk. A returned error means nothing was
+  // taken and `done` will not run: BAD_FIELD for a malformed batch, SERIES_LIMIT when every sample is of a new series
+  // beyond a limit, INGEST_BACKLOG_FULL with RetryInfo, STORE_READ_ONLY, DISK_FULL, SHUTTING_DOWN.
   absl::Status Push(TenantId tenant, const PushBatch& batch, PushDone done);
 
   // A long-lived stream of column batches of one producer.

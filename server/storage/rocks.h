@@ -29,8 +29,8 @@
 
 namespace pulseboard {
 
-// Corruption and errors of reading -> DATA_LOSS/BLOCK_CORRUPT, no space -> DISK_FULL, anything else -> STORE_READ_ONLY; `context` says what
-// was being done.
+// Corruption and errors of reading -> DATA_LOSS/BLOCK_CORRUPT, no space -> DISK_FULL, anything else -> STORE_READ_ONLY;
+// `context` says what was being done.
 absl::Status FromRocks(const rocksdb::Status& status, std::string_view context);
 
 // Of an error after which the database is opened again (Rocks::Reopen): no space -> DISK_FULL, else WRITE_STALLED.

@@ -1,4 +1,5 @@
-// How much a test does, from the environment: little in CI, as much as one likes by hand. README.md lists the variables.
+// How much a test does, from the environment: little in CI, as much as one likes by hand. README.md lists the
+// variables.
 #pragma once
 
 #include <cstdint>

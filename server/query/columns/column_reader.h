@@ -1,9 +1,10 @@
 // ColumnReader: one series of a view, folded into columns of time, from rollup tiers where they hold whole columns.
 //
-// A tier serves when every bound between two columns is one of its buckets' and the shortest column has four of them (of an hour or longer: one);
-// the ends of the range come from finer tiers, at last from samples. What is older than finer tiers are kept comes from
-// coarser ones: such a bucket counts whole, to the column in which it begins. Count, min, max, first, last and the
-// growth of counters are then the same as from samples; sums may differ in their last bits.
+// A tier serves when every bound between two columns is one of its buckets' and the shortest column has four of them
+// (of an hour or longer: one); the ends of the range come from finer tiers, at last from samples. What is older than
+// finer tiers are kept comes from coarser ones: such a bucket counts whole, to the column in which it begins. Count,
+// min, max, first, last and the growth of counters are then the same as from samples; sums may differ in their last
+// bits.
 #pragma once
 
 #include <cstdint>

@@ -155,14 +155,13 @@ TEST_F(RollupKeeperTest, AWindowThatIsOverIsClosedOnceEvenAfterARestart) {
 TEST_F(RollupKeeperTest, AWindowThatIsRewrittenAfterItWasClosedDoesNotKeepItsBlocksTwice) {
   const SeriesId series = Series("cpu");
   Points noise;
-  for (int64_t i = 0; i < 20'000; ++i) noise.emplace_back(kMidnight + i * kSecond, std::sin(static_cast<double>(i * i)));
+  for (int64_t i = 0; i < 20'000; ++i)
+    noise.emplace_back(kMidnight + i * kSecond, std::sin(static_cast<double>(i * i)));
   clock_.Advance(20'000 * kSecond);
   ASSERT_TRUE(Push(series, noise).ok());
   SealAll();
   AdvanceAndSeal(kNanosPerDay + 3 * kNanosPerHour);
-  const auto closed = [&] {
-    return store_->Stats().windows_to_close == 0 && store_->Stats().closed_windows > 0;
-  };
+  const auto closed = [&] { return store_->Stats().windows_to_close == 0 && store_->Stats().closed_windows > 0; };
   WaitUntil(closed);
   const auto table_bytes = [&] {
     uintmax_t bytes = 0;
