@@ -154,11 +154,15 @@ absl::Status Rocks::DropFiles(const FamilyPtr& family, std::string_view from, st
   return FromRocksFailure(status, "drop files");
 }
 
+// CompactFiles removes what it has made when the manifest can't be synced, though the manifest may name it from then
+// on: RocksDB would refuse to open it. (Its flushes and its own compactions keep their files in that case.) So no file
+// goes until it is known how that ended, and none at all when it was not the tables that failed.
 absl::StatusOr<bool> Rocks::Compact(const Window& window, std::string_view from, std::string_view to) {
   FamilyPtr family;
+  InstancePtr instance;
   {
     MutexLock lock(&flush_mu_);
-    const InstancePtr instance = current();
+    instance = current();
     const auto it = instance->windows.find(FamilyName(window));
     if (it != instance->windows.end()) family = it->second.lock();
   }
@@ -171,9 +175,16 @@ absl::StatusOr<bool> Rocks::Compact(const Window& window, std::string_view from,
   rocksdb::CompactionOptions options;
   options.compression = rocksdb::kDisableCompressionOption;  // as the family says
   options.output_file_size_limit = kCompactedFileBytes;
+  PB_RETURN_IF_ERROR(FromRocks(db->DisableFileDeletions(), "compact"));
   const rocksdb::Status status = db->CompactFiles(options, family.get(), files.names, files.level);
   const bool not_now = status.IsAborted() || status.IsInvalidArgument() || status.IsIncomplete() ||
                        status.IsColumnFamilyDropped() || status.IsShutdownInProgress();
+  const bool of_tables = status.ToString().find(".sst") != std::string::npos;  // errors name their file
+  if (status.ok() || not_now || of_tables) {
+    PB_RETURN_IF_ERROR(FromRocks(db->EnableFileDeletions(/*force=*/false), "compact"));
+  } else {
+    instance->listener->Fail(status);
+  }
   if (not_now) return false;
   PB_RETURN_IF_ERROR(FromRocks(status, "compact " + family->GetName()));
   return true;

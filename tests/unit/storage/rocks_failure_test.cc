@@ -166,6 +166,41 @@ TEST_F(RocksFailureTest, AFileThatCannotBeReadCostsItsSeriesOnly) {
   EXPECT_EQ((*store_->Latest(sound))->value, 2);
 }
 
+TEST(Rocks, ACompactionWhoseManifestIsNotSyncedLeavesADatabaseThatOpens) {
+  SimulatedDisk disk;
+  const std::unique_ptr<rocksdb::Env> env = MakeSimulatedEnv(&disk);
+  RocksOptions options;
+  options.directory = "/db";
+  options.env = env.get();
+  auto opened = Rocks::Open(options);
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  Rocks& rocks = **opened;
+  const Window window = WindowAt(kRawBucket, 0, 1);
+  {
+    const absl::StatusOr<FamilyPtr> family = rocks.CreateWindowFamily(window);
+    ASSERT_TRUE(family.ok()) << family.status();
+    for (const std::string key : {"a", "b"}) {
+      rocksdb::WriteBatch batch;
+      ASSERT_TRUE(batch.Put(family->get(), key, "value of " + key).ok());
+      ASSERT_TRUE(rocks.Write(&batch, "test").ok());
+      ASSERT_TRUE(rocks.Flush().ok());
+    }
+    disk.Inject({SimulatedDisk::Op::kSync, "MANIFEST", EIO, 0, 1});
+    EXPECT_FALSE(rocks.Compact(window, "", "").ok());
+    EXPECT_EQ(disk.faults_hit(), 1);
+  }
+  EXPECT_TRUE(rocks.failed());
+  const absl::Status reopened = rocks.Reopen();
+  ASSERT_TRUE(reopened.ok()) << reopened;
+  const std::vector<WindowFamily> windows = rocks.TakeWindowFamilies();
+  ASSERT_EQ(windows.size(), 1u);
+  std::string value;
+  for (const std::string key : {"a", "b"}) {
+    EXPECT_TRUE(rocks.db()->Get({}, windows.front().family.get(), key, &value).ok());
+    EXPECT_EQ(value, "value of " + key);
+  }
+}
+
 TEST(UnflushedKeys, KeepsWhatAFailedFlushDidNotPutOnTheDisk) {
   UnflushedKeys keys;
   const auto note = [&keys](const std::string& key) {
