@@ -136,7 +136,8 @@ class Rocks {
   absl::Status Flush();
   // Memory for what Reopen would have to know of what was written since the last flush.
   int64_t unflushed_bytes() const { return unflushed_.bytes(); }
-  // As Flush for one fixed family alone. REQUIRES: its rows mean nothing to other families, nor theirs to it.
+  // As Flush for one fixed family alone; calls at the same time share one. REQUIRES: its rows mean nothing to other
+  // families, nor theirs to it.
   absl::Status FlushTable(std::string_view table);
   // At once and for ever; so everything written before is flushed first.
   absl::Status DropFamily(const FamilyPtr& family);
@@ -182,6 +183,7 @@ class Rocks {
   absl::StatusOr<rocksdb::WriteBatch> CollectUnflushed(const Instance& failed, const Instance& next)
       PB_REQUIRES(flush_mu_);
   absl::Status FlushLocked() PB_REQUIRES(flush_mu_);
+  absl::Status FlushTableNow(std::string_view name);
   static FamilyKind KindOf(const Window& window) {
     return window.bucket_ns == kRawBucket ? FamilyKind::kRaw : FamilyKind::kRollups;
   }
@@ -196,6 +198,15 @@ class Rocks {
   // Held shared by every write, so that Reopen knows of all that was written.
   SharedMutex write_mu_;
   UnflushedKeys unflushed_;
+  // Writes to one table that ask for a flush share it.
+  struct TableFlushes {
+    int64_t written = 0;  // that asked
+    int64_t flushed = 0;  // of them, the first so many are on the disk
+    bool flushing = false;
+  };
+  Mutex tables_mu_;  // a leaf
+  CondVar table_flushed_;
+  std::map<std::string, TableFlushes, std::less<>> table_flushes_ PB_GUARDED_BY(tables_mu_);
   std::vector<std::weak_ptr<rocksdb::DB>> failed_ PB_GUARDED_BY(flush_mu_);  // that may still be read
   mutable Mutex current_mu_;                                                 // a leaf
   InstancePtr current_ PB_GUARDED_BY(current_mu_);

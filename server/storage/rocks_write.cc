@@ -123,6 +123,26 @@ absl::Status Rocks::FlushLocked() {
 }
 
 absl::Status Rocks::FlushTable(std::string_view name) {
+  int64_t up_to = 0;
+  {
+    MutexLock lock(&tables_mu_);
+    TableFlushes& table = table_flushes_[std::string(name)];
+    const int64_t own = ++table.written;
+    while (table.flushing && table.flushed < own) table_flushed_.Wait(&tables_mu_);
+    if (table.flushed >= own) return absl::OkStatus();
+    table.flushing = true;
+    up_to = table.written;
+  }
+  absl::Status status = FlushTableNow(name);
+  MutexLock lock(&tables_mu_);
+  TableFlushes& table = table_flushes_.find(name)->second;
+  table.flushing = false;
+  if (status.ok()) table.flushed = up_to;
+  table_flushed_.NotifyAll();
+  return status;
+}
+
+absl::Status Rocks::FlushTableNow(std::string_view name) {
   MutexLock lock(&flush_mu_);
   const InstancePtr instance = current();
   PB_RETURN_IF_ERROR(instance->listener->error());

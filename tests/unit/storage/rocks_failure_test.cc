@@ -1,4 +1,7 @@
 // Errors of the disk under RocksDB: told, left behind without a restart, nothing lost, reading goes on.
+#include <atomic>
+#include <thread>
+
 #include "server/storage/durable_store.h"
 #include "server/storage/operations.h"
 #include "server/storage/retry_pace.h"
@@ -141,6 +144,33 @@ TEST_F(RocksFailureTest, TablesAreReadMeanwhileAndWrittenAgainAfterwards) {
   KillAndOpen(/*power_cut=*/true);
   EXPECT_EQ(**store_->GetTable("users").Get("a"), "1");
   EXPECT_EQ(**store_->GetTable("users").Get("c"), "3");
+}
+
+TEST_F(RocksFailureTest, TableWritesThatShareAFlushSurviveAPowerCutOnceAcknowledged) {
+  OpenOnDisk();
+  std::vector<std::thread> writers;
+  std::vector<std::vector<std::string>> acknowledged(16);
+  std::atomic<int> count{0};
+  for (std::vector<std::string>& own : acknowledged) {
+    writers.emplace_back([&, at = writers.size()] {
+      for (int i = 0; i < 1'000; ++i) {
+        const std::string key = std::to_string(at) + "." + std::to_string(i);
+        if (!store_->GetTable("sessions").Put(key, "x").ok()) return;  // the power is gone
+        own.push_back(key);
+        if (++count == 200) disk_.CutPowerBefore(disk_.changes() + 5);
+      }
+    });
+  }
+  for (std::thread& writer : writers) writer.join();
+  EXPECT_GE(count.load(), 200);
+  KillAndOpen(/*power_cut=*/true);
+  for (const std::vector<std::string>& own : acknowledged) {
+    for (const std::string& key : own) {
+      const auto found = store_->GetTable("sessions").Get(key);
+      ASSERT_TRUE(found.ok()) << found.status();
+      EXPECT_TRUE(found->has_value()) << key;
+    }
+  }
 }
 
 TEST_F(RocksFailureTest, AFileThatCannotBeReadCostsItsSeriesOnly) {
