@@ -28,7 +28,7 @@ constexpr std::array<int, kStepKinds> kWeights = {50, 10, 6, 14, 4, 6, 4, 4, 3, 
 constexpr int kFaultKinds = 3;
 int FaultKindsWanted() {
   const char* wanted = std::getenv("PULSEBOARD_MODEL_FAULTS");
-  return wanted != nullptr ? std::clamp(std::atoi(wanted), 0, kFaultKinds) : kFaultKinds;
+  return wanted != nullptr ? std::clamp(std::atoi(wanted), 0, kFaultKinds) : 1;
 }
 // One seed of eight has faults.
 bool HasFaults(uint64_t seed) { return seed / 4 % 8 == 0; }
