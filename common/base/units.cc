@@ -80,4 +80,9 @@ std::string FormatBytes(int64_t bytes) {
   return std::to_string(bytes);
 }
 
+std::string ShortestDecimal(double value) {
+  std::array<char, 32> text;
+  return {text.data(), std::to_chars(text.data(), text.data() + text.size(), value).ptr};
+}
+
 }  // namespace pulseboard

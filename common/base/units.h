@@ -1,4 +1,5 @@
-// Durations and sizes as people write them, `1h30m` and `64MiB`: one spelling for settings, flags and expressions.
+// Durations, sizes and numbers as people write them, `1h30m` and `64MiB`: one spelling for settings, flags and
+// expressions.
 #pragma once
 
 #include <array>
@@ -34,5 +35,8 @@ std::optional<int64_t> ParseBytes(std::string_view text);
 // gives a whole number.
 std::string FormatDuration(int64_t nanos);
 std::string FormatBytes(int64_t bytes);
+
+// The shortest decimal that reads back as the same double; `inf`, `-inf`, `nan`.
+std::string ShortestDecimal(double value);
 
 }  // namespace pulseboard

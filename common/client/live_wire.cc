@@ -1,5 +1,7 @@
 #include "common/client/live_wire.h"
 
+#include <google/protobuf/util/time_util.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -8,17 +10,14 @@
 
 namespace pulseboard::client {
 
-namespace {
+using google::protobuf::util::TimeUtil;
 
-void SetDuration(std::chrono::nanoseconds duration, google::protobuf::Duration* out) {
-  out->set_seconds(duration.count() / kNanosPerSecond);
-  out->set_nanos(static_cast<int32_t>(duration.count() % kNanosPerSecond));
-}
+namespace {
 
 void ToProto(const SubscriptionQuery& query, v1::LiveQuery* out) {
   out->set_query_id(query.id);
   out->set_selector(query.selector);
-  SetDuration(query.backfill, out->mutable_backfill());
+  *out->mutable_backfill() = TimeUtil::NanosecondsToDuration(query.backfill.count());
   out->set_max_points(query.max_points);
 }
 
@@ -46,7 +45,7 @@ v1::SubscribeRequest BuildRequest(const SubscriberOptions& options, const std::v
     out->set_query_id(query.id);
     out->mutable_filter()->set_selector(query.selector);
     out->mutable_filter()->set_min_severity(static_cast<v1::EventSeverity>(query.min_severity));
-    SetDuration(query.backfill, out->mutable_backfill());
+    *out->mutable_backfill() = TimeUtil::NanosecondsToDuration(query.backfill.count());
   }
   request.set_max_buffer_bytes(options.max_buffer_bytes);
   request.set_max_frames_per_second(options.max_frames_per_second);
@@ -59,7 +58,7 @@ OccurrencesEvent DecodeEvents(const v1::LiveEvents& in) {
   for (const v1::LiveEvent& one : in.events()) {
     Occurrence& out = event.occurrences.emplace_back();
     out.event_id = one.event().event_id();
-    out.time_unix_nanos = one.event().time().seconds() * kNanosPerSecond + one.event().time().nanos();
+    out.time_unix_nanos = TimeUtil::TimestampToNanoseconds(one.event().time());
     out.severity = one.event().severity();
     out.source = one.event().source();
     std::vector<Label> labels;

@@ -3,7 +3,6 @@
 #include <google/protobuf/util/time_util.h>
 #include <grpcpp/grpcpp.h>
 
-#include <array>
 #include <charconv>
 #include <cmath>
 #include <cstdio>
@@ -88,11 +87,7 @@ std::string QueryTimeText(int64_t unix_nanos) {
   return TimeUtil::ToString(TimeUtil::NanosecondsToTimestamp(unix_nanos));
 }
 
-std::string QueryNumberText(double value) {
-  if (std::isnan(value)) return "NaN";
-  std::array<char, 32> text;
-  return {text.data(), std::to_chars(text.data(), text.data() + text.size(), value).ptr};
-}
+std::string QueryNumberText(double value) { return std::isnan(value) ? "NaN" : ShortestDecimal(value); }
 
 std::string QueryCsvText(const std::string& text) {
   if (text.find_first_of(",\"\n\r") == std::string::npos) return text;

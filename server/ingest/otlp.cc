@@ -3,13 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
-#include <charconv>
 #include <cmath>
 #include <limits>
 #include <map>
 
 #include "common/base/errors.h"
+#include "common/base/units.h"
 
 namespace pulseboard {
 namespace {
@@ -20,12 +19,10 @@ constexpr int kMaxMessages = 3;
 // Beyond it a bucket is outside of what a double can be.
 constexpr int32_t kMaxIndex = 1 << 20;
 
-// The shortest decimal that reads back; `+Inf`.
+// As Prometheus writes bounds.
 std::string NumberText(double value) {
   if (std::isinf(value)) return value > 0 ? "+Inf" : "-Inf";
-  std::array<char, 32> buffer;
-  const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value).ptr;
-  return {buffer.data(), end};
+  return ShortestDecimal(value);
 }
 
 // Bounds that are told apart by six digits: they differ by some percent.

@@ -1,11 +1,10 @@
 #include "server/rpc/otlp_wire.h"
 
 #include <algorithm>
-#include <array>
-#include <charconv>
 #include <map>
 #include <string>
 
+#include "common/base/units.h"
 #include "common/model/names.h"
 
 namespace pulseboard {
@@ -20,12 +19,6 @@ using LabelMap = std::map<std::string, std::string>;
 constexpr std::string_view kSdkAttributes = "telemetry.";  // of every process the same
 constexpr int kMaxNesting = 8;
 
-template <typename Number>
-std::string NumberText(Number value) {
-  std::array<char, 32> buffer;
-  return {buffer.data(), std::to_chars(buffer.data(), buffer.data() + buffer.size(), value).ptr};
-}
-
 bool IsPlain(const common::AnyValue& value) {
   return value.has_string_value() || value.has_bool_value() || value.has_int_value() || value.has_double_value();
 }
@@ -35,8 +28,8 @@ std::string TextOf(const common::AnyValue& value, int depth = 0) {
   if (depth > kMaxNesting) return "";
   if (value.has_string_value()) return value.string_value();
   if (value.has_bool_value()) return value.bool_value() ? "true" : "false";
-  if (value.has_int_value()) return NumberText(value.int_value());
-  if (value.has_double_value()) return NumberText(value.double_value());
+  if (value.has_int_value()) return std::to_string(value.int_value());
+  if (value.has_double_value()) return ShortestDecimal(value.double_value());
   std::string out;
   if (value.has_array_value()) {
     for (const common::AnyValue& one : value.array_value().values()) {
@@ -70,20 +63,19 @@ class MetricReader {
   void Read() {
     switch (in_.data_case()) {
       case metrics::Metric::kGauge:
-        return ReadNumbers(in_.gauge().data_points(), MetricKind::kGauge);
+        for (const auto& point : in_.gauge().data_points()) ReadNumber(point, MetricKind::kGauge);
+        return;
       case metrics::Metric::kSum:
-        return ReadSum(in_.sum());
+        return ReadCounts(in_.sum(), [this](const auto& point, MetricKind kind) {
+          // What rises and falls since its start is a value like any other.
+          const bool is_gauge = kind == MetricKind::kCounter && !in_.sum().is_monotonic();
+          ReadNumber(point, is_gauge ? MetricKind::kGauge : kind);
+        });
       case metrics::Metric::kHistogram:
-        for (const auto& point : in_.histogram().data_points()) {
-          if (const auto kind = KindOf(in_.histogram().aggregation_temporality())) ReadHistogram(point, *kind);
-        }
-        return;
+        return ReadCounts(in_.histogram(), [this](const auto& point, MetricKind kind) { ReadHistogram(point, kind); });
       case metrics::Metric::kExponentialHistogram:
-        for (const auto& point : in_.exponential_histogram().data_points()) {
-          const auto kind = KindOf(in_.exponential_histogram().aggregation_temporality());
-          if (kind) ReadExponential(point, *kind);
-        }
-        return;
+        return ReadCounts(in_.exponential_histogram(),
+                          [this](const auto& point, MetricKind kind) { ReadExponential(point, kind); });
       case metrics::Metric::kSummary:
         for (const auto& point : in_.summary().data_points()) ReadSummary(point);
         return;
@@ -93,13 +85,28 @@ class MetricReader {
   }
 
  private:
-  // Of what counts. Nothing, and the point refused, when it is not said since when.
-  std::optional<MetricKind> KindOf(metrics::AggregationTemporality temporality) {
-    if (temporality == metrics::AGGREGATION_TEMPORALITY_CUMULATIVE) return MetricKind::kCounter;
-    if (temporality == metrics::AGGREGATION_TEMPORALITY_DELTA) return MetricKind::kDelta;
-    out_.Refuse(in_.name() + " has aggregation_temporality " + std::to_string(static_cast<int>(temporality)) +
-                "; DELTA or CUMULATIVE would be accepted");
-    return std::nullopt;
+  // Points of what counts; all are refused when it is not said since when.
+  template <typename Data, typename ReadPoint>
+  void ReadCounts(const Data& data, const ReadPoint& read_point) {
+    const metrics::AggregationTemporality temporality = data.aggregation_temporality();
+    const bool is_delta = temporality == metrics::AGGREGATION_TEMPORALITY_DELTA;
+    const bool is_known = is_delta || temporality == metrics::AGGREGATION_TEMPORALITY_CUMULATIVE;
+    for (const auto& point : data.data_points()) {
+      if (is_known) {
+        read_point(point, is_delta ? MetricKind::kDelta : MetricKind::kCounter);
+      } else {
+        out_.Refuse(in_.name() + " has aggregation_temporality " + std::to_string(static_cast<int>(temporality)) +
+                    "; DELTA or CUMULATIVE would be accepted");
+      }
+    }
+  }
+
+  template <typename Point, typename Histogram>
+  static void ReadTotals(const Point& in, Histogram* out) {
+    out->count = in.count();
+    if (in.has_sum()) out->sum = in.sum();
+    if (in.has_min()) out->min = in.min();
+    if (in.has_max()) out->max = in.max();
   }
 
   template <typename Point>
@@ -122,33 +129,17 @@ class MetricReader {
     return point;
   }
 
-  void ReadNumbers(const google::protobuf::RepeatedPtrField<metrics::NumberDataPoint>& points, MetricKind kind) {
-    for (const metrics::NumberDataPoint& in : points) {
-      const OtlpPoint point = PointOf(in);
-      if (in.value_case() == metrics::NumberDataPoint::VALUE_NOT_SET && !point.has_no_value) {
-        out_.Refuse(in_.name() + " has a point without a value");
-        continue;
-      }
-      out_.AddNumber(metric_, point, kind, in.has_as_int() ? static_cast<double>(in.as_int()) : in.as_double());
+  void ReadNumber(const metrics::NumberDataPoint& in, MetricKind kind) {
+    const OtlpPoint point = PointOf(in);
+    if (in.value_case() == metrics::NumberDataPoint::VALUE_NOT_SET && !point.has_no_value) {
+      return out_.Refuse(in_.name() + " has a point without a value");
     }
-  }
-
-  void ReadSum(const metrics::Sum& sum) {
-    for (int i = 0; i < sum.data_points_size(); ++i) {
-      const std::optional<MetricKind> kind = KindOf(sum.aggregation_temporality());
-      if (!kind) continue;
-      // What rises and falls since its start is a value like any other.
-      const bool is_gauge = *kind == MetricKind::kCounter && !sum.is_monotonic();
-      return ReadNumbers(sum.data_points(), is_gauge ? MetricKind::kGauge : *kind);
-    }
+    out_.AddNumber(metric_, point, kind, in.has_as_int() ? static_cast<double>(in.as_int()) : in.as_double());
   }
 
   void ReadHistogram(const metrics::HistogramDataPoint& in, MetricKind kind) {
     OtlpHistogram histogram;
-    histogram.count = in.count();
-    if (in.has_sum()) histogram.sum = in.sum();
-    if (in.has_min()) histogram.min = in.min();
-    if (in.has_max()) histogram.max = in.max();
+    ReadTotals(in, &histogram);
     histogram.bounds = {in.explicit_bounds().data(), static_cast<size_t>(in.explicit_bounds_size())};
     histogram.buckets = {in.bucket_counts().data(), static_cast<size_t>(in.bucket_counts_size())};
     out_.AddHistogram(metric_, PointOf(in), kind, histogram);
@@ -156,10 +147,7 @@ class MetricReader {
 
   void ReadExponential(const metrics::ExponentialHistogramDataPoint& in, MetricKind kind) {
     OtlpExponentialHistogram histogram;
-    histogram.count = in.count();
-    if (in.has_sum()) histogram.sum = in.sum();
-    if (in.has_min()) histogram.min = in.min();
-    if (in.has_max()) histogram.max = in.max();
+    ReadTotals(in, &histogram);
     histogram.scale = in.scale();
     histogram.zero_threshold = in.zero_threshold();
     histogram.zero_count = in.zero_count();

@@ -49,6 +49,10 @@ std::pair<TenantId, SeriesId> BlockKeySeries(std::string_view key) {
   return {GetBigEndian<TenantId>(key), GetBigEndian<SeriesId>(key.substr(sizeof(TenantId)))};
 }
 
+rocksdb::Status GetBlock(const Partition& partition, std::string_view key, std::string* bytes) {
+  return DatabaseOf(partition.family)->Get(rocksdb::ReadOptions(), partition.family.get(), ToSlice(key), bytes);
+}
+
 PartitionCursor::PartitionCursor(PartitionPtr partition, const rocksdb::Snapshot* snapshot)
     : partition_(std::move(partition)), iterator_([&] {
         rocksdb::ReadOptions options;
@@ -204,7 +208,7 @@ absl::Status BlockStore::FindPresence() {
   for (const Window& window : presence_.Unknown()) {
     const PartitionPtr partition = Partitions()->Find(window.bucket_ns, window.start());
     if (partition == nullptr) continue;
-    PB_ASSIGN_OR_RETURN(SeriesSet series, ReadSeries(db().get(), partition->family.get()));
+    PB_ASSIGN_OR_RETURN(SeriesSet series, ReadSeries(DatabaseOf(partition->family).get(), partition->family.get()));
     presence_.Set(window, std::move(series));
   }
   return absl::OkStatus();

@@ -32,6 +32,9 @@ struct Partition {
 };
 using PartitionPtr = std::shared_ptr<const Partition>;
 
+// The bytes of the block with that key, as it is now.
+rocksdb::Status GetBlock(const Partition& partition, std::string_view key, std::string* bytes);
+
 // The windows of all tiers at one moment. Immutable.
 class PartitionSet {
  public:
@@ -115,7 +118,6 @@ class BlockStore {
   // Reads what is known of them; once, before anything is written.
   absl::Status Load();
 
-  std::shared_ptr<rocksdb::DB> db() const { return rocks_->db(); }
   PartitionSetPtr Partitions() const;
 
   // The window that holds `time`, or the one that ForWrite would make for it: aligned, of `days` days, or less where

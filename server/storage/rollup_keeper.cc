@@ -71,8 +71,7 @@ absl::StatusOr<std::optional<std::string>> RollupKeeper::ReadBlock(const Tier& t
   *span = SpanRange(tier, window, time);
   if (*partition == nullptr) return std::optional<std::string>();
   std::string block;
-  const rocksdb::Status status = blocks_->db()->Get(rocksdb::ReadOptions(), (*partition)->family.get(),
-                                                    BlockKey(series.tenant, series.id, span->start), &block);
+  const rocksdb::Status status = GetBlock(**partition, BlockKey(series.tenant, series.id, span->start), &block);
   if (status.IsNotFound()) return std::optional<std::string>();
   if (!status.ok()) return FromRocks(status, "read rollups of series " + std::to_string(series.id));
   return std::optional<std::string>(std::move(block));

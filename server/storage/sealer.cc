@@ -87,8 +87,7 @@ absl::Status Sealer::AppendToTail(const Target& target, const Tail& tail, Column
   if (tail.count + samples.times.size() > block_samples_) return PutBlocks(target, samples);
   std::string block;
   const std::string key = BlockKey(target.series->tenant, target.series->id, tail.start);
-  const rocksdb::Status status =
-      blocks_->db()->Get(rocksdb::ReadOptions(), target.partition->family.get(), key, &block);
+  const rocksdb::Status status = GetBlock(*target.partition, key, &block);
   if (status.IsNotFound()) return MergeIntoWindow(target, samples);  // its window was dropped and begins anew
   if (!status.ok()) return FromRocks(status, "read last block of series " + std::to_string(target.series->id));
   return MergeIntoBlock(target, tail.start, block, samples);

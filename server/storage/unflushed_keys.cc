@@ -4,13 +4,12 @@
 #include <utility>
 
 #include "common/base/endian.h"
+#include "server/storage/rocks.h"
 
 namespace pulseboard {
 namespace {
 
 constexpr size_t kPieceBytes = 16 << 10;  // so that growing never copies much
-
-std::string_view View(const rocksdb::Slice& slice) { return {slice.data(), slice.size()}; }
 
 }  // namespace
 
@@ -18,11 +17,11 @@ class UnflushedKeys::Reader final : public rocksdb::WriteBatch::Handler {
  public:
   explicit Reader(Noted* into) : into_(into) {}
   rocksdb::Status PutCF(uint32_t family, const rocksdb::Slice& key, const rocksdb::Slice& /*value*/) override {
-    into_->Add(family, View(key));
+    into_->Add(family, ToView(key));
     return rocksdb::Status::OK();
   }
   rocksdb::Status DeleteCF(uint32_t family, const rocksdb::Slice& key) override {
-    into_->Add(family, View(key));
+    into_->Add(family, ToView(key));
     return rocksdb::Status::OK();
   }
   rocksdb::Status DeleteRangeCF(uint32_t family, const rocksdb::Slice& from, const rocksdb::Slice& to) override {

@@ -17,8 +17,7 @@ namespace {
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr std::string_view kBoundLabel = "le";
-constexpr std::string_view kLowerBoundLabel =
-    "gt";  // of buckets that count for themselves: server/ingest/distribution.h
+constexpr std::string_view kLowerBoundLabel = "gt";  // of buckets that count for themselves: LANGUAGE.md, Histograms
 
 struct Bucket {
   double bound = 0;
@@ -38,9 +37,6 @@ std::optional<double> ParseBound(std::string_view text) {
 // As Prometheus has it: linear within the bucket, whose start is 0 for the first one; above the last finite bound, that
 // bound. Buckets that were read a moment apart may fall; they are taken as not falling.
 double QuantileOfBuckets(Function which, double phi, std::vector<Bucket>* buckets) {
-  if (std::isnan(phi)) return kNaN;
-  if (phi < 0) return -kInfinity;
-  if (phi > 1) return kInfinity;
   std::sort(buckets->begin(), buckets->end(), [](const Bucket& a, const Bucket& b) { return a.bound < b.bound; });
   if (buckets->back().bound != kInfinity) return kNaN;
   std::vector<Bucket> merged;
@@ -78,9 +74,6 @@ double WithinBucket(double low, double high, double share) {
 
 // Of buckets that count for themselves, with gaps where there is nothing.
 double QuantileOfApartBuckets(Function which, double phi, std::vector<Bucket>* buckets) {
-  if (std::isnan(phi)) return kNaN;
-  if (phi < 0) return -kInfinity;
-  if (phi > 1) return kInfinity;
   std::erase_if(*buckets, [](const Bucket& bucket) { return !(bucket.count > 0) || !bucket.above; });
   if (buckets->empty()) return kNaN;
   std::sort(buckets->begin(), buckets->end(), [](const Bucket& a, const Bucket& b) { return a.bound < b.bound; });
@@ -96,6 +89,9 @@ double QuantileOfApartBuckets(Function which, double phi, std::vector<Bucket>* b
 }
 
 double QuantileOf(Function which, double phi, std::vector<Bucket>* buckets) {
+  if (std::isnan(phi)) return kNaN;
+  if (phi < 0) return -kInfinity;
+  if (phi > 1) return kInfinity;
   const bool apart = std::any_of(buckets->begin(), buckets->end(), [](const Bucket& b) { return b.above.has_value(); });
   return apart ? QuantileOfApartBuckets(which, phi, buckets) : QuantileOfBuckets(which, phi, buckets);
 }

@@ -1,7 +1,6 @@
 #include "server/query/expression/printer.h"
 
 #include <array>
-#include <charconv>
 #include <cmath>
 #include <cstdio>
 
@@ -177,9 +176,7 @@ int Precedence(BinaryOp op) {
 std::string FormatNumber(double value) {
   if (std::isnan(value)) return "NaN";
   if (std::isinf(value)) return value > 0 ? "Inf" : "-Inf";
-  std::array<char, 32> text;
-  const auto [end, error] = std::to_chars(text.data(), text.data() + text.size(), value);
-  return {text.data(), end};
+  return ShortestDecimal(value);
 }
 
 }  // namespace pulseboard::expression

@@ -38,6 +38,15 @@ std::string FindProgram(const std::string& name, const std::string& peers) {
   return "";
 }
 
+PeerPrograms FindPeerPrograms(const std::string& peers) {
+  const auto find = [&peers](const char* name) {
+    std::string program = FindProgram(name, peers);
+    if (program.empty()) std::fprintf(stderr, "%s is not here: its rows are left out\n", name);
+    return program;
+  };
+  return {find("victoria-metrics"), find("influxd"), find("prometheus")};
+}
+
 HttpPeer::HttpPeer(std::string server, std::string way, std::string program, int connections)
     : Peer(std::move(server), std::move(way)), program_(std::move(program)), connections_(connections) {}
 

@@ -75,10 +75,12 @@ int64_t PeakResidentBytes(pid_t pid);
 // Path of an installed program, or of one below `peers` (where ./dev unpacks the packages); empty: there is none.
 std::string FindProgram(const std::string& name, const std::string& peers);
 
-// Where the programs of the other servers are; see FindProgram.
+// Where the programs of the other servers are; empty for one that is not there.
 struct PeerPrograms {
   std::string victoria, influx, prometheus;
 };
+// See FindProgram. Says on stderr which are missing.
+PeerPrograms FindPeerPrograms(const std::string& peers);
 
 enum class VictoriaWay { kText, kColumns, kBlocks };
 std::unique_ptr<Peer> MakeVictoria(const PeerPrograms& programs, VictoriaWay way);

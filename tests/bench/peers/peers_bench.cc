@@ -115,15 +115,7 @@ int main(int argc, char** argv) {
                  "[--commit=TEXT] [ingest] [recovery] [streams] [unary] [reads] [codec]\n");
     return 2;
   }
-  auto& programs = arguments.settings.programs;
-  programs = {pulseboard::bench::FindProgram("victoria-metrics", arguments.peers),
-              pulseboard::bench::FindProgram("influxd", arguments.peers),
-              pulseboard::bench::FindProgram("prometheus", arguments.peers)};
-  for (const auto& [name, path] : {std::pair("victoria-metrics", programs.victoria),
-                                   {"influxd", programs.influx},
-                                   {"prometheus", programs.prometheus}}) {
-    if (path.empty()) std::fprintf(stderr, "%s is not here: its rows are left out\n", name);
-  }
+  arguments.settings.programs = pulseboard::bench::FindPeerPrograms(arguments.peers);
   const absl::Status status = pulseboard::bench::Run(arguments);
   if (!status.ok()) std::fprintf(stderr, "peers_bench: %s\n", pulseboard::StatusMessage(status).c_str());
   return status.ok() ? 0 : 1;

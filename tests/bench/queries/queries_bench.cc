@@ -223,9 +223,7 @@ int main(int argc, char** argv) {
   }
   // Servers inherit it. Without the right to, all run as they are.
   setpriority(PRIO_PROCESS, 0, pulseboard::bench::kPriority);
-  arguments.programs = {pulseboard::bench::FindProgram("victoria-metrics", arguments.peers),
-                        pulseboard::bench::FindProgram("influxd", arguments.peers),
-                        pulseboard::bench::FindProgram("prometheus", arguments.peers)};
+  arguments.programs = pulseboard::bench::FindPeerPrograms(arguments.peers);
   const absl::Status status = pulseboard::bench::Run(arguments);
   if (!status.ok()) std::fprintf(stderr, "queries_bench: %s\n", pulseboard::StatusMessage(status).c_str());
   return status.ok() ? 0 : 1;

@@ -49,5 +49,13 @@ TEST(Units, WritesWhatItReads) {
   EXPECT_EQ(FormatBytes(64 << 20), "64MiB");
 }
 
+TEST(Units, WritesNumbersAsShortAsTheyCanBeReadBack) {
+  EXPECT_EQ(ShortestDecimal(0.1), "0.1");
+  EXPECT_EQ(ShortestDecimal(-3), "-3");
+  EXPECT_EQ(ShortestDecimal(1e300), "1e+300");
+  EXPECT_EQ(ShortestDecimal(0.1 + 0.2), "0.30000000000000004");
+  EXPECT_EQ(ShortestDecimal(std::numeric_limits<double>::infinity()), "inf");
+}
+
 }  // namespace
 }  // namespace pulseboard

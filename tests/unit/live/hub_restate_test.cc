@@ -31,6 +31,14 @@ class HubRestateTest : public ::testing::Test {
   }
   ~HubRestateTest() override { hub_.Close(); }
 
+  // A viewer sees a first sample and leaves; its last state.
+  void WatchOneSample(SeriesId series, ViewerState* last) {
+    const int64_t commit = store_.Append({{series, Now() - 1'000'000, 1}});
+    const auto viewer = Viewer::Open(hub_, Spec());
+    ASSERT_TRUE(Eventually([&] { return viewer->state().commit_sequence >= commit; }));
+    *last = viewer->state();
+    viewer->Close();
+  }
   // Commits until the log no longer has the commit after `commit`.
   void LoseLog(SeriesId other, int64_t commit) {
     for (int i = 0; i < 200; ++i) {
@@ -62,17 +70,14 @@ class HubRestateTest : public ::testing::Test {
 TEST_F(HubRestateTest, ATokenOlderThanTheLogGoesOnFromTheStore) {
   const SeriesId cpu = store_.Series("cpu");
   const SeriesId other = store_.Series("other");
-  const int64_t commit = store_.Append({{cpu, Now() - 1'000'000, 1}});
-  auto viewer = Viewer::Open(hub_, Spec());
-  ASSERT_TRUE(Eventually([&] { return viewer->state().commit_sequence >= commit; }));
-  const ViewerState state = viewer->state();
-  viewer->Close();
+  ViewerState state;
+  ASSERT_NO_FATAL_FAILURE(WatchOneSample(cpu, &state));
   const int64_t time = Now();
   const int64_t missed = store_.Append({{cpu, time, 2}});
   // A late one as well, and a value that is replaced.
   store_.Append({{cpu, time - 20 * 60 * kNanosPerSecond, 3}});
   LoseLog(other, missed);
-  viewer = Viewer::Open(hub_, Spec(), state);
+  const auto viewer = Viewer::Open(hub_, Spec(), state);
   ASSERT_TRUE(Eventually([&] { return viewer->state().samples[cpu].size() == 3; })) << viewer->story();
   EXPECT_EQ(viewer->state().restated.size(), 1U);
   store_.Append({{cpu, Now(), 4}});
@@ -85,16 +90,13 @@ TEST_F(HubRestateTest, ATokenOlderThanTheLogGoesOnFromTheStore) {
 TEST_F(HubRestateTest, ATokenOlderThanSamplesAreKeptIsExpired) {
   const SeriesId cpu = store_.Series("cpu");
   const SeriesId other = store_.Series("other");
-  const int64_t commit = store_.Append({{cpu, Now() - 1'000'000, 1}});
-  auto viewer = Viewer::Open(hub_, Spec());
-  ASSERT_TRUE(Eventually([&] { return viewer->state().commit_sequence >= commit; }));
-  const ViewerState state = viewer->state();
-  viewer->Close();
+  ViewerState state;
+  ASSERT_NO_FATAL_FAILURE(WatchOneSample(cpu, &state));
   LoseLog(other, store_.Append({{cpu, Now(), 2}}));
   RetentionPolicy policy = store_->Retention();
   policy.SetForAll(kNanosPerMilli, {});
   store_->SetRetention(policy);
-  viewer = Viewer::Open(hub_, Spec(), state);
+  const auto viewer = Viewer::Open(hub_, Spec(), state);
   ASSERT_TRUE(Eventually([&] { return viewer->end().has_value(); })) << viewer->story();
   EXPECT_TRUE(HasReason(*viewer->end(), ErrorReason::kResumeTokenExpired)) << StatusMessage(*viewer->end());
   const auto detail = GetErrorDetail(*viewer->end());

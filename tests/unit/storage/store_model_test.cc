@@ -3,9 +3,8 @@
 //   PULSEBOARD_MODEL_FIRST_SEED=K  start there; with SEEDS=1 and shard 0 that is one run
 //   PULSEBOARD_MODEL_STEPS=N       steps per seed
 //   PULSEBOARD_MODEL_SHRINK=N      runs to spend on making a failing list short
-//   PULSEBOARD_MODEL_FAULTS=N      kinds of faults in one seed of eight: 0 none, 1 syncs of the log fail (default), 2
-//   full
-//                                  disks as well, 3 errors of the disk under RocksDB as well
+//   PULSEBOARD_MODEL_FAULTS=N      kinds of faults in one seed of eight: 0 none, 1 syncs of the log fail (default),
+//                                  2 full disks as well, 3 errors of the disk under RocksDB as well
 //   PULSEBOARD_MODEL_LOG=1         the store's log on stdout
 #include <gtest/gtest.h>
 
