@@ -36,7 +36,7 @@ bool Extremes(std::span<const double> values, double* min, double* max) {
     for (; i + kStride <= values.size(); i += kStride) {
       for (size_t chain = 0; chain < kChains; ++chain) {
         const Lanes v = Load(values.data() + i + chain * kLanes);
-        nans |= v != v;
+        nans |= v != v;  // NOLINT(misc-redundant-expression): only a NaN is not itself
         lows[chain] = v < lows[chain] ? v : lows[chain];
         highs[chain] = v > highs[chain] ? v : highs[chain];
       }

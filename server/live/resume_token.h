@@ -16,7 +16,7 @@ struct LiveQuerySpec;
 
 // Equal for requests that select and reduce equally, in whatever order.
 uint64_t HashLiveQueries(TenantId tenant, const std::vector<LiveQuerySpec>& queries,
-                         const std::vector<LiveEventQuerySpec>& event_queries = {});
+                         const std::vector<LiveEventQuerySpec>& event_queries);
 
 // How far a subscription has come. Late samples of a frame of commits are sent after its other ones, and a stream may
 // end in between: then the two numbers differ.

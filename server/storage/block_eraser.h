@@ -15,7 +15,8 @@ namespace pulseboard {
 // Not thread-safe; only while nothing is being sealed.
 class BlockEraser {
  public:
-  explicit BlockEraser(const BlockStore* blocks) : blocks_(blocks), partitions_(blocks->Partitions()) {}
+  // Of the windows of now.
+  explicit BlockEraser(const BlockStore& blocks) : partitions_(blocks.Partitions()) {}
 
   // Adds to `batch` what takes the raw samples of one series within `range` out of its blocks; a null batch only
   // counts. A block that does not decode goes as a whole when any of it may lie within the range. Returns how many
@@ -28,7 +29,6 @@ class BlockEraser {
   absl::StatusOr<int64_t> EraseInBlock(const Partition& partition, const BlockScan& scan, std::string_view key,
                                        TimeRange range, rocksdb::WriteBatch* batch);
 
-  const BlockStore* const blocks_;
   const PartitionSetPtr partitions_;
   std::unordered_map<const Partition*, std::unique_ptr<PartitionCursor>> cursors_;
 };

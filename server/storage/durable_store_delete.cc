@@ -129,7 +129,7 @@ absl::StatusOr<DeleteResult> DurableStore::EraseBlocks(const DeleteRecord& recor
   DeleteResult result;
   result.commit_sequence = record.commit_sequence;
   rocksdb::WriteBatch batch;
-  BlockEraser eraser(blocks_.get());
+  BlockEraser eraser(*blocks_);
   for (const SeriesId id : record.series) {
     PB_ASSIGN_OR_RETURN(const int64_t samples,
                         eraser.Erase(record.tenant, id, record.range, dry_run ? nullptr : &batch));

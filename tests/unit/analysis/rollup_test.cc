@@ -111,6 +111,7 @@ TEST(Rollup, FoldsColumnsAsSampleBySample) {
       RollupFold fold(counter);
       for (size_t i = 20 * bucket; i < 20 * bucket + 20; ++i) fold.AddSample(times[i], values[i]);
       const Rollup one = fold.Take(), other = columns.Get(bucket);
+      // NOLINTNEXTLINE(bugprone-suspicious-memory-comparison): bit for bit, and there is no padding
       ASSERT_EQ(std::memcmp(&one, &other, sizeof(Rollup)), 0) << "run " << run << " bucket " << bucket;
     }
   }

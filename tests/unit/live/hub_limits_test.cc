@@ -92,7 +92,7 @@ TEST_F(HubLimitsTest, RefusesBadRequestsByField) {
 
 TEST_F(HubLimitsTest, RefusesForgedForeignAndFutureTokens) {
   SubscriptionSpec spec = Spec("cpu");
-  const uint64_t hash = HashLiveQueries(kDefaultTenant, spec.queries);
+  const uint64_t hash = HashLiveQueries(kDefaultTenant, spec.queries, {});
   const uint64_t epoch = store_->epoch();
   for (const std::string& token :
        {std::string("x"), std::string(1 << 16, 'x'), MakeResumeToken("another store", hash, {0, 0, epoch}),

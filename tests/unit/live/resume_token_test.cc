@@ -40,14 +40,14 @@ TEST(ResumeToken, IsBoundToStoreAndQueries) {
 
 TEST(ResumeToken, HashTellsQueriesApart) {
   const LiveQuerySpec query{"id", "cpu", 5, 6};
-  const uint64_t hash = HashLiveQueries(1, {query});
-  EXPECT_EQ(hash, HashLiveQueries(1, {query}));
-  EXPECT_NE(hash, HashLiveQueries(2, {query}));
-  EXPECT_NE(hash, HashLiveQueries(1, {{"id", "mem", 5, 6}}));
-  EXPECT_NE(hash, HashLiveQueries(1, {{"i", "dcpu", 5, 6}}));
-  EXPECT_NE(hash, HashLiveQueries(1, {{"id", "cpu", 4, 6}}));
-  EXPECT_NE(hash, HashLiveQueries(1, {{"id", "cpu", 5, 7}}));
-  EXPECT_NE(hash, HashLiveQueries(1, {query, query}));
+  const uint64_t hash = HashLiveQueries(1, {query}, {});
+  EXPECT_EQ(hash, HashLiveQueries(1, {query}, {}));
+  EXPECT_NE(hash, HashLiveQueries(2, {query}, {}));
+  EXPECT_NE(hash, HashLiveQueries(1, {{"id", "mem", 5, 6}}, {}));
+  EXPECT_NE(hash, HashLiveQueries(1, {{"i", "dcpu", 5, 6}}, {}));
+  EXPECT_NE(hash, HashLiveQueries(1, {{"id", "cpu", 4, 6}}, {}));
+  EXPECT_NE(hash, HashLiveQueries(1, {{"id", "cpu", 5, 7}}, {}));
+  EXPECT_NE(hash, HashLiveQueries(1, {query, query}, {}));
 }
 
 }  // namespace

@@ -119,7 +119,7 @@ class ModelRun {
   absl::Status Verify();
   absl::StatusOr<SampleColumns> ReadAll(int name, TimeRange range);
   int64_t OldestKept() const;
-  absl::Status Wrong(std::string what) const;
+  absl::Status Wrong(const std::string& what) const;
   uint64_t Pick(uint64_t n) { return random_() % n; }
   void Tell(std::string what) { story_.back() += " " + std::move(what); }
 

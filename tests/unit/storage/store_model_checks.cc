@@ -32,7 +32,7 @@ bool SameColumns(const RollupColumns& a, const RollupColumns& b) {
 
 int64_t ModelRun::OldestKept() const { return DayOf(clock_.NowUnixNanos() - options_.raw_retention_ns); }
 
-absl::Status ModelRun::Wrong(std::string what) const { return absl::InternalError(std::move(what)); }
+absl::Status ModelRun::Wrong(const std::string& what) const { return absl::InternalError(what); }
 
 absl::StatusOr<SampleColumns> ModelRun::ReadAll(int name, TimeRange range) {
   const std::optional<SeriesId> id = store_->FindSeries(kDefaultTenant, KeyOf(name));

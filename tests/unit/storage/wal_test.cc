@@ -238,7 +238,7 @@ TEST_F(WalTest, RefusesAMissingSegmentBeforeABlankOne) {
   wal_.reset();
   const std::vector<std::string> segments = Segments();
   fs::resize_file(segments.back(), 0);
-  const std::string before = segments[segments.size() - 2];
+  const std::string& before = segments[segments.size() - 2];
   const std::string saved = ReadFile(before);
   fs::remove(before);
   const absl::Status refused = Open().status;
