@@ -3,6 +3,7 @@
 #include <grpcpp/grpcpp.h>
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "common/base/errors.h"
@@ -38,15 +39,15 @@ class Subscriber::Core : public std::enable_shared_from_this<Subscriber::Core> {
         consumer_(consumer),
         stub_(v1::LiveService::NewStub(channel)),
         tokens_(std::move(tokens)),
-        wanted_(options_.queries),
-        token_queries_(options_.queries),
+        wanted_{options_.queries, options_.event_queries},
+        token_queries_(wanted_),
         received_token_(options_.resume_token),
         delivered_token_(options_.resume_token),
         backoff_(options_.backoff) {}
 
   void Connect();
   void Resume();
-  void Update(std::vector<SubscriptionQuery> queries);
+  void Update(std::vector<SubscriptionQuery> queries, std::optional<std::vector<EventSubscription>> event_queries);
   void Close();
   std::string resume_token() const {
     MutexLock lock(&mu_);
@@ -94,12 +95,12 @@ class Subscriber::Core : public std::enable_shared_from_this<Subscriber::Core> {
   mutable Mutex mu_;
   bool closed_ PB_GUARDED_BY(mu_) = false;
   bool ended_ PB_GUARDED_BY(mu_) = false;
-  std::vector<SubscriptionQuery> wanted_ PB_GUARDED_BY(mu_);
-  std::vector<SubscriptionQuery> current_ PB_GUARDED_BY(mu_);        // of the stream
-  std::vector<SubscriptionQuery> sent_ PB_GUARDED_BY(mu_);           // of the update under way
-  std::vector<SubscriptionQuery> token_queries_ PB_GUARDED_BY(mu_);  // of received_token_
-  bool asked_ PB_GUARDED_BY(mu_) = false;                            // an Update() that was not sent yet
-  bool updating_ PB_GUARDED_BY(mu_) = false;                         // an update was sent and not answered
+  SubscriptionQueries wanted_ PB_GUARDED_BY(mu_);
+  SubscriptionQueries current_ PB_GUARDED_BY(mu_);        // of the stream
+  SubscriptionQueries sent_ PB_GUARDED_BY(mu_);           // of the update under way
+  SubscriptionQueries token_queries_ PB_GUARDED_BY(mu_);  // of received_token_
+  bool asked_ PB_GUARDED_BY(mu_) = false;                 // an Update() that was not sent yet
+  bool updating_ PB_GUARDED_BY(mu_) = false;              // an update was sent and not answered
   std::string received_token_ PB_GUARDED_BY(mu_);
   std::string delivered_token_ PB_GUARDED_BY(mu_);
   bool reset_sent_ PB_GUARDED_BY(mu_) = false;
@@ -111,6 +112,7 @@ class Subscriber::Core : public std::enable_shared_from_this<Subscriber::Core> {
   bool answered_ PB_GUARDED_BY(mu_) = false;
   bool resuming_ PB_GUARDED_BY(mu_) = false;  // began with a token
   RefMap refs_ PB_GUARDED_BY(mu_);
+  LineTable lines_ PB_GUARDED_BY(mu_);
   bool paused_ PB_GUARDED_BY(mu_) = false;
   bool resume_seen_ PB_GUARDED_BY(mu_) = false;  // Resume() came while an event is being handed over
   int64_t last_message_nanos_ PB_GUARDED_BY(mu_) = 0;
@@ -257,6 +259,7 @@ void Subscriber::Core::StartStreamLocked() {
   answered_ = false;
   paused_ = false;
   refs_.clear();
+  lines_.BeginCall();
   resuming_ = !received_token_.empty();
   current_ = resuming_ ? token_queries_ : wanted_;
   // What was not answered is asked again; a new beginning has it from the start.
@@ -270,9 +273,11 @@ void Subscriber::Core::StartStreamLocked() {
   ArmSilenceTimerLocked();
 }
 
-void Subscriber::Core::Update(std::vector<SubscriptionQuery> queries) {
+void Subscriber::Core::Update(std::vector<SubscriptionQuery> queries,
+                              std::optional<std::vector<EventSubscription>> event_queries) {
   MutexLock lock(&mu_);
-  wanted_ = std::move(queries);
+  wanted_.samples = std::move(queries);
+  if (event_queries) wanted_.events = *std::move(event_queries);
   asked_ = true;
   SendUpdateLocked();
 }
@@ -340,13 +345,14 @@ void Subscriber::Core::OnFirstMessageLocked() {
   DeliverLocked(StateEvent{SubscriberState::kConnected, absl::OkStatus(), {}});
   if (resuming_) return;
   if (std::exchange(reset_sent_, true)) ++stats_.resets;
+  lines_.Reset();
   DeliverLocked(ResetEvent{std::exchange(reset_cause_, absl::OkStatus())});
 }
 
 absl::StatusOr<SubscriberEvent> Subscriber::Core::DecodeLocked(const v1::SubscribeResponse& response) {
   switch (response.event_case()) {
     case v1::SubscribeResponse::kDefinitions:
-      return DecodeDefinitions(response.definitions(), &refs_);
+      return DecodeDefinitions(response.definitions(), &refs_, &lines_);
     case v1::SubscribeResponse::kBackfill: {
       PB_ASSIGN_OR_RETURN(std::vector<SeriesSamples> series, DecodeFrame(response.backfill(), refs_));
       stats_.received_samples += CountSamples(series);
@@ -374,7 +380,7 @@ absl::StatusOr<SubscriberEvent> Subscriber::Core::DecodeLocked(const v1::Subscri
     }
     case v1::SubscribeResponse::kProgress:
       return ProgressEvent{response.progress().commit_sequence(), response.progress().server_time_unix_nanos(),
-                           response.progress().dropped_sample_count()};
+                           response.progress().dropped_sample_count(), response.progress().conflated_sample_count()};
     case v1::SubscribeResponse::kUpdated:
       return TakeAnswerLocked(response.updated());
     case v1::SubscribeResponse::kStale: {
@@ -388,7 +394,11 @@ absl::StatusOr<SubscriberEvent> Subscriber::Core::DecodeLocked(const v1::Subscri
       return DecodeEvents(response.events());
     case v1::SubscribeResponse::kRestated:
       return RestatedEvent{response.restated().start_time_unix_nanos()};
-    case v1::SubscribeResponse::kAggregates:  // this client asks for none
+    case v1::SubscribeResponse::kAggregates: {
+      PB_ASSIGN_OR_RETURN(AggregatesEvent event, DecodeAggregates(response.aggregates(), lines_));
+      event.times = DecodeTimes(response.times(), options_.clock->NowUnixNanos());
+      return event;
+    }
     case v1::SubscribeResponse::EVENT_NOT_SET:
       break;
   }
@@ -528,7 +538,10 @@ Subscriber::Subscriber(std::shared_ptr<grpc::Channel> channel, std::shared_ptr<T
 }
 Subscriber::~Subscriber() { core_->Close(); }
 
-void Subscriber::Update(std::vector<SubscriptionQuery> queries) { core_->Update(std::move(queries)); }
+void Subscriber::Update(std::vector<SubscriptionQuery> queries) { core_->Update(std::move(queries), std::nullopt); }
+void Subscriber::Update(std::vector<SubscriptionQuery> queries, std::vector<EventSubscription> event_queries) {
+  core_->Update(std::move(queries), std::move(event_queries));
+}
 void Subscriber::Resume() { core_->Resume(); }
 std::string Subscriber::resume_token() const { return core_->resume_token(); }
 SubscriberStats Subscriber::stats() const { return core_->stats(); }

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -24,11 +25,28 @@ namespace pulseboard::client {
 
 class TokenSource;
 
+// Values per column of time, and per group of series, instead of samples.
+struct SubscriptionAggregate {
+  struct Group {
+    int function = 0;  // pulseboard.v1.GroupFunction; 0: the sum
+    double quantile = 0;
+    std::vector<std::string> labels = {};  // none: all series become one
+    bool without = false;
+    bool operator==(const Group&) const = default;
+  };
+  std::chrono::nanoseconds step{0};  // length of a column
+  int function = 0;                  // pulseboard.v1.AggregateFunction; 0: the average
+  double quantile = 0;
+  std::optional<Group> group = std::nullopt;  // none: each series by itself
+  bool operator==(const SubscriptionAggregate&) const = default;
+};
+
 struct SubscriptionQuery {
   std::string id;        // unique in the subscription
   std::string selector;  // PromQL-like
   std::chrono::nanoseconds backfill{0};
-  int32_t max_points = 0;  // pixel columns for the backfill; 0 raw
+  int32_t max_points = 0;                                         // pixel columns for the backfill; 0 raw
+  std::optional<SubscriptionAggregate> aggregate = std::nullopt;  // then without max_points
   bool operator==(const SubscriptionQuery&) const = default;
 };
 
@@ -38,6 +56,7 @@ struct EventSubscription {
   std::string selector;  // of sources and labels; empty: all
   int min_severity = 0;  // pulseboard.v1.EventSeverity
   std::chrono::nanoseconds backfill{0};
+  std::string text_contains = {};  // empty: all
   bool operator==(const EventSubscription&) const = default;
 };
 
@@ -62,13 +81,23 @@ struct SubscriberOptions {
 struct ResetEvent {
   absl::Status cause;  // OK for the first one
 };
-// Series of samples to come. Sent again after a reconnect; the same id is the same series.
+// A line of an aggregated query: a group, or one series. Positive; the same line has the same number up to the next
+// ResetEvent, also after a reconnect.
+using LineNumber = uint64_t;
+// Series of samples, and lines of aggregated queries, to come. Sent again after a reconnect; the same id is the same
+// series.
 struct DefinitionsEvent {
   struct Definition {
     SeriesInfo series;
+    std::vector<std::string> query_ids;  // empty when there is one query
+  };
+  struct LineDefinition {
+    LineNumber line = 0;
+    SeriesInfo series;  // id 0: a group; its labels are those it was grouped by
     std::vector<std::string> query_ids;
   };
   std::vector<Definition> definitions;
+  std::vector<LineDefinition> lines = {};
 };
 struct SeriesSamples {
   SeriesId series = 0;
@@ -99,6 +128,16 @@ struct SamplesEvent {
 struct AmendsEvent {
   std::vector<SeriesSamples> series;
   FrameTimes times;
+};
+// Values of aggregated queries at the beginnings of their columns, history and live. Each replaces what came for its
+// column before; the newest column is provisional.
+struct AggregatesEvent {
+  struct LineValues {
+    LineNumber line = 0;
+    SampleColumns values;  // in order of time but for a viewer that is behind: then the last one of a time is right
+  };
+  std::vector<LineValues> lines;
+  FrameTimes times;  // all 0 with history, but `arrived`
 };
 // What happened, as text.
 struct Occurrence {
@@ -131,7 +170,8 @@ struct GapEvent {
 struct ProgressEvent {
   int64_t commit_sequence = 0;
   int64_t server_unix_nanos = 0;
-  int64_t dropped_samples = 0;  // of this call
+  int64_t dropped_samples = 0;    // of this call
+  int64_t conflated_samples = 0;  // of this call: left out for a slow viewer, as they show in none of its pixels
 };
 enum class SubscriberState { kConnecting, kConnected, kWaiting, kEnded };
 // The connection's state. kEnded is the last event: the server will never take this (bad selector, too broad, no right,
@@ -153,7 +193,7 @@ struct StaleEvent {
 };
 using SubscriberEvent =
     std::variant<ResetEvent, DefinitionsEvent, BackfillEvent, BackfillDoneEvent, SamplesEvent, AmendsEvent, GapEvent,
-                 UpdatedEvent, StaleEvent, ProgressEvent, StateEvent, OccurrencesEvent, RestatedEvent>;
+                 UpdatedEvent, StaleEvent, ProgressEvent, StateEvent, OccurrencesEvent, RestatedEvent, AggregatesEvent>;
 
 enum class Flow {
   kContinue,
@@ -173,7 +213,7 @@ class SubscriptionConsumer {
 struct SubscriberStats {
   int64_t connects = 0;          // streams on which the server answered
   int64_t resets = 0;            // ResetEvents after the first
-  int64_t received_samples = 0;  // late ones included
+  int64_t received_samples = 0;  // late ones included, values of aggregated queries not
   int64_t late_samples = 0;
   int64_t dropped_samples = 0;  // by the server, from gaps
   int64_t gaps = 0;
@@ -190,9 +230,11 @@ class Subscriber {
   Subscriber(const Subscriber&) = delete;
   Subscriber& operator=(const Subscriber&) = delete;
 
-  // Other queries (not those of events) from some point on, without a new stream and without a hole in those that stay.
-  // Only the newest wish counts; an UpdatedEvent or ResetEvent says that it is carried out. REQUIRES: options.attach.
+  // Other queries from some point on, without a new stream and without a hole in those that stay; without
+  // `event_queries`, those of events stay. Only the newest wish counts; an UpdatedEvent or ResetEvent says that it is
+  // carried out. REQUIRES: options.attach.
   void Update(std::vector<SubscriptionQuery> queries);
+  void Update(std::vector<SubscriptionQuery> queries, std::vector<EventSubscription> event_queries);
   // After kPause: read on. A Resume() that comes while OnEvent still runs (on another thread) is not lost: the kPause
   // it then returns is ignored. So decide and drain under one lock of the consumer's, and call this after draining.
   void Resume();

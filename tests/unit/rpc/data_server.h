@@ -14,6 +14,7 @@
 #include "pulseboard/v1/live.grpc.pb.h"
 #include "pulseboard/v1/query.grpc.pb.h"
 #include "pulseboard/v1/transfer.grpc.pb.h"
+#include "server/events/event_log.h"
 #include "server/ingest/intake.h"
 #include "server/live/hub.h"
 #include "server/query/query_engine.h"
@@ -25,6 +26,7 @@
 #include "server/transfer/importer.h"
 #include "tests/support/grpc_test.h"
 #include "tests/support/identity_world.h"
+#include "tests/support/memory_table.h"
 #include "tests/support/test_store.h"
 
 namespace pulseboard::testing {
@@ -47,6 +49,9 @@ class DataServer {
     hub_.Attach(seen);
     intake_ = std::make_unique<Intake>(seen, SystemClock(), options.intake);
     engine_ = std::make_unique<QueryEngine>(seen, SystemClock(), options.query);
+    hub_.AttachQueries(*engine_);
+    events_ = EventLog::Open(event_table_, SystemClock(), store_->store_id(), EventOptions()).value();
+    hub_.AttachEvents(*events_);
     importer_ = std::make_unique<Importer>(*intake_, SystemClock(), options.transfer);
     exporter_ = std::make_unique<Exporter>(seen, *engine_, options.transfer);
     std::vector<std::unique_ptr<grpc::Service>> services;
@@ -72,6 +77,7 @@ class DataServer {
     hub_.Close();
     importer_->Stop();
     engine_->Stop();
+    events_->Stop();
     // As the node does: no commit tells the intake anything after this. What a broken store says is the test's affair.
     store_->Close().IgnoreError();
   }
@@ -113,6 +119,7 @@ class DataServer {
   Hub& hub() { return hub_; }
   Intake& intake() { return *intake_; }
   QueryEngine& engine() { return *engine_; }
+  EventLog& events() { return *events_; }
   Importer& importer() { return *importer_; }
   StreamRegistry& streams() { return streams_; }
   IdentityWorld& identity() { return identity_; }
@@ -121,11 +128,13 @@ class DataServer {
   IdentityWorld identity_;
   Authenticator authenticator_{*identity_.sessions};
   StreamRegistry streams_;
+  MemoryTable event_table_;
   Hub hub_;
   TestStore store_{&hub_};
   std::unique_ptr<Store> front_;
   std::unique_ptr<Intake> intake_;
   std::unique_ptr<QueryEngine> engine_;
+  std::unique_ptr<EventLog> events_;
   std::unique_ptr<Importer> importer_;
   std::unique_ptr<Exporter> exporter_;
   std::unique_ptr<GrpcServer> server_;
