@@ -7,6 +7,8 @@
 #include <chrono>
 #include <utility>
 
+#include "server/query/tenant_time.h"
+
 namespace pulseboard {
 namespace {
 
@@ -29,7 +31,8 @@ struct FairPool::Slice {
 
 FairPool::Customer::~Customer() { pool_.Leave(tenant_); }
 
-FairPool::FairPool(const Clock& clock, FairPoolOptions options) : clock_(clock), options_(options) {}
+FairPool::FairPool(const Clock& clock, FairPoolOptions options, TenantTime* tenant_time)
+    : clock_(clock), options_(options), tenant_time_(tenant_time) {}
 
 FairPool::~FairPool() { Stop(); }
 
@@ -107,9 +110,11 @@ void FairPool::GrantLocked() {
 }
 
 void FairPool::ChargeLocked(Customer* customer, int64_t since_ns) {
-  const int64_t used = std::max<int64_t>(0, clock_.MonotonicNanos() - since_ns);
+  const int64_t now = clock_.MonotonicNanos();
+  const int64_t used = std::max<int64_t>(0, now - since_ns);
   customer->used_ns_ += used;
   tenants_[customer->tenant_].used_ns += used;
+  if (tenant_time_ != nullptr) tenant_time_->Spend(customer->tenant_, used, now);
 }
 
 void FairPool::Run() {

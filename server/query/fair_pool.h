@@ -24,6 +24,8 @@
 
 namespace pulseboard {
 
+class TenantTime;
+
 struct FairPoolOptions {
   int permits = 2;
   int64_t slice_ns = 10 * kNanosPerMilli;
@@ -49,7 +51,8 @@ class FairPool {
     int64_t used_ns_ = 0;  // guarded by the pool's mutex
   };
 
-  FairPool(const Clock& clock, FairPoolOptions options);
+  // `tenant_time`, if any, is told what was worked, at the end of each slice; it must outlive the pool.
+  FairPool(const Clock& clock, FairPoolOptions options, TenantTime* tenant_time = nullptr);
   ~FairPool();
   FairPool(const FairPool&) = delete;
   FairPool& operator=(const FairPool&) = delete;
@@ -95,6 +98,7 @@ class FairPool {
 
   const Clock& clock_;
   const FairPoolOptions options_;
+  TenantTime* const tenant_time_;
   mutable Mutex mu_;
   CondVar wake_;    // idle threads
   CondVar resume_;  // those that stand still

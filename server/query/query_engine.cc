@@ -63,7 +63,8 @@ QueryEngine::QueryEngine(Store& store, const Clock& clock, QueryOptions options)
     : store_(store),
       clock_(clock),
       options_(options),
-      pool_(clock, {std::max(1, options.threads), options.slice_ns, options.thread_niceness}) {}
+      tenant_time_(options.max_tenant_time_ns),
+      pool_(clock, {std::max(1, options.threads), options.slice_ns, options.thread_niceness}, &tenant_time_) {}
 
 QueryEngine::~QueryEngine() { Stop(); }
 
@@ -87,6 +88,15 @@ absl::StatusOr<std::shared_ptr<QueryEngine::Ticket>> QueryEngine::Admit(TenantId
                                       limit + " queries of this tenant are under way, the most it may have at once",
                                       {{"limit", limit}, {"setting", "query.max_tenant_active"}}),
                             options_.busy_retry_ms);
+  }
+  if (const int64_t wait_ns = tenant_time_.WaitNs(tenant, clock_.MonotonicNanos()); wait_ns > 0) {
+    ++refused_busy_;
+    const std::string limit = std::to_string(options_.max_tenant_time_ns / kNanosPerMilli);
+    return WithRetryAfterMs(MakeError(ErrorReason::kQueryBusy,
+                                      "the queries of this tenant took all of their time: " + limit +
+                                          " ms per minute (query.max_tenant_time)",
+                                      {{"limitMs", limit}, {"setting", "query.max_tenant_time"}}),
+                            std::max(options_.busy_retry_ms, (wait_ns + kNanosPerMilli - 1) / kNanosPerMilli));
   }
   ++admitted_;
   return ticket;

@@ -20,6 +20,7 @@
 #include "common/model/samples.h"
 #include "server/query/fair_pool.h"
 #include "server/query/query_usage.h"
+#include "server/query/tenant_time.h"
 #include "server/storage/store.h"
 
 namespace pulseboard {
@@ -47,6 +48,8 @@ struct QueryOptions {
   int64_t max_tenant_samples = 200'000'000;            // query.max_tenant_samples: samples and rollups read
   int64_t max_tenant_held_values = 40'000'000;         // query.max_tenant_held_values
   int64_t max_tenant_answer_bytes = int64_t{4} << 30;  // query.max_tenant_answer_bytes
+  // query.max_tenant_time: work of one tenant's queries per minute; the default is all that two threads can do
+  int64_t max_tenant_time_ns = 120 * kNanosPerSecond;
   int64_t slice_ns = 10 * kNanosPerMilli;  // query.slice: a call that ran so long gives way to those that wait
   int32_t thread_niceness = 5;             // query.thread_niceness: how much less than ingestion they are preferred
   int32_t chunk_samples = 8'000;           // query.chunk_samples: samples per chunk of a QueryRange answer
@@ -195,7 +198,8 @@ class QueryEngine {
   ~QueryEngine();
 
   // RESOURCE_EXHAUSTED/QUERY_BUSY with RetryInfo when `max_active` calls, or `max_tenant_active` of this tenant, are
-  // under way.
+  // under way, or this tenant's queries took `max_tenant_time_ns` already: RetryInfo then says when there is time
+  // again.
   absl::StatusOr<std::shared_ptr<Ticket>> Admit(TenantId tenant);
   // The instant at which a call starting now must end: the caller's own deadline or `max_duration_ns`, whichever is
   // sooner.
@@ -262,6 +266,7 @@ class QueryEngine {
   std::atomic<int64_t> scanned_samples_{0};
   std::atomic<int64_t> scanned_rollups_{0};
   QueryUsage usage_;
+  TenantTime tenant_time_;
   FairPool pool_;
 };
 

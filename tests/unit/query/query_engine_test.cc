@@ -236,5 +236,26 @@ TEST_F(QueryEngineTest, BoundsWhatTheCallsOfATenantUseTogether) {
   EXPECT_TRUE(HasReason(engine.Charge(context, UsageKind::kAnswerBytes, 1), ErrorReason::kQueryTooBroad));
 }
 
+TEST_F(QueryEngineTest, BoundsTheTimeThatTheCallsOfATenantTakePerMinute) {
+  QueryOptions options;
+  options.max_tenant_time_ns = 6 * kNanosPerSecond;
+  QueryEngine engine(*store_, clock_, options);
+  const auto ticket = engine.Admit(kDefaultTenant);
+  ASSERT_TRUE(ticket.ok() && (*ticket)->Run([this] { clock_.Advance(7 * kNanosPerSecond); }));
+  engine.Stop();  // after that the work is counted
+  const absl::Status busy = engine.Admit(kDefaultTenant).status();
+  EXPECT_TRUE(HasReason(busy, ErrorReason::kQueryBusy)) << StatusMessage(busy);
+  EXPECT_EQ(GetErrorDetail(busy)->metadata.at("setting"), "query.max_tenant_time");
+  // A second too much; six come back in a minute.
+  const int64_t wait_ms = GetErrorDetail(busy)->retry_after_ms.value_or(0);
+  EXPECT_EQ(wait_ms, 10'000);
+  EXPECT_EQ(engine.Stats().refused_busy, 1);
+  EXPECT_TRUE(engine.Admit(kSystemTenant).ok()) << "another tenant has its own";
+  clock_.Advance((wait_ms - 1) * kNanosPerMilli);
+  EXPECT_FALSE(engine.Admit(kDefaultTenant).ok());
+  clock_.Advance(2 * kNanosPerMilli);
+  EXPECT_TRUE(engine.Admit(kDefaultTenant).ok()) << "when it said";
+}
+
 }  // namespace
 }  // namespace pulseboard
