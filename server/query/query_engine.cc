@@ -63,7 +63,8 @@ QueryEngine::QueryEngine(Store& store, const Clock& clock, QueryOptions options)
     : store_(store),
       clock_(clock),
       options_(options),
-      tenant_time_(options.max_tenant_time_ns),
+      tenant_time_(options.max_tenant_time_ns > 0 ? options.max_tenant_time_ns
+                                                  : std::max(1, options.threads) * kNanosPerMinute),
       pool_(clock, {std::max(1, options.threads), options.slice_ns, options.thread_niceness}, &tenant_time_) {}
 
 QueryEngine::~QueryEngine() { Stop(); }

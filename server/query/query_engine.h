@@ -48,8 +48,7 @@ struct QueryOptions {
   int64_t max_tenant_samples = 200'000'000;            // query.max_tenant_samples: samples and rollups read
   int64_t max_tenant_held_values = 40'000'000;         // query.max_tenant_held_values
   int64_t max_tenant_answer_bytes = int64_t{4} << 30;  // query.max_tenant_answer_bytes
-  // query.max_tenant_time: work of one tenant's queries per minute; the default is all that two threads can do
-  int64_t max_tenant_time_ns = 120 * kNanosPerSecond;
+  int64_t max_tenant_time_ns = 0;  // query.max_tenant_time: work of its queries per minute; 0: what the threads can do
   int64_t slice_ns = 10 * kNanosPerMilli;  // query.slice: a call that ran so long gives way to those that wait
   int32_t thread_niceness = 5;             // query.thread_niceness: how much less than ingestion they are preferred
   int32_t chunk_samples = 8'000;           // query.chunk_samples: samples per chunk of a QueryRange answer
