@@ -18,6 +18,7 @@ struct ChartStyle {
   QColor muted;
   QColor accent;
   QColor warning;
+  QColor critical;
   std::array<QColor, kSeriesColors> series;
   QFont base;
   QFont caption;

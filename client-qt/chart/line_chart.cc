@@ -1,31 +1,26 @@
 #include "client-qt/chart/line_chart.h"
 
 #include <QChart>
-#include <QDateTime>
 #include <QGraphicsLayout>
 #include <QLineSeries>
 #include <QPainter>
 #include <QValueAxis>
-#include <QWheelEvent>
 #include <algorithm>
 
+#include "client-qt/chart/event_painter.h"
 #include "common/base/clock.h"
 
 namespace pulseboard::qt {
 namespace {
 
-constexpr int kTopMargin = 8;
-constexpr int kRightMargin = 12;  // room for the halo of the live edge
+constexpr int kTopMargin = kEventFlag + 2;
 constexpr int kBottomMargin = 22;
-constexpr int kCrosshairMargin = 6;  // rings reach this far around the crosshair
 constexpr int kMinGutter = 40;
 constexpr int kGutterStep = 8;  // the plot's left edge moves in steps, so that panels stay aligned
 constexpr int kTimeLabelPitch = 88;
-constexpr int kBleed = 8;  // around the plot in the cached picture: halos
+constexpr int kBleed = kEventFlag + 2;  // around the plot in the cached picture: halos, flags
 constexpr double kDimmedOpacity = 0.6;
 constexpr double kGridOpacity = 0.6;
-constexpr double kMinSelectionPixels = 6;
-constexpr double kZoomStep = 0.8;
 constexpr double kAmendPitch = 7;  // marks of a series do not touch
 constexpr int kMaxAreaSeries = 2;  // more fills only make mud
 
@@ -106,6 +101,12 @@ void LineChart::setHighlighted(quint64 series_id) {
   viewport()->update();
 }
 
+void LineChart::setEvents(const EventLog* events) {
+  if (events == events_) return;
+  events_ = events;
+  invalidate();
+}
+
 QString LineChart::unit() const { return options_.unit.isEmpty() ? data_.unit() : options_.unit; }
 
 int LineChart::plotPixels() const { return std::max(1, static_cast<int>(scale_.plot.width())); }
@@ -133,6 +134,8 @@ void LineChart::rebuild() {
   gaps_ = data_.gaps(scale_.range, now_);
   // Stacked, a value has no place of its own.
   amends_ = options_.stacked ? QVector<AmendMark>() : data_.amends(scale_.range, scale_.nanosOf(kAmendPitch));
+  event_marks_ =
+      events_ != nullptr ? events_->marks(scale_.range, scale_.nanosOf(kEventMarkPitch)) : QVector<EventMark>();
   edge_ = live_ ? data_.liveEdge(scale_.range) : QVector<HoverValue>();
   updateAxis();
   time_ticks_ = timeTicks(scale_.range, std::max(2, plotPixels() / kTimeLabelPitch), zone_);
@@ -213,6 +216,7 @@ void LineChart::renderPlot() {
   painter.translate(kBleed - scale_.plot.left(), kBleed - scale_.plot.top());
   painter.setClipRect(scale_.plot.adjusted(0, -1, 0, 1));
   paintGaps(painter, gaps_, scale_, style_);
+  paintEventLines(painter, event_marks_, scale_, style_);
   if (options_.stacked) {
     paintStack(painter, stack_, scale_, style_, highlighted_);
   } else {
@@ -221,6 +225,7 @@ void LineChart::renderPlot() {
     paintAmends(painter, amends_, scale_, style_, highlighted_);
   }
   painter.setClipping(false);
+  paintEventFlags(painter, event_marks_, scale_, style_);
   paintLiveEdge(painter, edge_, scale_, style_, options_.stacked);
   picture_stale_ = false;
 }
@@ -237,6 +242,7 @@ void LineChart::drawForeground(QPainter* painter, const QRectF& exposed) {
   if (dimmed_) painter->setOpacity(kDimmedOpacity);
   painter->drawPixmap(plot.topLeft() - QPointF(kBleed, kBleed), picture_);
   painter->setOpacity(1);
+  if (const EventMark* mark = hoveredEvent()) paintHoveredEvent(*painter, *mark, scale_, style_);
   if (selecting_from_ && mouse_) paintSelection(*painter, *selecting_from_, mouse_->x(), scale_, style_);
   if (crosshair_.time()) paintCrosshair(*painter, *crosshair_.time(), hover_, scale_, style_, options_.stacked);
 }
@@ -247,149 +253,6 @@ void LineChart::paintEvent(QPaintEvent* event) {
     fresh_paint_ = false;
     Q_EMIT painted();
   }
-}
-
-void LineChart::hoverAt(const QPointF& position) {
-  if (!scale_.usable() || position.x() < scale_.plot.left() - 2 || position.x() > scale_.plot.right() + kRightMargin) {
-    crosshair_.moveTo(std::nullopt);
-    return;
-  }
-  crosshair_.moveTo(scale_.timeAt(std::clamp(position.x(), scale_.plot.left(), scale_.plot.right())));
-}
-
-void LineChart::onCrosshairMoved() {
-  hover_ = crosshair_.time() ? data_.valuesAt(*crosshair_.time()) : QVector<HoverValue>();
-  if (mouse_ && crosshair_.time()) {
-    showCard();
-  } else {
-    hideCard();
-  }
-  // Only what the crosshair covered and covers: it moves in all panels at the pace of the mouse.
-  const QRect covered = crosshairArea();
-  viewport()->update(covered_);
-  viewport()->update(covered);
-  covered_ = covered;
-}
-
-QRect LineChart::crosshairArea() const {
-  if (!crosshair_.time() || !scale_.usable()) return {};
-  double left = scale_.x(*crosshair_.time());
-  double right = left;
-  for (const HoverValue& value : hover_) {
-    left = std::min(left, scale_.x(value.time));
-    right = std::max(right, scale_.x(value.time));
-  }
-  return QRectF(left, scale_.plot.top(), right - left, scale_.plot.height())
-      .toAlignedRect()
-      .adjusted(-kCrosshairMargin, -kCrosshairMargin, kCrosshairMargin, kCrosshairMargin);
-}
-
-QString LineChart::timeText(qint64 time) const {
-  const QDateTime at = QDateTime::fromMSecsSinceEpoch(time / kNanosPerMilli, zone_);
-  const bool days = wanted_.end - wanted_.start > kNanosPerDay;
-  return at.toString(days ? QStringLiteral("d MMM HH:mm:ss.zzz ") : QStringLiteral("HH:mm:ss.zzz ")) +
-         zone_.abbreviation(at);
-}
-
-void LineChart::showCard() {
-  if (!card_) {
-    card_ = new HoverCard(window());
-    card_->setChartStyle(style_);
-  }
-  QVector<HoverCard::Row> rows;
-  double largest = 0;
-  for (const HoverValue& value : hover_) largest = std::max(largest, std::abs(value.value));
-  const UnitScale scale = unitScale(largest, unit());
-  for (const HoverValue& value : hover_) {
-    if (rows.size() == HoverCard::kMaxRows) break;
-    rows.append({style_.line(value.slot).color, value.name, scale.text(value.value)});
-  }
-  const QPoint place = viewport()->mapTo(window(), mouse_->toPoint());
-  // The card tells the time of the sample the rings are on; between samples, that of the mouse.
-  const qint64 time = hover_.isEmpty() ? *crosshair_.time() : hover_.first().time;
-  card_->showAt(place, timeText(time), rows, static_cast<int>(hover_.size() - rows.size()));
-}
-
-void LineChart::hideCard() {
-  if (card_) card_->hide();
-}
-
-void LineChart::mouseMoveEvent(QMouseEvent* event) {
-  mouse_ = event->position();
-  hoverAt(*mouse_);
-  if (selecting_from_) viewport()->update();
-}
-
-void LineChart::mousePressEvent(QMouseEvent* event) {
-  if (event->button() != Qt::LeftButton || !scale_.plot.contains(event->position())) return;
-  mouse_ = event->position();
-  selecting_from_ = event->position().x();
-}
-
-void LineChart::mouseReleaseEvent(QMouseEvent* event) {
-  if (event->button() != Qt::LeftButton || !selecting_from_) return;
-  const double from =
-      std::clamp(std::min(*selecting_from_, event->position().x()), scale_.plot.left(), scale_.plot.right());
-  const double to =
-      std::clamp(std::max(*selecting_from_, event->position().x()), scale_.plot.left(), scale_.plot.right());
-  selecting_from_.reset();
-  viewport()->update();
-  if (to - from >= kMinSelectionPixels) Q_EMIT rangeSelected(scale_.timeAt(from), scale_.timeAt(to));
-}
-
-void LineChart::wheelEvent(QWheelEvent* event) {
-  if (!(event->modifiers() & Qt::ControlModifier) || event->angleDelta().y() == 0 || !scale_.usable()) {
-    event->ignore();  // the page scrolls
-    return;
-  }
-  event->accept();
-  Q_EMIT zoomRequested(event->angleDelta().y() > 0 ? kZoomStep : 1 / kZoomStep, scale_.timeAt(event->position().x()));
-}
-
-// As if the mouse were there: who uses keys reads the same card.
-void LineChart::pointAt(qint64 time) {
-  mouse_ = QPointF(scale_.x(time), scale_.plot.center().y());
-  crosshair_.moveTo(time);
-}
-
-void LineChart::focusOutEvent(QFocusEvent* event) {
-  QChartView::focusOutEvent(event);
-  if (underMouse()) return;
-  mouse_.reset();
-  crosshair_.moveTo(std::nullopt);
-}
-
-void LineChart::keyPressEvent(QKeyEvent* event) {
-  const qint64 center = crosshair_.time().value_or(scale_.timeAt(scale_.plot.center().x()));
-  const qint64 step = (scale_.range.end - scale_.range.start) / 60;
-  switch (event->key()) {
-    case Qt::Key_Left:
-      return pointAt(std::max<qint64>(center - step, scale_.range.start));
-    case Qt::Key_Right:
-      return pointAt(std::min<qint64>(center + step, scale_.range.end));
-    case Qt::Key_Plus:
-    case Qt::Key_Equal:
-      Q_EMIT zoomRequested(kZoomStep, center);
-      return;
-    case Qt::Key_Minus:
-      Q_EMIT zoomRequested(1 / kZoomStep, center);
-      return;
-    default:
-      event->ignore();
-  }
-}
-
-void LineChart::leaveEvent(QEvent* event) {
-  QChartView::leaveEvent(event);
-  mouse_.reset();
-  selecting_from_.reset();
-  crosshair_.moveTo(std::nullopt);
-}
-
-void LineChart::hideEvent(QHideEvent* event) {
-  QChartView::hideEvent(event);
-  mouse_.reset();
-  hideCard();
 }
 
 }  // namespace pulseboard::qt

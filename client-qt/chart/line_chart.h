@@ -18,6 +18,7 @@
 #include "client-qt/chart/plot_painter.h"
 #include "client-qt/chart/plot_scale.h"
 #include "client-qt/model/axis_ticks.h"
+#include "client-qt/model/event_log.h"
 #include "client-qt/model/panel_data.h"
 #include "client-qt/model/units.h"
 
@@ -43,6 +44,10 @@ class LineChart : public QChartView {
   void setChartStyle(const ChartStyle& style);
   void setTimeZone(const QTimeZone& zone);
 
+  // Events to be marked; null for none. Not owned; outlives the chart or is taken away before. Call refresh() with
+  // `data_changed` when they changed.
+  void setEvents(const EventLog* events);
+
   // Shows `wanted` as of `now`. Cheap when neither data nor the range (to the pixel) changed.
   // `live`: the right edge is now, so the newest values carry dots.
   void refresh(TimeRange wanted, qint64 now_unix_nanos, bool live, bool data_changed);
@@ -56,6 +61,7 @@ class LineChart : public QChartView {
   // What is drawn, for tests and latency.
   const PlotScale& scale() const { return scale_; }
   int drawnPoints() const { return drawn_points_; }
+  const QVector<EventMark>& eventMarks() const { return event_marks_; }
   // Suffix of the axis' figures: "GiB", "%".
   const QString& axisUnit() const { return axis_unit_.suffix; }
 
@@ -82,6 +88,9 @@ class LineChart : public QChartView {
   void hideEvent(QHideEvent* event) override;
 
  private:
+  static constexpr int kRightMargin = 12;     // room for the halo of the live edge
+  static constexpr int kCrosshairMargin = 6;  // rings reach this far around the crosshair
+
   void buildChart();
   void layoutPlot();
   void applyChartLayout();
@@ -90,17 +99,21 @@ class LineChart : public QChartView {
   void renderPlot();
   void invalidate();
   QString unit() const;
-  QString timeText(qint64 time) const;
+  QString timeText(qint64 time, bool with_zone) const;
   void hoverAt(const QPointF& position);
   void pointAt(qint64 time);
   void onCrosshairMoved();
   QRect crosshairArea() const;
+  // Null when none is near the mouse.
+  const EventMark* hoveredEvent() const;
+  void addEvents(const EventMark& mark, HoverCard::Content* content) const;
   void showCard();
   void hideCard();
 
   const PanelData& data_;
   Crosshair& crosshair_;
   Options options_;
+  const EventLog* events_ = nullptr;
   ChartStyle style_;
   QTimeZone zone_ = QTimeZone::systemTimeZone();
   QChart* chart_ = nullptr;
@@ -123,6 +136,7 @@ class LineChart : public QChartView {
   QVector<StackLayer> stack_;
   QVector<GapItem> gaps_;
   QVector<AmendMark> amends_;
+  QVector<EventMark> event_marks_;
   QVector<HoverValue> edge_;
   QVector<HoverValue> hover_;
   QRect covered_;  // by the crosshair when it was last drawn

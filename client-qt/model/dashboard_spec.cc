@@ -137,7 +137,11 @@ DashboardSpec DashboardSpec::thisMachine() {
 QJsonObject DashboardSpec::toJson() const {
   QJsonArray list;
   for (const PanelSpec& entry : panels) list.push_back(panelToJson(entry));
-  return {{"version", 1}, {"title", title}, {"window_seconds", window_seconds}, {"panels", list}};
+  return {{"version", 1},
+          {"title", title},
+          {"window_seconds", window_seconds},
+          {"show_events", show_events},
+          {"panels", list}};
 }
 
 std::optional<DashboardSpec> DashboardSpec::fromJson(const QJsonObject& json, QString* error) {
@@ -148,6 +152,7 @@ std::optional<DashboardSpec> DashboardSpec::fromJson(const QJsonObject& json, QS
   DashboardSpec spec;
   spec.title = json["title"].toString();
   spec.window_seconds = std::clamp<qint64>(json["window_seconds"].toInteger(300), 1, qint64{400} * 86'400);
+  spec.show_events = json["show_events"].toBool(true);
   const QJsonArray list = json["panels"].toArray();
   if (list.size() > kMaxPanels) {
     *error = QStringLiteral("%1 panels; at most %2 would be accepted").arg(list.size()).arg(kMaxPanels);

@@ -12,7 +12,7 @@
 namespace pulseboard::qt {
 
 inline constexpr int kGridColumns = 12;
-inline constexpr int kMaxFeedQueries = 64;  // LiveService's limit per subscription
+inline constexpr int kMaxFeedQueries = 63;  // LiveService's limit per subscription, less the one of the events
 
 // Why the server would refuse a selector, for people; empty when it is good.
 QString selectorError(const QString& selector);
@@ -43,6 +43,7 @@ struct DashboardSpec {
   QString title;
   QVector<PanelSpec> panels;
   qint64 window_seconds = 300;
+  bool show_events = true;  // marks of events on the charts
 
   // CPU, memory, load, disks, network, pressure and the busiest processes of the hosts that push here.
   static DashboardSpec thisMachine();

@@ -31,8 +31,9 @@ class MetricsSource : public QObject {
 
   // Opens a live feed; reconnects and resumes by itself until closed. feedReady says that drain() has something.
   virtual FeedId openFeed(const FeedSpec& spec) = 0;
-  // Other windows or widths for all queries of an open feed: the next batch with `reset` is the first of the new ones.
-  // Without a new connection. feedFailed when they cannot be.
+  // Other queries, windows or widths for an open feed, on the same stream: a batch with `updated` (or `reset`) is the
+  // first of the new ones, and only queries that are new or changed get their backfill (again). feedUpdateRefused when
+  // they cannot be: all goes on as it was.
   virtual void updateFeed(FeedId feed, const FeedSpec& spec) = 0;
   virtual void closeFeed(FeedId feed) = 0;
   // Moves out what arrived. Cheap; call it from one coalescing timer.
@@ -42,6 +43,8 @@ class MetricsSource : public QObject {
   // historyFailed with this id.
   virtual RequestId requestHistory(const QString& selector, qint64 start_unix_nanos, qint64 end_unix_nanos,
                                    int max_points) = 0;
+  // Events in [start, end), debugging left out; `end` 0: no end. Answers eventsReady or eventsFailed with this id.
+  virtual RequestId requestEvents(qint64 start_unix_nanos, qint64 end_unix_nanos) = 0;
   virtual void cancelRequest(RequestId request) = 0;
 
   // All series of the tenant as last listed; refreshed every few seconds while connected. catalogChanged tells.
@@ -61,8 +64,12 @@ class MetricsSource : public QObject {
   void feedReady(pulseboard::qt::FeedId feed);
   // The feed cannot go on (bad selector, too broad, session over); it is closed.
   void feedFailed(pulseboard::qt::FeedId feed, const pulseboard::qt::UserError& error);
+  // The last updateFeed() cannot be carried out.
+  void feedUpdateRefused(pulseboard::qt::FeedId feed, const pulseboard::qt::UserError& error);
   void historyReady(pulseboard::qt::RequestId request, const pulseboard::qt::HistoryResult& result);
   void historyFailed(pulseboard::qt::RequestId request, const pulseboard::qt::UserError& error);
+  void eventsReady(pulseboard::qt::RequestId request, const pulseboard::qt::EventHistory& history);
+  void eventsFailed(pulseboard::qt::RequestId request, const pulseboard::qt::UserError& error);
 };
 
 }  // namespace pulseboard::qt

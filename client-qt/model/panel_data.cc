@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include "client-qt/model/series_names.h"
 
@@ -61,10 +62,13 @@ bool PanelData::apply(const FeedBatch& batch, qint64 backfill_column_nanos) {
     changed = true;
   }
   for (const FeedBatch::Definition& definition : batch.definitions) changed |= define(definition);
+  if (batch.updated) redefined_.emplace();
+  for (const FeedBatch::Definition& definition : batch.redefinitions) changed |= define(definition);
   for (const SeriesSamples& columns : batch.backfill) {
     const auto store = stores_.find(columns.series_id);
     if (store == stores_.end() || columns.times.empty()) continue;
     store->second.replace(spanOf(columns.times), columns.times, columns.values, backfill_column_nanos);
+    dropFilledGaps(spanOf(columns.times));
     changed = true;
   }
   for (const SeriesSamples& columns : batch.samples) {
@@ -85,11 +89,38 @@ bool PanelData::apply(const FeedBatch& batch, qint64 backfill_column_nanos) {
     mergeOverlaps(&dropped_);
     changed = true;
   }
-  if (batch.backfill_done && loading_) {
-    loading_ = false;
-    changed = true;
+  if (batch.backfill_done) {
+    changed |= finishUpdate();
+    changed |= std::exchange(loading_, false);
   }
   return changed;
+}
+
+// Series that no query of the panel picks any more go.
+bool PanelData::finishUpdate() {
+  if (!redefined_) return false;
+  const QSet<quint64> kept = *std::exchange(redefined_, std::nullopt);
+  const auto lost = [&](const SeriesItem& item) {
+    if (kept.contains(item.id)) return false;
+    forget(item.id);
+    return true;
+  };
+  if (series_.removeIf(lost) == 0) return false;
+  names_stale_ = true;
+  return true;
+}
+
+void PanelData::forget(quint64 series_id) {
+  stores_.erase(series_id);
+  amended_.erase(series_id);
+  stale_.remove(series_id);
+  slots_.erase(series_id);
+}
+
+// A backfill brings what was dropped before.
+void PanelData::dropFilledGaps(TimeRange filled) {
+  dropped_.removeIf(
+      [&](const GapItem& gap) { return gap.start_unix_nanos >= filled.start && gap.end_unix_nanos <= filled.end; });
 }
 
 void PanelData::noteAmends(const SeriesSamples& columns) {
@@ -137,21 +168,15 @@ void PanelData::applyHistory(const HistoryResult& history, TimeRange range, qint
 }
 
 bool PanelData::define(const FeedBatch::Definition& definition) {
-  QSet<QString> mine;
-  for (const QString& id : definition.query_ids) {
-    if (id.startsWith(query_prefix_)) mine.insert(id);
-  }
-  if (mine.isEmpty()) return false;
+  const auto is_mine = [this](const QString& query_id) { return query_id.startsWith(query_prefix_); };
+  if (std::none_of(definition.query_ids.begin(), definition.query_ids.end(), is_mine)) return false;
   const quint64 id = definition.series.id;
-  if (stores_.contains(id)) {
-    queries_[id].unite(mine);
-    return false;
-  }
+  if (redefined_) redefined_->insert(id);
+  if (stores_.contains(id)) return false;
   if (series_.size() >= limits_.max_series) {
     hidden_.insert(id);
     return false;
   }
-  queries_[id] = std::move(mine);
   stores_.emplace(id, SeriesStore(limits_.max_samples_per_series));
   const auto [slot, is_new] = slots_.try_emplace(id, next_slot_);
   if (is_new) ++next_slot_;
@@ -169,12 +194,8 @@ void PanelData::trim(qint64 oldest_unix_nanos) {
   for (auto& [id, times] : amended_) times.erase(times.begin(), times.lower_bound(oldest_unix_nanos));
   const auto gone = [this](const SeriesItem& item) {
     const auto store = stores_.find(item.id);
-    if (loading_ || !store->second.empty()) return false;
-    stores_.erase(store);
-    amended_.erase(item.id);
-    stale_.remove(item.id);
-    queries_.erase(item.id);
-    slots_.erase(item.id);
+    if (loading_ || redefined_ || !store->second.empty()) return false;
+    forget(item.id);
     return true;
   };
   if (series_.removeIf(gone) > 0) {
@@ -193,26 +214,12 @@ void PanelData::clear() {
   }
   series_.clear();
   stores_.clear();
-  queries_.clear();
   amended_.clear();
   stale_.clear();
   hidden_.clear();
   dropped_.clear();
+  redefined_.reset();
   loading_ = true;
-  names_stale_ = true;
-}
-
-void PanelData::removeQuery(const QString& query_id) {
-  series_.removeIf([&](const SeriesItem& item) {
-    QSet<QString>& queries = queries_[item.id];
-    if (!queries.remove(query_id) || !queries.isEmpty()) return false;
-    stores_.erase(item.id);
-    amended_.erase(item.id);
-    stale_.remove(item.id);
-    queries_.erase(item.id);
-    slots_.erase(item.id);
-    return true;
-  });
   names_stale_ = true;
 }
 
@@ -359,6 +366,14 @@ std::optional<ValueRange> PanelData::valueRange(TimeRange range) const {
       out->min = std::min(out->min, value);
       out->max = std::max(out->max, value);
     }
+  }
+  return out;
+}
+
+std::optional<qint64> PanelData::oldestTime() const {
+  std::optional<qint64> out;
+  for (const auto& [id, store] : stores_) {
+    if (!store.empty()) out = std::min(out.value_or(store.time(0)), store.time(0));
   }
   return out;
 }

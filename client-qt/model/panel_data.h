@@ -76,8 +76,6 @@ class PanelData {
   // Forgets samples older than `oldest` and series left without samples.
   void trim(qint64 oldest_unix_nanos);
   void clear();
-  // Forgets the series of one query, after the panel lost it.
-  void removeQuery(const QString& query_id);
 
   // Series in slot order.
   const QVector<SeriesItem>& series() const { return series_; }
@@ -111,13 +109,17 @@ class PanelData {
   // Newest sample of each series inside the range, for the live edge; series that fell silent are left out.
   QVector<HoverValue> liveEdge(TimeRange range) const;
   std::optional<ValueRange> valueRange(TimeRange range) const;
-  // Time of the newest sample of any series.
+  // Time of the oldest and of the newest sample of any series.
+  std::optional<qint64> oldestTime() const;
   std::optional<qint64> newestTime() const;
   // The series' learnt time between samples; 0 when not known yet.
   qint64 intervalOf(quint64 series_id) const;
 
  private:
   bool define(const FeedBatch::Definition& definition);
+  void forget(quint64 series_id);
+  bool finishUpdate();
+  void dropFilledGaps(TimeRange filled);
   void noteAmends(const SeriesSamples& columns);
   void refreshNames() const;
   const SeriesStore* find(quint64 series_id) const;
@@ -128,9 +130,10 @@ class PanelData {
   QVector<SeriesItem> series_;
   std::unordered_map<quint64, SeriesStore> stores_;
   std::unordered_map<quint64, int> slots_;
-  std::unordered_map<quint64, QSet<QString>> queries_;     // which of the panel's queries a series answers
   std::unordered_map<quint64, std::set<qint64>> amended_;  // times
   QSet<quint64> hidden_;
+  // While the queries of the feed change: the series that are of the panel by the new ones.
+  std::optional<QSet<quint64>> redefined_;
   QSet<quint64> stale_;
   QVector<GapItem> dropped_;
   int next_slot_ = 0;

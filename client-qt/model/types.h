@@ -47,35 +47,56 @@ struct GapItem {
   qint64 dropped_samples = 0;
 };
 
+enum class EventSeverity { Debug = 1, Info, Warning, Error, Critical };  // numbers of the wire
+
+// Something that happened, as text: a deploy, a failure.
+struct EventItem {
+  qint64 id = 0;    // in the order of arrival, unique
+  qint64 time = 0;  // unix nanoseconds
+  EventSeverity severity = EventSeverity::Info;
+  QString source;
+  QVector<LabelItem> labels;  // ascending by name
+  QString text;
+};
+
 // What one panel wants to see.
 struct FeedQuery {
   QString id;        // unique in the feed
   QString selector;  // PromQL-like
+  bool operator==(const FeedQuery&) const = default;
 };
 
-// A live feed: backfill, then every new sample.
+// A live feed: backfill, then every new sample; and every new event.
 struct FeedSpec {
   QVector<FeedQuery> queries;
   qint64 backfill_seconds = 300;
   int max_points = 0;  // pixel columns for the backfill; 0 raw
+  bool operator==(const FeedSpec&) const = default;
 };
 
 // What arrived since the last drain, in order: definitions first, then samples.
+//
+// After an update of the queries (`updated`) all series of the feed are defined again, up to `backfill_done`: those
+// that are not are no longer of it, and the query ids of the others are new. Samples of series that stay go on as they
+// were.
 struct FeedBatch {
   struct Definition {
     SeriesItem series;
     QStringList query_ids;
   };
-  std::vector<Definition> definitions;
-  std::vector<SeriesSamples> backfill;  // replaces what the panel has in that series' range
-  std::vector<SeriesSamples> samples;   // appends; an older or equal time is late data and inserts or replaces
+  std::vector<Definition> definitions;    // before the update, if there is one in this batch
+  std::vector<Definition> redefinitions;  // after it
+  std::vector<SeriesSamples> backfill;    // replaces what the panel has in that series' range
+  std::vector<SeriesSamples> samples;     // appends; an older or equal time is late data and inserts or replaces
   std::vector<GapItem> gaps;
-  std::vector<quint64> stale;  // series that have stopped, after all of `samples`; until their next sample
-  bool reset = false;          // a new snapshot begins (first connect, or token expired): forget earlier samples
-  bool backfill_done = false;  // all that follows is live
+  std::vector<quint64> stale;     // series that have stopped, after all of `samples`; until their next sample
+  bool reset = false;             // a new snapshot begins (first connect, or token expired): forget earlier samples
+  bool updated = false;           // other queries from here on
+  bool backfill_done = false;     // all that follows is live
+  std::vector<EventItem> events;  // as they were pushed; none of the past
   bool empty() const {
-    return definitions.empty() && backfill.empty() && samples.empty() && gaps.empty() && stale.empty() && !reset &&
-           !backfill_done;
+    return definitions.empty() && redefinitions.empty() && backfill.empty() && samples.empty() && gaps.empty() &&
+           stale.empty() && events.empty() && !reset && !updated && !backfill_done;
   }
 };
 
@@ -114,6 +135,12 @@ struct HistoryResult {
   std::vector<SeriesSamples> samples;
 };
 
+struct EventHistory {
+  std::vector<EventItem> events;
+  // Lesser ones were left out: there are too many to show.
+  EventSeverity least = EventSeverity::Info;
+};
+
 // What a look at a server showed.
 struct ServerProbe {
   QString server;
@@ -145,5 +172,6 @@ Q_DECLARE_METATYPE(pulseboard::qt::UserError)
 Q_DECLARE_METATYPE(pulseboard::qt::ConnectionStatus)
 Q_DECLARE_METATYPE(pulseboard::qt::LatencyStats)
 Q_DECLARE_METATYPE(pulseboard::qt::HistoryResult)
+Q_DECLARE_METATYPE(pulseboard::qt::EventHistory)
 Q_DECLARE_METATYPE(pulseboard::qt::CertificateQuestion)
 Q_DECLARE_METATYPE(pulseboard::qt::ServerProbe)

@@ -20,6 +20,19 @@ SeriesItem toItem(const SeriesInfo& series) {
   return item;
 }
 
+EventItem toItem(const client::Occurrence& occurrence) {
+  EventItem item;
+  item.id = occurrence.event_id;
+  item.time = occurrence.time_unix_nanos;
+  item.severity = static_cast<EventSeverity>(occurrence.severity);
+  item.source = QString::fromStdString(occurrence.source);
+  for (const Label& label : occurrence.labels) {
+    item.labels.push_back({QString::fromStdString(label.name), QString::fromStdString(label.value)});
+  }
+  item.text = QString::fromStdString(occurrence.text);
+  return item;
+}
+
 void FeedMailbox::addLocked(client::SeriesSamples&& in, bool amended, std::vector<SeriesSamples>* out,
                             std::unordered_map<quint64, size_t>* newest) {
   if (in.samples.empty()) return;
@@ -43,31 +56,47 @@ void FeedMailbox::addLocked(client::SeriesSamples&& in, bool amended, std::vecto
   out->push_back(std::move(entry));
 }
 
+void FeedMailbox::resetLocked() {
+  batch_ = {};
+  batch_.reset = true;
+  samples_ = 0;
+  newest_backfill_.clear();
+  newest_samples_.clear();
+  definitions_.clear();
+}
+
+void FeedMailbox::defineLocked(const client::DefinitionsEvent& event) {
+  std::vector<FeedBatch::Definition>& all = batch_.updated ? batch_.redefinitions : batch_.definitions;
+  for (const auto& definition : event.definitions) {
+    FeedBatch::Definition out{toItem(definition.series), {}};
+    for (const std::string& id : definition.query_ids) out.query_ids << QString::fromStdString(id);
+    // Sent again after each reconnect: one per series is enough.
+    const auto [at, is_new] = definitions_.try_emplace(definition.series.id, all.size());
+    if (is_new) {
+      all.push_back(std::move(out));
+    } else {
+      all[at->second] = std::move(out);
+    }
+  }
+}
+
 FeedMailbox::PutResult FeedMailbox::put(client::SubscriberEvent event) {
   MutexLock lock(&mu_);
   const bool was_empty = batch_.empty();
-  // A feed changes all its queries at once: what they had is all sent again. What is restated goes back to the
-  // beginning of the window at least.
-  if (std::holds_alternative<client::ResetEvent>(event) || std::holds_alternative<client::UpdatedEvent>(event) ||
-      std::holds_alternative<client::RestatedEvent>(event)) {
-    batch_ = {};
-    batch_.reset = true;
-    samples_ = 0;
-    newest_backfill_.clear();
-    newest_samples_.clear();
-    definitions_.clear();
-  } else if (auto* definitions = std::get_if<client::DefinitionsEvent>(&event)) {
-    for (const auto& definition : definitions->definitions) {
-      FeedBatch::Definition out{toItem(definition.series), {}};
-      for (const std::string& id : definition.query_ids) out.query_ids << QString::fromStdString(id);
-      // Sent again after each reconnect: one per series is enough.
-      const auto [at, is_new] = definitions_.try_emplace(definition.series.id, batch_.definitions.size());
-      if (is_new) {
-        batch_.definitions.push_back(std::move(out));
-      } else {
-        batch_.definitions[at->second] = std::move(out);
-      }
+  // What is restated goes back to the beginning of the window at least.
+  if (std::holds_alternative<client::ResetEvent>(event) || std::holds_alternative<client::RestatedEvent>(event)) {
+    resetLocked();
+  } else if (const auto* updated = std::get_if<client::UpdatedEvent>(&event)) {
+    if (updated->status.ok()) {
+      // Samples of series first defined before it are not to be lost, so those definitions stay.
+      std::move(batch_.redefinitions.begin(), batch_.redefinitions.end(), std::back_inserter(batch_.definitions));
+      batch_.redefinitions.clear();
+      definitions_.clear();
+      batch_.updated = true;
+      batch_.backfill_done = false;  // that of the new queries counts
     }
+  } else if (const auto* definitions = std::get_if<client::DefinitionsEvent>(&event)) {
+    defineLocked(*definitions);
   } else if (auto* backfill = std::get_if<client::BackfillEvent>(&event)) {
     for (client::SeriesSamples& series : backfill->series)
       addLocked(std::move(series), false, &batch_.backfill, &newest_backfill_);
@@ -85,6 +114,10 @@ FeedMailbox::PutResult FeedMailbox::put(client::SubscriberEvent event) {
     for (const SeriesId id : stale->series) {
       if (std::find(batch_.stale.begin(), batch_.stale.end(), id) == batch_.stale.end()) batch_.stale.push_back(id);
     }
+  }
+  if (const auto* occurrences = std::get_if<client::OccurrencesEvent>(&event)) {
+    for (const client::Occurrence& occurrence : occurrences->occurrences) batch_.events.push_back(toItem(occurrence));
+    samples_ += occurrences->occurrences.size() * kEventSamples;
   }
   full_ = full_ || samples_ >= limits_.max_samples;
   return {was_empty && !batch_.empty(), full_};

@@ -15,8 +15,10 @@ namespace pulseboard::qt {
 // Thread-safe.
 class FeedMailbox {
  public:
+  static constexpr size_t kEventSamples = 32;
+
   struct Limits {
-    size_t max_samples = 200'000;  // asks for a pause from here on
+    size_t max_samples = 200'000;  // asks for a pause from here on; an event counts as kEventSamples
   };
   struct PutResult {
     bool was_empty = false;  // tell the screen
@@ -30,12 +32,14 @@ class FeedMailbox {
   FeedMailbox() : FeedMailbox(Limits()) {}
   explicit FeedMailbox(Limits limits) : limits_(limits) {}
 
-  // Takes a data event; a ResetEvent, UpdatedEvent or RestatedEvent drops all that still waits here. State and progress
-  // events change nothing.
+  // Takes a data event; a ResetEvent or RestatedEvent drops all that still waits here. State and progress events change
+  // nothing, nor does an UpdatedEvent with an error.
   PutResult put(client::SubscriberEvent event) PB_EXCLUDES(mu_);
   TakeResult take() PB_EXCLUDES(mu_);
 
  private:
+  void resetLocked() PB_REQUIRES(mu_);
+  void defineLocked(const client::DefinitionsEvent& event) PB_REQUIRES(mu_);
   void addLocked(client::SeriesSamples&& in, bool amended, std::vector<SeriesSamples>* out,
                  std::unordered_map<quint64, size_t>* newest) PB_REQUIRES(mu_);
 
@@ -47,9 +51,10 @@ class FeedMailbox {
   // Where in the batch a series' newest entry is, so that frames of one series are put together.
   std::unordered_map<quint64, size_t> newest_backfill_ PB_GUARDED_BY(mu_);
   std::unordered_map<quint64, size_t> newest_samples_ PB_GUARDED_BY(mu_);
-  std::unordered_map<quint64, size_t> definitions_ PB_GUARDED_BY(mu_);
+  std::unordered_map<quint64, size_t> definitions_ PB_GUARDED_BY(mu_);  // since the update, if there is one
 };
 
 SeriesItem toItem(const SeriesInfo& series);
+EventItem toItem(const client::Occurrence& occurrence);
 
 }  // namespace pulseboard::qt

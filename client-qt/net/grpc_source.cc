@@ -53,6 +53,15 @@ GrpcSource::GrpcSource(NetOptions options, QObject* parent)
   connect(worker_, &IoWorker::historyFailed, this, [this](RequestId request, const UserError& error) {
     if (requests_.remove(request)) Q_EMIT historyFailed(request, error);
   });
+  connect(worker_, &IoWorker::feedUpdateRefused, this, [this](FeedId feed, const UserError& error) {
+    if (mailboxes_.contains(feed)) Q_EMIT feedUpdateRefused(feed, error);
+  });
+  connect(worker_, &IoWorker::eventsReady, this, [this](RequestId request, const EventHistory& history) {
+    if (requests_.remove(request)) Q_EMIT eventsReady(request, history);
+  });
+  connect(worker_, &IoWorker::eventsFailed, this, [this](RequestId request, const UserError& error) {
+    if (requests_.remove(request)) Q_EMIT eventsFailed(request, error);
+  });
   countdown_.setInterval(kCountdownMs);
   connect(&countdown_, &QTimer::timeout, this, &GrpcSource::countDown);
   thread_.start();
@@ -126,9 +135,18 @@ RequestId GrpcSource::requestHistory(const QString& selector, qint64 start_unix_
   return query.id;
 }
 
+RequestId GrpcSource::requestEvents(qint64 start_unix_nanos, qint64 end_unix_nanos) {
+  const RequestId id = next_request_++;
+  requests_.insert(id);
+  post([worker = worker_, id, start_unix_nanos, end_unix_nanos] {
+    worker->requestEvents(id, start_unix_nanos, end_unix_nanos);
+  });
+  return id;
+}
+
 void GrpcSource::cancelRequest(RequestId request) {
   if (!requests_.remove(request)) return;
-  post([worker = worker_, request] { worker->cancelHistory(request); });
+  post([worker = worker_, request] { worker->cancelRequest(request); });
 }
 
 LatencyStats GrpcSource::latency() const { return latency_->stats(); }

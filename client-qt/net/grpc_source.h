@@ -38,6 +38,7 @@ class GrpcSource final : public MetricsSource {
   FeedBatch drain(FeedId feed) override;
   RequestId requestHistory(const QString& selector, qint64 start_unix_nanos, qint64 end_unix_nanos,
                            int max_points) override;
+  RequestId requestEvents(qint64 start_unix_nanos, qint64 end_unix_nanos) override;
   void cancelRequest(RequestId request) override;
   const QVector<SeriesItem>& catalog() const override { return catalog_; }
   ConnectionStatus connection() const override { return status_; }

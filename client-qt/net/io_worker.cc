@@ -123,6 +123,11 @@ void IoWorker::onLoggedIn() {
             Q_EMIT historyFailed(
                 id, too_large ? userError(kReasonAnswerTooLarge, link_.server()) : userError(status, link_.server()));
           });
+  events_ = std::make_unique<EventReader>(link_.channel(), tokens);
+  connect(events_.get(), &EventReader::ready, this, &IoWorker::eventsReady);
+  connect(events_.get(), &EventReader::failed, this, [this](RequestId id, const absl::Status& status) {
+    Q_EMIT eventsFailed(id, userError(status, link_.server()));
+  });
   catalog_ = std::make_unique<CatalogPoller>(link_.channel(), tokens, CatalogPoller::Limits());
   connect(catalog_.get(), &CatalogPoller::listed, this, &IoWorker::catalogListed);
   // Without a feed the catalog is the only sign of life.
@@ -147,6 +152,7 @@ void IoWorker::dropServer() {
   for (auto& [id, feed] : feeds_) feed.live.reset();
   catalog_.reset();
   history_.reset();
+  events_.reset();
 }
 
 void IoWorker::startFeed(FeedId id, Feed* feed) {
@@ -154,6 +160,11 @@ void IoWorker::startFeed(FeedId id, Feed* feed) {
   callbacks.on_data = [this, id, post = post_] { post->run([this, id] { Q_EMIT feedReady(id); }); };
   callbacks.on_state = [this, id, post = post_](const client::StateEvent& event) {
     post->run([this, id, event] { onFeedState(id, event); });
+  };
+  callbacks.on_refused = [this, id, post = post_](const absl::Status& status) {
+    post->run([this, id, status] {
+      if (feeds_.contains(id)) Q_EMIT feedUpdateRefused(id, userError(status, link_.server()));
+    });
   };
   callbacks.on_definitions = [this, post = post_] {
     post->run([this] {
@@ -214,8 +225,14 @@ void IoWorker::requestHistory(const HistoryQuery& query) {
   Q_EMIT historyFailed(query.id, userError(kReasonUnreachable, link_.server()));
 }
 
-void IoWorker::cancelHistory(RequestId id) {
+void IoWorker::requestEvents(RequestId id, qint64 start_unix_nanos, qint64 end_unix_nanos) {
+  if (events_) return events_->request(id, start_unix_nanos, end_unix_nanos);
+  Q_EMIT eventsFailed(id, userError(kReasonUnreachable, link_.server()));
+}
+
+void IoWorker::cancelRequest(RequestId id) {
   if (history_) history_->cancel(id);
+  if (events_) events_->cancel(id);
 }
 
 void IoWorker::probeServer(const QString& server) {

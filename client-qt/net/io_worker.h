@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "client-qt/model/metrics_source.h"
+#include "client-qt/net/event_reader.h"
 #include "client-qt/net/feed_mailbox.h"
 #include "client-qt/net/history_reader.h"
 #include "client-qt/net/latency_window.h"
@@ -36,7 +37,8 @@ class IoWorker : public QObject {
   void closeFeed(FeedId id);
   void resumeFeed(FeedId id);
   void requestHistory(const HistoryQuery& query);
-  void cancelHistory(RequestId id);
+  void requestEvents(RequestId id, qint64 start_unix_nanos, qint64 end_unix_nanos);
+  void cancelRequest(RequestId id);
 
  Q_SIGNALS:
   void loggedIn();
@@ -48,8 +50,11 @@ class IoWorker : public QObject {
   void catalogListed(const QVector<pulseboard::qt::SeriesItem>& series);
   void feedReady(pulseboard::qt::FeedId id);
   void feedFailed(pulseboard::qt::FeedId id, const pulseboard::qt::UserError& error);
+  void feedUpdateRefused(pulseboard::qt::FeedId id, const pulseboard::qt::UserError& error);
   void historyReady(pulseboard::qt::RequestId id, const pulseboard::qt::HistoryResult& result);
   void historyFailed(pulseboard::qt::RequestId id, const pulseboard::qt::UserError& error);
+  void eventsReady(pulseboard::qt::RequestId id, const pulseboard::qt::EventHistory& history);
+  void eventsFailed(pulseboard::qt::RequestId id, const pulseboard::qt::UserError& error);
 
  private:
   struct Feed {
@@ -73,6 +78,7 @@ class IoWorker : public QObject {
   const std::shared_ptr<std::atomic<qint64>> last_seen_;  // when the server last said something, unix nanoseconds
   std::unique_ptr<CatalogPoller> catalog_;
   std::unique_ptr<HistoryReader> history_;
+  std::unique_ptr<EventReader> events_;
   std::map<FeedId, Feed> feeds_;
   ConnectionStatus status_;
 };

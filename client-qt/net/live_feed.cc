@@ -9,6 +9,7 @@ namespace {
 // A screen draws no faster.
 constexpr int kFramesPerSecond = 30;
 constexpr int64_t kServerBufferBytes = 4 << 20;
+constexpr const char* kEventQuery = "events";  // panels' queries have a slash
 
 client::SubscriberOptions optionsOf(const FeedSpec& spec) {
   client::SubscriberOptions options;
@@ -16,6 +17,8 @@ client::SubscriberOptions optionsOf(const FeedSpec& spec) {
     options.queries.push_back({query.id.toStdString(), query.selector.toStdString(),
                                std::chrono::seconds(spec.backfill_seconds), spec.max_points});
   }
+  // Those of the past come by EventReader, which can bound them.
+  options.event_queries.push_back({kEventQuery, "", static_cast<int>(EventSeverity::Info)});
   options.attach = true;
   options.max_buffer_bytes = kServerBufferBytes;
   options.max_frames_per_second = kFramesPerSecond;
@@ -41,7 +44,7 @@ void LiveFeed::update(const FeedSpec& spec) { subscriber_->Update(optionsOf(spec
 
 client::Flow LiveFeed::OnEvent(client::SubscriberEvent event) {
   if (const auto* updated = std::get_if<client::UpdatedEvent>(&event); updated != nullptr && !updated->status.ok()) {
-    callbacks_.on_state({client::SubscriberState::kEnded, updated->status, {}});
+    callbacks_.on_refused(updated->status);
     return client::Flow::kContinue;
   }
   if (const auto* state = std::get_if<client::StateEvent>(&event)) {

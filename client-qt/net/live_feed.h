@@ -17,15 +17,16 @@ class LiveFeed final : public client::SubscriptionConsumer {
   struct Callbacks {                // on gRPC threads
     std::function<void()> on_data;  // the mailbox was empty and is not any more
     std::function<void(const client::StateEvent&)> on_state;
-    std::function<void()> on_definitions;  // series appeared
-    std::function<void()> on_message;      // the server said something
+    std::function<void(const absl::Status&)> on_refused;  // the last update(); all goes on as it was
+    std::function<void()> on_definitions;                 // series appeared
+    std::function<void()> on_message;                     // the server said something
   };
 
   LiveFeed(std::shared_ptr<grpc::Channel> channel, std::shared_ptr<client::TokenSource> tokens, const FeedSpec& spec,
            std::shared_ptr<FeedMailbox> mailbox, std::shared_ptr<LatencyWindow> latency, Callbacks callbacks);
 
   client::Flow OnEvent(client::SubscriberEvent event) override;
-  // Other windows or widths; the mailbox gets a reset when they are there, the state kEnded when they are refused.
+  // Other queries, windows or widths; the mailbox is told when they are there, on_refused when they are refused.
   void update(const FeedSpec& spec);
   // After a take() that found the mailbox full.
   void resume() { subscriber_->Resume(); }

@@ -27,6 +27,8 @@ enum class Icon {
   Sun,
   Warning,
   Offline,
+  Flag,
+  FlagOff,
   Dot,   // filled: a state that is on
   Ring,  // hollow: off or unknown
 };

@@ -1,6 +1,8 @@
 #include "client-qt/ui/live_board.h"
 
 #include <algorithm>
+#include <iterator>
+#include <utility>
 
 #include "client-qt/ui/panel_view.h"
 
@@ -11,9 +13,14 @@ constexpr int kMinScrollMs = 100;
 constexpr int kMaxScrollMs = 5000;
 constexpr int kHistoryDelayMs = 120;
 constexpr int kMinColumns = 200;
+// Of the time that is shown before there is data for the whole window.
+constexpr qint64 kShortestShown = 20 * kNanosPerSecond;
+constexpr qint64 kGrowthStep = kNanosPerSecond;
 constexpr qint64 kTrimEvery = 10 * kNanosPerSecond;
 // A frame may take a third of the time.
 constexpr int kFrameShare = 3;
+
+QString panelOf(const FeedQuery& query) { return query.id.section(QLatin1Char('/'), 0, 0); }
 
 }  // namespace
 
@@ -21,6 +28,14 @@ LiveBoard::LiveBoard(MetricsSource& source, const Clock& clock, QObject* parent)
     : QObject(parent), source_(source), clock_(clock) {
   connect(&source_, &MetricsSource::feedReady, this, &LiveBoard::onFeedReady);
   connect(&source_, &MetricsSource::feedFailed, this, &LiveBoard::onFeedFailed);
+  connect(&source_, &MetricsSource::feedUpdateRefused, this, &LiveBoard::onFeedRefused);
+  connect(&source_, &MetricsSource::eventsReady, this, &LiveBoard::onEventsReady);
+  connect(&source_, &MetricsSource::eventsFailed, this, [this](RequestId request, const UserError& error) {
+    if (request != events_request_) return;
+    events_request_ = 0;
+    events_note_ = error.title;
+    Q_EMIT eventsNoteChanged();
+  });
   connect(&source_, &MetricsSource::historyReady, this, &LiveBoard::onHistoryReady);
   connect(&source_, &MetricsSource::historyFailed, this, &LiveBoard::onHistoryFailed);
   drain_timer_.setSingleShot(true);
@@ -32,19 +47,45 @@ LiveBoard::LiveBoard(MetricsSource& source, const Clock& clock, QObject* parent)
   connect(&history_delay_, &QTimer::timeout, this, &LiveBoard::requestHistory);
 }
 
-LiveBoard::~LiveBoard() { stop(); }
+LiveBoard::~LiveBoard() {
+  stop();
+  for (PanelView* panel : panels_) {
+    if (panel != nullptr) panel->setEvents(nullptr);
+  }
+}
 
 void LiveBoard::show(const DashboardSpec& spec, const QVector<PanelView*>& panels) {
   spec_ = spec;
-  panels_.clear();
+  QVector<PanelView*> changed;
+  QHash<PanelView*, QStringList> selectors;
   for (PanelView* panel : panels) {
-    panels_.append(panel);
+    selectors.insert(panel, panel->spec().selectors);
+    if (panels_.contains(panel) && selectors_.value(panel) == panel->spec().selectors) continue;
+    changed.append(panel);
+    refused_.remove(panel->spec().id);
+    panel->setEvents(events_shown_ ? &events_ : nullptr);
     connect(panel, &PanelView::painted, this, &LiveBoard::onPainted, Qt::UniqueConnection);
   }
-  retry();
+  panels_ = QVector<QPointer<PanelView>>(panels.begin(), panels.end());
+  selectors_ = std::move(selectors);
+  if (window_.mode() == TimeWindow::Mode::Custom) {
+    for (PanelView* panel : changed) requestHistoryOf(panel);
+  } else if (feed_open_) {
+    updateFeed();
+  } else {
+    openFeed();
+  }
 }
 
 void LiveBoard::retry() {
+  if (window_.mode() != TimeWindow::Mode::Custom && feed_open_ && !refused_.isEmpty()) {
+    refused_.clear();
+    return updateFeed();
+  }
+  reopen();
+}
+
+void LiveBoard::reopen() {
   if (window_.mode() == TimeWindow::Mode::Custom) {
     history_delay_.start(0);
   } else {
@@ -57,6 +98,7 @@ void LiveBoard::stop() {
   cancelHistory();
   history_delay_.stop();
   scroll_timer_.stop();
+  if (events_request_ != 0) source_.cancelRequest(std::exchange(events_request_, 0));
 }
 
 void LiveBoard::setWindow(const TimeWindow& window) {
@@ -79,7 +121,10 @@ void LiveBoard::setWindow(const TimeWindow& window) {
     if (was_custom || !feed_open_) {
       openFeed();
     } else if (seconds > backfill_seconds_ || too_coarse) {
+      refused_.clear();
+      measureWindow();
       updateFeed();
+      requestEvents();
     }
   }
   scheduleScroll();
@@ -107,27 +152,75 @@ int LiveBoard::plotPixels() const {
   return widest;
 }
 
-FeedSpec LiveBoard::prepareFeed() {
+void LiveBoard::measureWindow() {
   const qint64 seconds = std::max<qint64>(1, window_.lengthNanos() / kNanosPerSecond);
   // A little more than is shown, so that the line reaches the left edge when the window moves by a pixel.
   backfill_seconds_ = seconds + std::max<qint64>(2, seconds / 50);
-  const int columns = seconds > kRawWindowSeconds ? plotPixels() : 0;
-  column_nanos_ = columns > 0 ? backfill_seconds_ * kNanosPerSecond / columns : 0;
-  for (PanelView* panel : panels_) {
-    if (panel != nullptr) panel->beginLoading();
-  }
-  return spec_.feedSpec(backfill_seconds_, columns);
+  columns_ = seconds > kRawWindowSeconds ? plotPixels() : 0;
+  column_nanos_ = columns_ > 0 ? backfill_seconds_ * kNanosPerSecond / columns_ : 0;
+}
+
+FeedSpec LiveBoard::wantedFeed() const {
+  FeedSpec feed = spec_.feedSpec(backfill_seconds_, columns_);
+  feed.queries.removeIf([this](const FeedQuery& query) { return refused_.contains(panelOf(query)); });
+  return feed;
 }
 
 void LiveBoard::openFeed() {
   closeFeed();
+  refused_.clear();
   if (spec_.panels.isEmpty()) return;
-  feed_ = source_.openFeed(prepareFeed());
+  measureWindow();
+  for (PanelView* panel : panels_) {
+    if (panel != nullptr) panel->beginLoading();
+  }
+  feed_spec_ = wantedFeed();
+  granted_spec_ = {};
+  feed_ = source_.openFeed(feed_spec_);
   feed_open_ = true;
   scheduleScroll();
 }
 
-void LiveBoard::updateFeed() { source_.updateFeed(feed_, prepareFeed()); }
+void LiveBoard::updateFeed() {
+  const FeedSpec wanted = wantedFeed();
+  if (wanted.queries.isEmpty()) return openFeed();
+  const bool whole =
+      wanted.backfill_seconds != feed_spec_.backfill_seconds || wanted.max_points != feed_spec_.max_points;
+  const auto queriesOf = [](const FeedSpec& feed, const QString& panel) {
+    QVector<FeedQuery> out;
+    std::copy_if(feed.queries.begin(), feed.queries.end(), std::back_inserter(out),
+                 [&](const FeedQuery& query) { return panelOf(query) == panel; });
+    return out;
+  };
+  for (PanelView* panel : panels_) {
+    if (panel == nullptr || refused_.contains(panel->spec().id)) continue;
+    const QVector<FeedQuery> queries = queriesOf(wanted, panel->spec().id);
+    if (queries.isEmpty()) {
+      panel->finishLoading();  // nothing will come for it
+    } else if (whole || queries != queriesOf(feed_spec_, panel->spec().id)) {
+      panel->beginLoading();
+    }
+  }
+  if (wanted == feed_spec_) return;
+  granted_spec_ = std::exchange(feed_spec_, wanted);
+  source_.updateFeed(feed_, wanted);
+}
+
+// What was asked for last is not to be had. Panels that were filled before go on.
+void LiveBoard::onFeedRefused(FeedId feed, const UserError& error) {
+  if (!feed_open_ || feed != feed_) return;
+  const auto is_filled = [](const PanelView* panel) { return panel != nullptr && !panel->isAwaiting(); };
+  if (std::none_of(panels_.begin(), panels_.end(), is_filled)) {
+    closeFeed();
+  } else {
+    feed_spec_ = granted_spec_;
+  }
+  for (PanelView* panel : panels_) {
+    if (panel == nullptr || !panel->isAwaiting()) continue;
+    refused_.insert(panel->spec().id);
+    panel->fail(error);
+  }
+}
 
 void LiveBoard::closeFeed() {
   if (feed_open_) source_.closeFeed(feed_);
@@ -143,17 +236,61 @@ void LiveBoard::cancelHistory() {
 
 void LiveBoard::requestHistory() {
   cancelHistory();
-  const TimeRange range = window_.at(clock_.NowUnixNanos());
   for (PanelView* panel : panels_) {
-    if (panel == nullptr) continue;
-    panel->beginLoading();
-    const int columns = std::max(kMinColumns, panel->plotPixels());
-    bool first = true;
-    for (const QString& selector : panel->spec().selectors) {
-      const RequestId request = source_.requestHistory(selector, range.start, range.end, columns);
-      history_.insert(request, {panel, range, (range.end - range.start) / columns, first});
-      first = false;
-    }
+    if (panel != nullptr) requestHistoryOf(panel);
+  }
+  requestEvents();
+}
+
+void LiveBoard::requestHistoryOf(PanelView* panel) {
+  const TimeRange range = window_.at(clock_.NowUnixNanos());
+  panel->beginLoading();
+  const int columns = std::max(kMinColumns, panel->plotPixels());
+  bool first = true;
+  for (const QString& selector : panel->spec().selectors) {
+    const RequestId request = source_.requestHistory(selector, range.start, range.end, columns);
+    history_.insert(request, {panel, range, (range.end - range.start) / columns, first});
+    first = false;
+  }
+}
+
+void LiveBoard::requestEvents() {
+  if (events_request_ != 0) source_.cancelRequest(events_request_);
+  fresh_events_.clear();
+  const bool fixed = window_.mode() == TimeWindow::Mode::Custom;
+  const qint64 now = clock_.NowUnixNanos();
+  const TimeRange range = fixed ? window_.at(now) : TimeRange{now - backfill_seconds_ * kNanosPerSecond, 0};
+  events_request_ = source_.requestEvents(range.start, range.end);
+}
+
+// What came by the feed since the list was asked for may not be in it.
+void LiveBoard::onEventsReady(RequestId request, const EventHistory& history) {
+  if (request != events_request_) return;
+  events_request_ = 0;
+  events_.clear();
+  events_.add(history.events);
+  events_.add(fresh_events_.events());
+  fresh_events_.clear();
+  events_note_ = history.least == EventSeverity::Info
+                     ? QString()
+                     : QStringLiteral("Too many to show: only %1 and worse").arg(severityWord(history.least));
+  noteEvents();
+  refreshPanels();
+  Q_EMIT eventsNoteChanged();
+}
+
+void LiveBoard::noteEvents() {
+  if (!events_shown_) return;
+  for (PanelView* panel : panels_) {
+    if (panel != nullptr) panel->noteEvents();
+  }
+}
+
+void LiveBoard::setEventsShown(bool shown) {
+  if (shown == events_shown_) return;
+  events_shown_ = shown;
+  for (PanelView* panel : panels_) {
+    if (panel != nullptr) panel->setEvents(shown ? &events_ : nullptr);
   }
 }
 
@@ -209,15 +346,41 @@ void LiveBoard::drain() {
     if (panel != nullptr) changed = panel->apply(batch, column_nanos_) || changed;
   }
   // Only live samples tell how late the screen is; a backfill is old by nature.
+  if (!batch.events.empty() && events_.add(batch.events)) noteEvents();
+  if (events_request_ != 0) fresh_events_.add(batch.events);
+  if (batch.reset) requestEvents();  // from here on the feed tells of new ones
+  updateDataSince();
   if (changed && !batch.samples.empty() && batch.backfill.empty() && drawing_since_ == 0) drawing_since_ = arrived_;
   arrived_ = 0;
   refreshPanels();
   trim();
 }
 
+void LiveBoard::updateDataSince() {
+  std::optional<qint64> oldest;
+  for (const PanelView* panel : panels_) {
+    if (panel == nullptr) continue;
+    if (panel->isAwaiting()) return;
+    const std::optional<qint64> time = panel->data().oldestTime();
+    if (time) oldest = std::min(oldest.value_or(*time), *time);
+  }
+  data_since_ = oldest;
+}
+
+TimeRange LiveBoard::shownRange(qint64 now_unix_nanos) const {
+  TimeRange range = window_.at(now_unix_nanos);
+  const bool may_grow =
+      window_.mode() != TimeWindow::Mode::Custom && window_.lengthNanos() <= kRawWindowSeconds * kNanosPerSecond;
+  if (!may_grow || !data_since_ || *data_since_ <= range.start) return range;
+  // By whole seconds: what changes its scale with every frame is hard to look at.
+  if (window_.isLive()) range.end = (range.end + kGrowthStep - 1) / kGrowthStep * kGrowthStep;
+  range.start = std::max<qint64>(range.start, std::min<qint64>(*data_since_, range.end - kShortestShown));
+  return range;
+}
+
 void LiveBoard::refreshPanels() {
   const qint64 now = clock_.NowUnixNanos();
-  const TimeRange range = window_.at(now);
+  const TimeRange range = shownRange(now);
   bool drawn = false;
   for (PanelView* panel : panels_) {
     if (panel != nullptr) drawn = panel->refresh(range, now, window_.isLive()) || drawn;
@@ -255,6 +418,7 @@ void LiveBoard::trim() {
   for (PanelView* panel : panels_) {
     if (panel != nullptr) panel->trim(oldest - slack);
   }
+  events_.trim(oldest - slack);
 }
 
 int LiveBoard::shownSeries() const {

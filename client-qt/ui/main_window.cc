@@ -102,6 +102,8 @@ void MainWindow::connectParts() {
   connect(top_bar_, &TopBar::rangeRequested, this, &MainWindow::openRangePopup);
   connect(top_bar_, &TopBar::liveRequested, board_, &LiveBoard::goLive);
   connect(top_bar_, &TopBar::pauseRequested, board_, &LiveBoard::pause);
+  connect(top_bar_, &TopBar::eventsToggled, this, &MainWindow::setEventsShown);
+  connect(board_, &LiveBoard::eventsNoteChanged, this, &MainWindow::updateEvents);
   connect(top_bar_, &TopBar::addPanelRequested, this, &MainWindow::openAddPopup);
   connect(top_bar_, &TopBar::logoutRequested, this, &MainWindow::logoutRequested);
   connect(range_popup_, &TimeRangePopup::chosen, board_, &LiveBoard::setWindow);
@@ -124,6 +126,7 @@ void MainWindow::buildShortcuts() {
     connect(shortcut, &QShortcut::activated, this, action);
   };
   key(QKeySequence(Qt::CTRL | Qt::Key_B), [this] { toggleBrowser(); });
+  key(QKeySequence(Qt::CTRL | Qt::Key_E), [this] { setEventsShown(!spec_.show_events); });
   key(QKeySequence(Qt::CTRL | Qt::Key_K), [this] {
     if (!browser_->isVisible()) toggleBrowser();
     browser_->focusFilter();
@@ -133,7 +136,7 @@ void MainWindow::buildShortcuts() {
 void MainWindow::connectSource() {
   connect(&source_, &MetricsSource::connectionChanged, this, &MainWindow::updateConnection);
   connect(&source_, &MetricsSource::catalogChanged, this, [this] { browser_->setCatalog(source_.catalog()); });
-  connect(&source_, &MetricsSource::loggedIn, board_, &LiveBoard::retry);
+  connect(&source_, &MetricsSource::loggedIn, board_, &LiveBoard::reopen);
   status_timer_.setInterval(kStatusEveryMs);
   connect(&status_timer_, &QTimer::timeout, this, &MainWindow::updateStatus);
   status_timer_.start();
@@ -150,8 +153,11 @@ void MainWindow::connectView(PanelView* view) {
   connect(view, &PanelView::rangeSelected, this,
           [this](qint64 start, qint64 end) { board_->setWindow(TimeWindow::custom(start, end)); });
   connect(view, &PanelView::zoomRequested, this, [this](double factor, qint64 center) {
-    TimeWindow window = board_->window();
-    window.zoom(factor, center, clock_.NowUnixNanos());
+    // About what is seen, which is less than the window while there is not so much data yet.
+    const qint64 now = clock_.NowUnixNanos();
+    const TimeRange shown = board_->shownRange(now);
+    TimeWindow window = TimeWindow::custom(shown.start, shown.end);
+    window.zoom(factor, center, now);
     board_->setWindow(window);
   });
 }
@@ -166,6 +172,8 @@ void MainWindow::showSpec() {
   setWindowTitle(spec_.title + QStringLiteral(" – Pulseboard"));
   top_bar_->setTitle(spec_.title);
   grid_->setPanels(spec_.panels);
+  board_->setEventsShown(spec_.show_events);
+  updateEvents();
   board_->show(spec_, grid_->views());
 }
 
@@ -298,6 +306,17 @@ void MainWindow::openRangePopup() {
 }
 
 void MainWindow::openAddPopup() { add_popup_->openBelow(top_bar_->addAnchor(), source_.catalog()); }
+
+void MainWindow::setEventsShown(bool shown) {
+  if (shown == spec_.show_events) return;
+  spec_.show_events = shown;
+  if (before_removal_) before_removal_->show_events = shown;
+  board_->setEventsShown(shown);
+  updateEvents();
+  Q_EMIT dashboardChanged(spec_);
+}
+
+void MainWindow::updateEvents() { top_bar_->setEvents(spec_.show_events, board_->eventsNote()); }
 
 void MainWindow::updateWindow() { top_bar_->setWindow(board_->window()); }
 

@@ -48,6 +48,8 @@ class MainWindow : public QMainWindow {
   void removePanel(const QString& panel_id);
   void toggleMaximised(const QString& panel_id);
   void toggleBrowser();
+  void setEventsShown(bool shown);
+  const EventLog& events() const { return board_->events(); }
 
   // Null when there is none.
   PanelView* panel(const QString& panel_id) const;
@@ -78,6 +80,7 @@ class MainWindow : public QMainWindow {
   void updateConnection();
   void updateStatus();
   void updateWindow();
+  void updateEvents();
   void placeBrowser();
   void openRangePopup();
   void openAddPopup();

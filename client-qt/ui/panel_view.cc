@@ -129,12 +129,16 @@ void PanelView::updateHeader() {
 
 bool PanelView::apply(const FeedBatch& batch, qint64 backfill_column_nanos) {
   const bool changed = data_->apply(batch, backfill_column_nanos);
-  if (batch.backfill_done) finishLoading();
+  if (batch.backfill_done && awaiting_) finishLoading();
   if (changed) {
     changed_ = true;
     live_pending_ = live_pending_ || (!batch.samples.empty() && !awaiting_);
   }
   return changed;
+}
+
+void PanelView::setEvents(const EventLog* events) {
+  if (line_chart_ != nullptr) line_chart_->setEvents(events);
 }
 
 void PanelView::onPainted() {

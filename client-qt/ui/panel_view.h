@@ -35,6 +35,9 @@ class PanelView : public QFrame {
 
   // Takes this panel's part of a batch. True when there is something new to draw.
   bool apply(const FeedBatch& batch, qint64 backfill_column_nanos);
+  // Events that line charts mark; null for none. Not owned. noteEvents() after each change of them.
+  void setEvents(const EventLog* events);
+  void noteEvents() { changed_ = true; }
   // New data was asked for: the picture stays until it is here; after 300 ms a line under the header tells.
   void beginLoading();
   void applyHistory(const HistoryResult& history, TimeRange range, qint64 column_nanos, bool first);

@@ -173,6 +173,7 @@ ChartStyle Theme::chartStyle() const {
   style.muted = color(ColorRole::Muted);
   style.accent = color(ColorRole::Accent);
   style.warning = color(ColorRole::Warning);
+  style.critical = color(ColorRole::Critical);
   for (int i = 0; i < kSeriesColors; ++i) style.series[i] = series(i);
   style.base = font(FontRole::Base);
   style.caption = font(FontRole::Caption);

@@ -46,6 +46,7 @@ TopBar::TopBar(QWidget* parent)
       range_(new QPushButton(this)),
       live_(new QPushButton(QStringLiteral("Live"), this)),
       pause_(new QPushButton(this)),
+      events_(new QPushButton(this)),
       add_(new QPushButton(QStringLiteral("+ Panel"), this)),
       account_(new QPushButton(this)) {
   setObjectName(QStringLiteral("topBar"));
@@ -55,6 +56,7 @@ TopBar::TopBar(QWidget* parent)
   name(range_, "timeRange", QStringLiteral("Time range"), QStringLiteral("Time range"));
   name(live_, "live", QStringLiteral("Live"), QStringLiteral("Follow now"));
   name(pause_, "pause", QStringLiteral("Pause"), QStringLiteral("Hold the picture (Space)"));
+  name(events_, "events", QStringLiteral("Events on the charts"), {});
   name(add_, "addPanel", QStringLiteral("Add panel"), QStringLiteral("Add a panel"));
   name(account_, "account", QStringLiteral("Account and settings"), QStringLiteral("Account and settings"));
   browser_->setIcon(themedIcon(Icon::Menu));
@@ -62,7 +64,7 @@ TopBar::TopBar(QWidget* parent)
   range_->setLayoutDirection(Qt::RightToLeft);  // the chevron follows the words
   pause_->setIcon(themedIcon(Icon::Pause));
   account_->setIcon(themedIcon(Icon::Person));
-  for (QPushButton* button : {browser_, pause_, account_}) button->setProperty("kind", "icon");
+  for (QPushButton* button : {browser_, pause_, events_, account_}) button->setProperty("kind", "icon");
   live_->setProperty("kind", "live");
   live_->setCheckable(true);
 
@@ -76,7 +78,7 @@ TopBar::TopBar(QWidget* parent)
   row->setSpacing(spacing::kBase);
   row->addWidget(browser_);
   row->addWidget(title_, 1);
-  for (QPushButton* button : {range_, live_, pause_, add_, account_}) row->addWidget(button);
+  for (QPushButton* button : {range_, live_, pause_, events_, add_, account_}) row->addWidget(button);
 
   connect(browser_, &QPushButton::clicked, this, &TopBar::browserRequested);
   connect(range_, &QPushButton::clicked, this, &TopBar::rangeRequested);
@@ -97,10 +99,12 @@ TopBar::TopBar(QWidget* parent)
       Q_EMIT pauseRequested();
     }
   });
+  connect(events_, &QPushButton::clicked, this, &TopBar::toggleEvents);
   connect(add_, &QPushButton::clicked, this, &TopBar::addPanelRequested);
   connect(account_, &QPushButton::clicked, this, &TopBar::openMenu);
   setBrowserHidden(false);
   setWindow(window_);
+  setEvents(true, {});
 }
 
 void TopBar::setTitle(const QString& title) {
@@ -140,6 +144,16 @@ void TopBar::setWindow(const TimeWindow& window) {
   pause_->setEnabled(window.mode() != TimeWindow::Mode::Custom);
 }
 
+void TopBar::setEvents(bool shown, const QString& note) {
+  events_shown_ = shown;
+  events_->setIcon(themedIcon(shown ? Icon::Flag : Icon::FlagOff, shown ? ColorRole::Text : ColorRole::Secondary));
+  const QString words = shown ? QStringLiteral("Hide the events (Ctrl+E)") : QStringLiteral("Show the events (Ctrl+E)");
+  events_->setToolTip(note.isEmpty() ? words : words + QLatin1Char('\n') + note);
+  events_->setAccessibleDescription(shown ? QStringLiteral("shown") : QStringLiteral("hidden"));
+}
+
+void TopBar::toggleEvents() { Q_EMIT eventsToggled(!events_shown_); }
+
 void TopBar::setConnection(const ConnectionStatus& status) { status_ = status; }
 
 void TopBar::setBrowserHidden(bool hidden) { browser_->setVisible(hidden); }
@@ -150,9 +164,10 @@ void TopBar::setNarrow(bool narrow) {
                                narrow ? spacing::kBase : spacing::kSection, 0);
   layout()->setSpacing(narrow ? spacing::kTight : spacing::kBase);
   pause_->setVisible(!narrow);
+  events_->setVisible(!narrow);
   add_->setVisible(!narrow);
   account_->setIcon(themedIcon(Icon::Person));
-  for (QPushButton* button : {browser_, range_, live_, pause_, add_, account_}) {
+  for (QPushButton* button : {browser_, range_, live_, pause_, events_, add_, account_}) {
     button->setProperty("touch", narrow);
     button->style()->unpolish(button);
     button->style()->polish(button);
@@ -173,6 +188,10 @@ void TopBar::openMenu() {
   }
   if (narrow_) {
     connect(menu.addAction(QStringLiteral("Add panel…")), &QAction::triggered, this, &TopBar::addPanelRequested);
+    QAction* events = menu.addAction(QStringLiteral("Events on the charts"));
+    events->setCheckable(true);
+    events->setChecked(events_shown_);
+    connect(events, &QAction::triggered, this, &TopBar::toggleEvents);
   }
   addThemeMenu(menu);
   menu.addSeparator();

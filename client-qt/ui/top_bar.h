@@ -22,6 +22,8 @@ class TopBar : public QFrame {
   explicit TopBar(QWidget* parent = nullptr);
   void setTitle(const QString& title);
   void setWindow(const TimeWindow& window);
+  // `note`: what is to be said of the events; mostly empty.
+  void setEvents(bool shown, const QString& note);
   void setConnection(const ConnectionStatus& status);
   // Whether the browser is out of sight, so that a button must bring it.
   void setBrowserHidden(bool hidden);
@@ -35,6 +37,7 @@ class TopBar : public QFrame {
   void rangeRequested();
   void liveRequested();
   void pauseRequested();
+  void eventsToggled(bool shown);
   void addPanelRequested();
   void logoutRequested();
 
@@ -44,6 +47,7 @@ class TopBar : public QFrame {
 
  private:
   void openMenu();
+  void toggleEvents();
   void updateTitle();
   void updateRange();
 
@@ -51,11 +55,13 @@ class TopBar : public QFrame {
   TimeWindow window_;
   ConnectionStatus status_;
   bool narrow_ = false;
+  bool events_shown_ = true;
   QPushButton* browser_;
   QLabel* title_;
   QPushButton* range_;
   QPushButton* live_;
   QPushButton* pause_;
+  QPushButton* events_;
   QPushButton* add_;
   QPushButton* account_;
 };

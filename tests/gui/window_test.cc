@@ -56,6 +56,21 @@ class Window : public ::testing::Test {
     });
   }
 
+  // As a deploy script would.
+  void pushEvent(const std::string& severity, const std::string& text) {
+    const auto output = pulseboard::testing::RunToEnd(
+        {pulseboard::testing::BinaryPath("pulseboardd"), "event", "push", "--source", "deploy", "--label",
+         "service=api", "--severity", severity, "--text", text, "--server", server_->process().address(), "--user",
+         "admin", "--password-file", server_->process().password_file()});
+    EXPECT_EQ(output.exit_code, 0) << output.err;
+  }
+  QWidget* hoverCard() {
+    for (QWidget* found : window().findChildren<QWidget*>("hoverCard")) {
+      if (found->isVisible()) return found;
+    }
+    return nullptr;
+  }
+
   static LiveServer* server_;
   Desk desk_;
 };
@@ -150,16 +165,77 @@ TEST_F(Window, TellsTheValuesUnderTheMouse) {
   const QPoint spot(surface->width() - 16, surface->height() / 2);
   QTest::mouseMove(surface, spot - QPoint(3, 0));
   QTest::mouseMove(surface, spot);
-  const auto card = [&]() -> QWidget* {
-    for (QWidget* found : window().findChildren<QWidget*>("hoverCard")) {
-      if (found->isVisible()) return found;
-    }
-    return nullptr;
-  };
-  ASSERT_TRUE(eventually([&] { return card() != nullptr; }));
+  ASSERT_TRUE(eventually([&] { return hoverCard() != nullptr; }));
   saveScreenshot(&window(), "main-hover");
   QTest::mouseMove(&window(), QPoint(100, 900));
-  EXPECT_TRUE(eventually([&] { return card() == nullptr; }));
+  EXPECT_TRUE(eventually([&] { return hoverCard() == nullptr; }));
+}
+
+TEST_F(Window, MarksADeployInEveryChartTheMomentItIsPushed) {
+  ASSERT_TRUE(showsSeconds(5));
+  LineChart* chart = load().lineChart();
+  const auto knows = [&](const QString& text) {
+    const auto& all = window().events().events();
+    return std::any_of(all.begin(), all.end(), [&](const EventItem& event) { return event.text == text; });
+  };
+  pushEvent("error", "api 1.2.3 does not start");
+  ASSERT_TRUE(eventually([&] { return knows("api 1.2.3 does not start") && chart->eventMarks().size() == 1; }));
+  EXPECT_EQ(cpu().lineChart()->eventMarks().size(), 1);
+  const EventMark mark = chart->eventMarks()[0];
+  EXPECT_EQ(mark.severity, EventSeverity::Error);
+  EXPECT_LT(std::abs(mark.time - SystemClock().NowUnixNanos()), 30 * kSecond);
+  ASSERT_TRUE(waitForSeconds(3));  // a little away from the edge
+  click(child<QPushButton>(&window(), "pause"));
+  QWidget* surface = chart->viewport();
+  const QPoint spot(static_cast<int>(chart->scale().x(mark.time)), surface->height() / 2);
+  QTest::mouseMove(surface, spot - QPoint(1, 0));
+  QTest::mouseMove(surface, spot);
+  ASSERT_TRUE(eventually([&] { return hoverCard() != nullptr; }));
+  const HoverCard::Content card = static_cast<HoverCard*>(hoverCard())->content();
+  ASSERT_EQ(card.events.size(), 1);
+  EXPECT_EQ(card.events[0].source, "deploy");
+  EXPECT_EQ(card.events[0].text, "api 1.2.3 does not start");
+  EXPECT_EQ(card.events[0].labels, "service=api");
+  saveScreenshot(&window(), "main-event");
+  click(child<QPushButton>(&window(), "events"));
+  EXPECT_TRUE(chart->eventMarks().isEmpty());
+  click(child<QPushButton>(&window(), "events"));
+  EXPECT_EQ(chart->eventMarks().size(), 1);
+  // A new start and a rewind find it in the server's list.
+  ASSERT_TRUE(desk_.logIn(*server_));
+  ASSERT_TRUE(eventually([&] { return load().lineChart()->eventMarks().size() == 1; }));
+  window().setTimeWindow(TimeWindow::custom(mark.time - 20 * kSecond, mark.time + 2 * kSecond));
+  ASSERT_TRUE(eventually([&] { return !load().isAwaiting() && load().lineChart()->eventMarks().size() == 1; }));
+  window().setTimeWindow(TimeWindow::custom(mark.time - 20 * kSecond, mark.time - 10 * kSecond));
+  EXPECT_TRUE(eventually([&] { return load().lineChart()->eventMarks().isEmpty(); }));
+}
+
+TEST_F(Window, ChangesItsPanelsOnTheRunningStream) {
+  ASSERT_TRUE(showsSeconds(5));
+  QSet<FeedId> feeds;
+  QObject::connect(&desk_.desktop().source(), &MetricsSource::feedReady, &window(),
+                   [&feeds](FeedId feed) { feeds.insert(feed); });
+  ASSERT_TRUE(waitForSeconds(1));
+  ASSERT_EQ(feeds.size(), 1);
+  const qint64 oldest = cpu().data().oldestTime().value_or(0);
+  ASSERT_GT(oldest, 0);
+  const QVector<SeriesItem> series = cpu().data().series();
+  window().addPanel("system.context_switches");
+  const QString id = window().dashboard().panels.back().id;
+  EXPECT_FALSE(cpu().isAwaiting());
+  ASSERT_TRUE(eventually([&] {
+    EXPECT_LT(cpu().data().oldestTime().value_or(newest()), oldest + 3 * kSecond);  // never emptied on the way
+    return !window().panel(id)->isAwaiting() && !window().panel(id)->data().isEmpty();
+  }));
+  ASSERT_TRUE(waitForSeconds(2));
+  const qint64 added_newest = window().panel(id)->data().newestTime().value_or(0);
+  EXPECT_GT(added_newest, newest() - 3 * kSecond);
+  EXPECT_EQ(cpu().data().series().size(), series.size());
+  EXPECT_TRUE(cpu().data().gaps({newest() - 4 * kSecond, newest()}, newest()).isEmpty());
+  window().removePanel(id);
+  ASSERT_TRUE(waitForSeconds(2));
+  EXPECT_LT(cpu().data().oldestTime().value_or(newest()), oldest + 3 * kSecond);
+  EXPECT_EQ(feeds.size(), 1);
 }
 
 TEST_F(Window, ReadsTheHistoryOfAFixedRange) {

@@ -287,15 +287,58 @@ TEST(PanelData, ForgetsWhatHistoryDoesNotHave) {
   EXPECT_TRUE(panel.valueRange({1 * kSecond, 5 * kSecond}));
 }
 
-TEST(PanelData, DropsTheSeriesOfARemovedQuery) {
+TEST(PanelData, TakesOtherQueriesWithoutLosingWhatStays) {
   PanelData panel("cpu");
-  FeedBatch batch;
-  batch.definitions.push_back({series(1, "a"), {"cpu/0"}});
-  batch.definitions.push_back({series(2, "b"), {"cpu/0", "cpu/1"}});
+  FeedBatch batch = twoCores();
+  batch.backfill = {seconds(7, 1, 5), seconds(8, 1, 5)};
+  batch.backfill_done = true;
   panel.apply(batch);
-  panel.removeQuery("cpu/0");
-  ASSERT_EQ(panel.series().size(), 1);
-  EXPECT_EQ(panel.series()[0].id, 2u);
+  // Core 1 goes, core 2 comes; core 0 gets no backfill again.
+  FeedBatch update;
+  update.updated = true;
+  update.redefinitions.push_back({series(7, "cpu.usage", {{"cpu", "0"}, {"host", "a"}}), {"cpu/0"}});
+  update.redefinitions.push_back({series(8, "cpu.usage", {{"cpu", "1"}, {"host", "a"}}), {"other/0"}});
+  update.samples = {seconds(7, 6, 6)};
+  EXPECT_TRUE(panel.apply(update));
+  EXPECT_FALSE(panel.isLoading());
+  EXPECT_EQ(panel.series().size(), 2);  // until all definitions are here
+  FeedBatch rest;
+  rest.definitions.push_back({series(10, "cpu.usage", {{"cpu", "2"}, {"host", "a"}}), {"cpu/1"}});
+  rest.backfill = {seconds(10, 1, 6)};
+  rest.backfill_done = true;
+  EXPECT_TRUE(panel.apply(rest));
+  ASSERT_EQ(panel.series().size(), 2);
+  EXPECT_EQ(panel.series()[0].id, 7u);
+  EXPECT_EQ(panel.slotOf(7), 0);
+  EXPECT_EQ(panel.series()[1].id, 10u);
+  const QVector<SeriesLine> lines = panel.lines({0, 10 * kSecond}, 100);
+  ASSERT_EQ(lines.size(), 2);
+  EXPECT_EQ(lines[0].runs, (QVector<QVector<QPointF>>{{{1e3, 1}, {2e3, 2}, {3e3, 3}, {4e3, 4}, {5e3, 5}, {6e3, 6}}}));
+}
+
+TEST(PanelData, HasNothingToDrawAnewWhenOtherPanelsChange) {
+  PanelData panel("cpu");
+  FeedBatch batch = twoCores();
+  batch.backfill = {seconds(7, 1, 5), seconds(8, 1, 5)};
+  batch.backfill_done = true;
+  panel.apply(batch);
+  FeedBatch update;
+  update.updated = true;
+  update.redefinitions = twoCores().definitions;
+  update.redefinitions.push_back({series(11, "load"), {"load/0"}});
+  update.backfill = {seconds(11, 1, 5)};
+  update.backfill_done = true;
+  EXPECT_FALSE(panel.apply(update));
+  EXPECT_EQ(panel.series().size(), 2);
+}
+
+TEST(PanelData, TellsItsOldestSample) {
+  PanelData panel("cpu");
+  EXPECT_FALSE(panel.oldestTime());
+  FeedBatch batch = twoCores();
+  batch.backfill = {seconds(7, 4, 9), seconds(8, 3, 9)};
+  panel.apply(batch);
+  EXPECT_EQ(panel.oldestTime(), 3 * kSecond);
 }
 
 }  // namespace

@@ -94,6 +94,61 @@ TEST(FeedMailbox, ForgetsWhatAResetMakesObsolete) {
   EXPECT_EQ(batch.definitions[0].series.id, 2u);
 }
 
+TEST(FeedMailbox, KeepsWhatWaitsWhenTheQueriesChange) {
+  FeedMailbox mailbox;
+  mailbox.put(definition(1));
+  mailbox.put(samples(1, {1, 2}));
+  mailbox.put(client::BackfillDoneEvent{});
+  mailbox.put(client::UpdatedEvent{});
+  mailbox.put(definition(1));
+  mailbox.put(definition(2));
+  mailbox.put(samples(1, {3}));
+  FeedBatch batch = mailbox.take().batch;
+  EXPECT_FALSE(batch.reset);
+  EXPECT_TRUE(batch.updated);
+  EXPECT_FALSE(batch.backfill_done);  // that of the new queries is not here yet
+  ASSERT_EQ(batch.definitions.size(), 1u);
+  ASSERT_EQ(batch.redefinitions.size(), 2u);
+  ASSERT_EQ(batch.samples.size(), 1u);
+  EXPECT_EQ(batch.samples[0].times, (std::vector<qint64>{1, 2, 3}));
+  mailbox.put(definition(3));
+  mailbox.put(client::BackfillDoneEvent{});
+  batch = mailbox.take().batch;
+  EXPECT_FALSE(batch.updated);
+  EXPECT_EQ(batch.definitions.size(), 1u);
+  EXPECT_TRUE(batch.backfill_done);
+}
+
+TEST(FeedMailbox, TakesARefusedUpdateForNothing) {
+  FeedMailbox mailbox;
+  EXPECT_FALSE(mailbox.put(client::UpdatedEvent{absl::InvalidArgumentError("no")}).was_empty);
+  EXPECT_TRUE(mailbox.take().batch.empty());
+}
+
+TEST(FeedMailbox, PassesOnEventsAndPausesForTooMany) {
+  FeedMailbox mailbox({4 * FeedMailbox::kEventSamples});
+  client::Occurrence deploy;
+  deploy.event_id = 5;
+  deploy.time_unix_nanos = 77;
+  deploy.severity = 3;
+  deploy.source = "deploy";
+  deploy.labels = Labels{{"service", "api"}};
+  deploy.text = "api 1.2.3";
+  EXPECT_TRUE(mailbox.put(client::OccurrencesEvent{{deploy}}).was_empty);
+  EXPECT_FALSE(mailbox.put(client::OccurrencesEvent{{deploy, deploy}}).full);
+  EXPECT_TRUE(mailbox.put(client::OccurrencesEvent{{deploy}}).full);
+  const FeedMailbox::TakeResult taken = mailbox.take();
+  EXPECT_TRUE(taken.was_full);
+  ASSERT_EQ(taken.batch.events.size(), 4u);
+  const EventItem& event = taken.batch.events[0];
+  EXPECT_EQ(event.id, 5);
+  EXPECT_EQ(event.time, 77);
+  EXPECT_EQ(event.severity, EventSeverity::Warning);
+  EXPECT_EQ(event.source, "deploy");
+  EXPECT_EQ(event.labels, (QVector<LabelItem>{{"service", "api"}}));
+  EXPECT_EQ(event.text, "api 1.2.3");
+}
+
 TEST(FeedMailbox, KeepsOneDefinitionPerSeries) {
   FeedMailbox mailbox;
   for (int i = 0; i < 5; ++i) mailbox.put(definition(7));

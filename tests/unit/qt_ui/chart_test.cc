@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "client-qt/chart/bar_chart.h"
+#include "client-qt/chart/event_painter.h"
 #include "client-qt/chart/legend_view.h"
 #include "client-qt/chart/line_chart.h"
 #include "common/base/clock.h"
@@ -219,6 +220,67 @@ TEST(LineChart, SharesOneCrosshairAndListsTheLargestValueFirst) {
   QCoreApplication::sendEvent(&stage.chart, &leave);
   EXPECT_FALSE(stage.crosshair.time().has_value());
   EXPECT_FALSE(card->isVisible());
+}
+
+EventItem eventAt(qint64 id, int second, EventSeverity severity) {
+  EventItem event;
+  event.id = id;
+  event.time = kStart + second * kSecond;
+  event.severity = severity;
+  event.source = QStringLiteral("deploy");
+  event.labels = {{QStringLiteral("service"), QStringLiteral("api")}};
+  event.text = QStringLiteral("number %1").arg(id);
+  return event;
+}
+
+TEST(LineChart, MarksEventsInTheColourOfTheirSeverity) {
+  EventLog events;
+  events.add({eventAt(1, 60, EventSeverity::Info), eventAt(2, 150, EventSeverity::Warning),
+              eventAt(3, 240, EventSeverity::Error)});
+  ChartStage stage({false, {}, 0.0, 100.0});
+  stage.add(1, QStringLiteral("a"), flat(300, 5));
+  stage.chart.setEvents(&events);
+  stage.show(300);
+  ASSERT_EQ(stage.chart.eventMarks().size(), 3);
+  const ChartStyle style = Theme::current().chartStyle();
+  const QImage picture = stage.picture();
+  for (const EventMark& mark : stage.chart.eventMarks()) {
+    const int x = static_cast<int>(stage.chart.scale().x(mark.time));
+    const int top = static_cast<int>(stage.plot().top());
+    const QRect flag(x - 6, top - 12, 13, 12);
+    EXPECT_GT(pixelsLike(picture, eventColor(mark.severity, style), flag), 15) << static_cast<int>(mark.severity);
+    const QColor line = picture.pixelColor(x, top + 40);
+    EXPECT_NE(line, picture.pixelColor(x + 3, top + 40));
+  }
+  stage.chart.setEvents(nullptr);
+  EXPECT_TRUE(stage.chart.eventMarks().isEmpty());
+  EXPECT_EQ(pixelsLike(stage.picture(), style.critical, stage.chart.rect()), 0);
+}
+
+TEST(LineChart, TellsTheEventsUnderTheMouseTheWorstFirst) {
+  EventLog events;
+  for (int i = 1; i <= 6; ++i)
+    events.add({eventAt(i, 149 + i / 4, i == 5 ? EventSeverity::Critical : EventSeverity::Info)});
+  ChartStage stage({false, {}, 0.0, 100.0});
+  stage.add(1, QStringLiteral("a"), flat(300, 20));
+  stage.chart.setEvents(&events);
+  stage.show(300);
+  ASSERT_EQ(stage.chart.eventMarks().size(), 1);
+  stage.mouse(QPointF(stage.chart.scale().x(kStart + 149 * kSecond) + 2, stage.chart.scale().plot.center().y()));
+  const auto* card = stage.window.findChild<HoverCard*>();
+  ASSERT_NE(card, nullptr);
+  ASSERT_TRUE(card->isVisible());
+  const HoverCard::Content content = card->content();
+  ASSERT_EQ(content.events.size(), HoverCard::kMaxEvents);
+  EXPECT_EQ(content.hidden_events, 2);
+  EXPECT_EQ(content.events[0].severity, EventSeverity::Critical);
+  EXPECT_EQ(content.events[0].text, QStringLiteral("number 5"));
+  EXPECT_EQ(content.events[0].source, QStringLiteral("deploy"));
+  EXPECT_EQ(content.events[0].labels, QStringLiteral("service=api"));
+  EXPECT_EQ(content.events[1].text, QStringLiteral("number 1"));
+  EXPECT_EQ(content.rows.size(), 1);
+  stage.mouse(QPointF(stage.chart.scale().x(kStart + 200 * kSecond), stage.chart.scale().plot.center().y()));
+  EXPECT_TRUE(card->content().events.isEmpty());
 }
 
 TEST(LineChart, SelectsTheStretchThatWasDraggedOver) {

@@ -177,6 +177,126 @@ TEST_F(Window, AddsPanelsAndSeries) {
   EXPECT_EQ(source_.openFeedCount(), 1);
 }
 
+TEST_F(Window, ChangesPanelsOnTheSameFeedAndFillsOnlyNewOnes) {
+  open();
+  settle();
+  const size_t filled = source_.backfilled().size();
+  const quint64 core = panel("cpu").data().series().front().id;
+  window_->addPanel(QStringLiteral("system.pressure"));
+  const QString id = window_->dashboard().panels.back().id;
+  for (const PanelSpec& spec : spec_.panels) EXPECT_FALSE(panel(spec.id.toLatin1().constData()).isAwaiting());
+  EXPECT_TRUE(window_->panel(id)->isAwaiting());
+  ASSERT_TRUE(eventually([&] { return !window_->panel(id)->isAwaiting(); }));
+  EXPECT_EQ(source_.backfilled().size(), filled + 3);
+  EXPECT_EQ(window_->panel(id)->data().series().size(), 3);
+  EXPECT_EQ(panel("cpu").data().series().front().id, core);
+  second();
+  ASSERT_TRUE(eventually([&] { return window_->panel(id)->data().newestTime() == clock_.NowUnixNanos(); }));
+  EXPECT_EQ(panel("cpu").data().newestTime(), clock_.NowUnixNanos());
+  EXPECT_TRUE(panel("cpu").data().gaps({kNow - 100 * kSecond, kNow + kSecond}, kNow).isEmpty());
+  window_->removePanel(id);
+  EXPECT_FALSE(panel("cpu").isAwaiting());
+  EXPECT_EQ(source_.backfilled().size(), filled + 3);
+  EXPECT_EQ(source_.openFeedCount(), 1);
+}
+
+TEST_F(Window, ReadsTheHistoryOfANewPanelOnly) {
+  open();
+  window_->setTimeWindow(TimeWindow::custom(kNow - 7200 * kSecond, kNow - 3600 * kSecond));
+  ASSERT_TRUE(eventually([this] { return !panel("cpu").isAwaiting() && !panel("load").isAwaiting(); }));
+  window_->addPanel(QStringLiteral("system.pressure"));
+  const QString id = window_->dashboard().panels.back().id;
+  EXPECT_FALSE(panel("cpu").isAwaiting());
+  ASSERT_TRUE(eventually([&] { return !window_->panel(id)->isAwaiting(); }));
+  EXPECT_FALSE(window_->panel(id)->data().isEmpty());
+}
+
+TEST_F(Window, LetsTheOthersGoOnWhenAPanelIsRefused) {
+  open();
+  const UserError error{QStringLiteral("Too many series"), QStringLiteral("Narrow the selection."), {}};
+  source_.refuse(QStringLiteral("system.everything"), error);
+  window_->addPanel(QStringLiteral("system.everything"));
+  const QString id = window_->dashboard().panels.back().id;
+  auto* card = window_->panel(id)->findChild<StateCard*>();
+  ASSERT_TRUE(eventually([&] { return card->isVisible() && card->titleText() == error.title; }));
+  second();
+  ASSERT_TRUE(eventually([&] { return panel("cpu").data().newestTime() == clock_.NowUnixNanos(); }));
+  EXPECT_FALSE(panel("cpu").isAwaiting());
+  // Another one is not held up by it.
+  window_->addPanel(QStringLiteral("system.load"));
+  const QString good = window_->dashboard().panels.back().id;
+  ASSERT_TRUE(eventually([&] { return window_->panel(good)->data().series().size() == 3; }));
+  source_.refuse({}, {});
+  card->findChild<QPushButton*>()->click();
+  ASSERT_TRUE(eventually([&] { return !window_->panel(id)->isAwaiting(); }));
+  EXPECT_EQ(source_.openFeedCount(), 1);
+}
+
+EventItem deploy(qint64 id, qint64 time) {
+  EventItem event;
+  event.id = id;
+  event.time = time;
+  event.source = QStringLiteral("deploy");
+  event.text = QStringLiteral("api 1.2.3");
+  return event;
+}
+
+TEST_F(Window, MarksEventsOfThePastAndNewOnesAtOnceInEveryChart) {
+  source_.pushEvent(deploy(1, kNow - 200 * kSecond));
+  source_.pushEvent(deploy(2, kNow - 100'000 * kSecond));
+  open();
+  const auto marks = [&](const char* id) { return panel(id).lineChart()->eventMarks().size(); };
+  ASSERT_TRUE(eventually([&] { return marks("cpu") == 1 && marks("load") == 1; }));
+  source_.pushEvent(deploy(3, kNow - 10 * kSecond));
+  ASSERT_TRUE(eventually([&] { return marks("cpu") == 2 && marks("load") == 2; }));
+  // Rewound and back.
+  window_->setTimeWindow(TimeWindow::custom(kNow - 102'000 * kSecond, kNow - 98'000 * kSecond));
+  ASSERT_TRUE(eventually([&] { return marks("cpu") == 1; }));
+  EXPECT_EQ(panel("cpu").lineChart()->eventMarks()[0].time, kNow - 100'000 * kSecond);
+  window_->setTimeWindow(TimeWindow::last(300));
+  ASSERT_TRUE(eventually([&] { return marks("cpu") == 2; }));
+  window_->setTimeWindow(TimeWindow::last(2 * 86'400));
+  ASSERT_TRUE(eventually([&] { return window_->events().events().size() == 3; }));
+}
+
+TEST_F(Window, HidesTheEventsAndRemembersIt) {
+  source_.pushEvent(deploy(1, kNow - 100 * kSecond));
+  open();
+  QSignalSpy changed(window_.get(), &MainWindow::dashboardChanged);
+  ASSERT_TRUE(eventually([&] { return panel("cpu").lineChart()->eventMarks().size() == 1; }));
+  child<QPushButton>("events").click();
+  EXPECT_TRUE(panel("cpu").lineChart()->eventMarks().isEmpty());
+  EXPECT_FALSE(window_->dashboard().show_events);
+  EXPECT_EQ(changed.count(), 1);
+  QString error;
+  const auto again = DashboardSpec::fromJson(window_->dashboard().toJson(), &error);
+  ASSERT_TRUE(again.has_value());
+  EXPECT_FALSE(again->show_events);
+  child<QPushButton>("events").click();
+  EXPECT_EQ(panel("cpu").lineChart()->eventMarks().size(), 1);
+}
+
+TEST_F(Window, ShowsTheTimeThereIsDataOfUntilTheWindowIsFull) {
+  source_.setBorn(kNow - 40 * kSecond);
+  open();
+  settle();
+  const auto shown = [&] { return panel("cpu").lineChart()->scale().range; };
+  EXPECT_NEAR(static_cast<double>(shown().end - shown().start), 40.0 * kSecond, 1.5 * kSecond);
+  EXPECT_EQ(shown().end - shown().start,
+            panel("load").lineChart()->scale().range.end - panel("load").lineChart()->scale().range.start);
+  clock_.Advance(60 * kSecond);
+  source_.push();
+  ASSERT_TRUE(eventually([&] { return shown().end - shown().start > 98 * kSecond; }));
+  EXPECT_LT(shown().end - shown().start, 103 * kSecond);
+  clock_.Advance(400 * kSecond);
+  source_.push();
+  ASSERT_TRUE(eventually([&] { return shown().end - shown().start > 299 * kSecond; }));
+  EXPECT_LT(shown().end - shown().start, 303 * kSecond);
+  // A long window is shown as it was asked for.
+  window_->setTimeWindow(TimeWindow::last(3600));
+  ASSERT_TRUE(eventually([&] { return !panel("cpu").isAwaiting() && shown().end - shown().start > 3590 * kSecond; }));
+}
+
 TEST_F(Window, SaysInThePanelWhatWentWrongAndTriesAgain) {
   open();
   const UserError error{QStringLiteral("Too many series"), QStringLiteral("Narrow the selection."), {}};

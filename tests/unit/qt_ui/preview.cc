@@ -89,6 +89,35 @@ void machine(Stage& stage) {
   stage.live(4);
 }
 
+// As the app meets a server that was started a few seconds ago.
+void young(Stage& stage) {
+  stage.source.setBorn(kNow - 16 * kNanosPerSecond);
+  machine(stage);
+}
+
+void events(Stage& stage) {
+  const auto push = [&stage](qint64 id, int seconds_ago, EventSeverity severity, const char* source, const char* text) {
+    EventItem event;
+    event.id = id;
+    event.time = kNow - seconds_ago * kNanosPerSecond;
+    event.severity = severity;
+    event.source = QString::fromLatin1(source);
+    event.labels = {{QStringLiteral("env"), QStringLiteral("prod")},
+                    {QStringLiteral("service"), QStringLiteral("api")}};
+    event.text = QString::fromUtf8(text);
+    stage.source.pushEvent(event);
+  };
+  push(1, 250, EventSeverity::Info, "deploy", "api 1.2.3 rolled out");
+  push(2, 190, EventSeverity::Warning, "health", "checkout answers slowly: p99 is 840 ms, usually 120 ms");
+  push(3, 130, EventSeverity::Error, "syslog", "Out of memory: Killed process 4127 (node) total-vm:22031820kB");
+  push(4, 128, EventSeverity::Info, "supervisor", "node restarted");
+  push(5, 126, EventSeverity::Info, "deploy", "api 1.2.2 rolled back");
+  push(6, 40, EventSeverity::Critical, "pager", "no heartbeat from db-02");
+  machine(stage);
+  stage.hover("load", 0.565);
+  stage.settle();
+}
+
 void thirty(Stage& stage) {
   stage.spec = DashboardSpec();
   stage.spec.title = QStringLiteral("Thirty hosts");
@@ -199,6 +228,10 @@ Scenes states() {
               s.hover("cpu", 0.42);
               s.settle();
             }),
+      scene("events", events),
+      scene("events-light", events),
+      scene("young", young),
+      scene("young-light", young),
       scene("thirty", thirty),
       scene("thirty-light", thirty),
   };

@@ -3,6 +3,8 @@
 #include <QTimer>
 #include <algorithm>
 #include <cmath>
+#include <iterator>
+#include <utility>
 
 #include "common/model/selector.h"
 
@@ -162,29 +164,80 @@ void SyntheticSource::failFeeds(const UserError& error) {
 
 FeedId SyntheticSource::openFeed(const FeedSpec& spec) {
   const FeedId id = next_id_++;
-  updateFeed(id, spec);
+  Feed& feed = feeds_[id];
+  feed.spec = spec;
+  feed.pending.reset = true;
+  feed.sent_until = clock_.NowUnixNanos();
+  answer(id, &feed, {});
   return id;
 }
 
 void SyntheticSource::updateFeed(FeedId id, const FeedSpec& spec) {
-  opened_.push_back(spec);
-  Feed& feed = feeds_[id];
-  feed = {};
-  for (const FeedQuery& query : spec.queries) {
-    for (const quint64 series : select(query.selector)) feed.series[series] << query.id;
+  const auto refused = [this](const FeedQuery& query) { return query.selector == refused_; };
+  if (std::any_of(spec.queries.begin(), spec.queries.end(), refused)) {
+    QTimer::singleShot(0, this, [this, id] { Q_EMIT feedUpdateRefused(id, refusal_); });
+    return;
   }
-  const qint64 now = clock_.NowUnixNanos();
-  feed.pending.reset = true;
-  for (const auto& [series, queries] : feed.series) {
+  Feed& feed = feeds_[id];
+  const FeedSpec before = std::exchange(feed.spec, spec);
+  std::move(feed.pending.redefinitions.begin(), feed.pending.redefinitions.end(),
+            std::back_inserter(feed.pending.definitions));
+  feed.pending.redefinitions.clear();
+  feed.pending.updated = true;
+  answer(id, &feed, before);
+}
+
+void SyntheticSource::answer(FeedId id, Feed* feed, const FeedSpec& before) {
+  opened_.push_back(feed->spec);
+  const bool all = before.backfill_seconds != feed->spec.backfill_seconds || before.max_points != feed->spec.max_points;
+  feed->series.clear();
+  std::set<quint64> fresh;
+  for (const FeedQuery& query : feed->spec.queries) {
+    for (const quint64 series : select(query.selector)) {
+      feed->series[series] << query.id;
+      if (all || !before.queries.contains(query)) fresh.insert(series);
+    }
+  }
+  FeedBatch& pending = feed->pending;
+  for (const auto& [series, queries] : feed->series) {
     const auto item =
         std::find_if(catalog_.begin(), catalog_.end(), [&](const SeriesItem& s) { return s.id == series; });
-    feed.pending.definitions.push_back({*item, queries});
-    feed.pending.backfill.push_back(
-        samplesOf(series, {now - spec.backfill_seconds * kNanosPerSecond, now}, spec.max_points));
+    (pending.updated ? pending.redefinitions : pending.definitions).push_back({*item, queries});
+    if (!fresh.contains(series)) continue;
+    backfilled_.push_back(series);
+    const qint64 start = std::max(feed->sent_until - feed->spec.backfill_seconds * kNanosPerSecond, born_);
+    pending.backfill.push_back(samplesOf(series, {start, feed->sent_until}, feed->spec.max_points));
   }
-  feed.pending.backfill_done = true;
-  feed.sent_until = now;
+  pending.backfill_done = true;
   if (!hold_) QTimer::singleShot(0, this, [this, id] { Q_EMIT feedReady(id); });
+}
+
+void SyntheticSource::refuse(const QString& selector, const UserError& error) {
+  refused_ = selector;
+  refusal_ = error;
+}
+
+void SyntheticSource::pushEvent(const EventItem& event) {
+  events_.push_back(event);
+  for (auto& [id, feed] : feeds_) {
+    feed.pending.events.push_back(event);
+    if (!hold_) Q_EMIT feedReady(id);
+  }
+}
+
+RequestId SyntheticSource::requestEvents(qint64 start_unix_nanos, qint64 end_unix_nanos) {
+  const RequestId id = next_id_++;
+  requests_.insert(id);
+  QTimer::singleShot(0, this, [this, id, start_unix_nanos, end_unix_nanos] {
+    if (hold_ || requests_.erase(id) == 0) return;
+    EventHistory history;
+    for (const EventItem& event : events_) {
+      if (event.time < start_unix_nanos || (end_unix_nanos != 0 && event.time >= end_unix_nanos)) continue;
+      history.events.push_back(event);
+    }
+    Q_EMIT eventsReady(id, history);
+  });
+  return id;
 }
 
 void SyntheticSource::push() {
