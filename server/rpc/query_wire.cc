@@ -207,6 +207,7 @@ void ToProto(const RangeSummary& summary, v1::QueryExpressionSummary* out) {
   out->set_commit_sequence(summary.commit_sequence);
   out->mutable_step()->set_seconds(summary.step_ns / kNanosPerSecond);
   out->mutable_step()->set_nanos(static_cast<int32_t>(summary.step_ns % kNanosPerSecond));
+  out->set_scanned_rollup_count(summary.scanned_rollup_count);
 }
 
 void ToProto(const TableAnswer& answer, v1::QueryTableResponse* out) {

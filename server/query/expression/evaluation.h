@@ -19,6 +19,7 @@
 #include "common/model/labels.h"
 #include "common/model/samples.h"
 #include "common/model/selector.h"
+#include "server/query/expression/windows.h"
 
 namespace pulseboard::expression {
 
@@ -27,16 +28,6 @@ namespace pulseboard::expression {
 inline constexpr uint64_t kNoValueBits = 0x7ff8'0000'dead'0001;
 inline constexpr double kNoValue = std::bit_cast<double>(kNoValueBits);
 inline bool IsAbsent(double value) { return std::bit_cast<uint64_t>(value) == kNoValueBits; }
-
-// The instants start, start + step, …: `size` of them. REQUIRES: size > 0, step >= 0.
-struct Grid {
-  int64_t start = 0;  // unix nanoseconds
-  int64_t step = 1;
-  size_t size = 1;
-
-  int64_t At(size_t i) const { return start + static_cast<int64_t>(i) * step; }
-  int64_t last() const { return At(size - 1); }
-};
 
 struct EvaluatedSeries {
   SeriesKey key;
@@ -68,15 +59,13 @@ using ScalarSource = std::function<absl::StatusOr<std::vector<double>>()>;
 // store. Not thread-safe.
 class SampleSource {
  public:
-  using Visit = std::function<absl::Status(const SampleColumns&)>;
-
   virtual ~SampleSource() = default;
-  // Announces a selection and the times that will be read of it. Its number.
-  virtual size_t Register(const Selector& selector, TimeRange range) = 0;
+  // Announces a selection and what its samples are for. Its number.
+  virtual size_t Register(const Selector& selector, const Windows& windows) = 0;
   // The series of a selection, none twice.
   virtual absl::StatusOr<std::vector<std::shared_ptr<const SeriesInfo>>> Series(size_t selection) = 0;
-  // Calls `visit` with the samples of one of its series within the announced range, piece by piece, ascending.
-  virtual absl::Status Read(size_t selection, SeriesId series, const Visit& visit) = 0;
+  // Hands over what the announced windows hold of one of its series, piece by piece.
+  virtual absl::Status Read(size_t selection, const SeriesInfo& series, WindowInput* input) = 0;
   // CANCELLED, or QUERY_TOO_BROAD when the time is up. To be called every few thousand steps of work.
   virtual absl::Status CheckAlive() = 0;
   // Accounts for values held until the end of the query; QUERY_TOO_BROAD when there are too many.
@@ -92,17 +81,5 @@ struct EvaluationContext {
 
 // Longest grid of a query or subquery.
 inline constexpr size_t kMaxInstants = 100'000;
-
-// a + b, a - b without overflow.
-inline int64_t SaturatingAdd(int64_t a, int64_t b) {
-  int64_t out = 0;
-  if (!__builtin_add_overflow(a, b, &out)) return out;
-  return b < 0 ? INT64_MIN : INT64_MAX;
-}
-inline int64_t SaturatingSubtract(int64_t a, int64_t b) {
-  int64_t out = 0;
-  if (!__builtin_sub_overflow(a, b, &out)) return out;
-  return b > 0 ? INT64_MIN : INT64_MAX;
-}
 
 }  // namespace pulseboard::expression

@@ -1,17 +1,20 @@
 #include "server/query/expression/expression_cursor.h"
 
 #include <algorithm>
+#include <map>
+#include <span>
 #include <string>
 #include <utility>
 
+#include "common/analysis/rollup.h"
 #include "common/base/clock.h"
 #include "common/base/errors.h"
 #include "server/query/expression/evaluator.h"
 #include "server/query/expression/lexer.h"
 #include "server/query/expression/parser.h"
 #include "server/query/expression/series_keys.h"
-#include "server/query/line_plan.h"
-#include "server/query/series_reader.h"
+#include "server/query/expression/window_plan.h"
+#include "server/query/expression/window_reader.h"
 #include "server/storage/store.h"
 
 namespace pulseboard {
@@ -19,12 +22,23 @@ namespace {
 
 using expression::Grid;
 
-// Samples can lie this far outside of what the clock and the retention say: clocks step, whole days are dropped late.
-constexpr int64_t kSlackNanos = 2 * kNanosPerDay;
 // More values held than these are told to the caller by name of the setting.
 constexpr std::string_view kHeldSetting = "query.max_held_values";
 
-absl::StatusOr<Grid> MakeGrid(const ExpressionRequest& request) {
+// Instants that rollups have as the bounds of their buckets: of the coarsest tier with four of them (of an hour or
+// longer: one) in a step. They stay where they are when the range moves on.
+Grid OnBuckets(const Grid& grid, int64_t end, std::span<const TierOptions> tiers) {
+  for (auto tier = tiers.rbegin(); tier != tiers.rend(); ++tier) {
+    if (grid.step < (tier->bucket_ns < kNanosPerHour ? 4 : 1) * tier->bucket_ns) continue;
+    const int64_t step = BucketStart(expression::SaturatingAdd(grid.step, tier->bucket_ns - 1), tier->bucket_ns);
+    const int64_t start = BucketStart(expression::SaturatingAdd(grid.start, step - 1), step);
+    if (step <= 0 || start < grid.start || start > end) return grid;
+    return {start, step, static_cast<size_t>((end - start) / step + 1)};
+  }
+  return grid;
+}
+
+absl::StatusOr<Grid> MakeGrid(const ExpressionRequest& request, std::span<const TierOptions> tiers) {
   if (request.end < request.start) {
     return BadField("end_time", std::to_string(request.end),
                     "a time not before start_time (" + std::to_string(request.start) + ")");
@@ -52,7 +66,8 @@ absl::StatusOr<Grid> MakeGrid(const ExpressionRequest& request) {
                         std::to_string(span / (static_cast<int64_t>(expression::kMaxInstants) - 1) + 1) +
                         " ns, for at most " + std::to_string(expression::kMaxInstants) + " instants");
   }
-  return Grid{request.start, step, static_cast<size_t>(size)};
+  const Grid grid{request.start, step, static_cast<size_t>(size)};
+  return request.step_ns == 0 && size > 1 ? OnBuckets(grid, request.end, tiers) : grid;
 }
 
 }  // namespace
@@ -61,14 +76,15 @@ absl::StatusOr<Grid> MakeGrid(const ExpressionRequest& request) {
 class ExpressionCursor::StoreSource final : public expression::SampleSource {
  public:
   StoreSource(QueryEngine& engine, const QueryContext& context, const std::string& expression)
-      : engine_(engine), context_(context), expression_(expression) {}
+      : engine_(engine),
+        context_(context),
+        expression_(expression),
+        now_(engine.clock_.NowUnixNanos()),
+        raw_retention_ns_(engine.store_.RawRetention(context.tenant)),
+        tiers_(engine.store_.Tiers(context.tenant)) {}
 
-  size_t Register(const Selector& selector, TimeRange range) override {
-    const int64_t now = engine_.clock_.NowUnixNanos();
-    // Times that cannot hold samples need no look.
-    range.start = std::max(range.start, now - engine_.store_.RawRetention(context_.tenant) - kSlackNanos);
-    range.end = std::max(range.start, range.end);
-    selections_.push_back({selector, range, {}});
+  size_t Register(const Selector& selector, const expression::Windows& windows) override {
+    selections_.push_back({selector, {windows, now_, raw_retention_ns_, tiers_}, {}});
     return selections_.size() - 1;
   }
 
@@ -79,13 +95,15 @@ class ExpressionCursor::StoreSource final : public expression::SampleSource {
       PB_RETURN_IF_ERROR(CheckAlive());
       selection.ids = engine_.store_.SelectSeries(context_.tenant, selection.selector);
       ids.insert(ids.end(), selection.ids.begin(), selection.ids.end());
-      hull = {std::min(hull.start, selection.range.start), std::max(hull.end, selection.range.end)};
+      const TimeRange readable = selection.plan.readable();
+      if (readable.empty()) continue;
+      hull = {std::min(hull.start, readable.start), std::max(hull.end, readable.end)};
     }
     std::sort(ids.begin(), ids.end());
     ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
     PB_RETURN_IF_ERROR(engine_.CheckSeriesCount(expression_, ids.size()));
     PB_RETURN_IF_ERROR(engine_.Charge(context_, UsageKind::kSeries, static_cast<int64_t>(ids.size())));
-    if (hull.end < hull.start) hull = {0, 0};  // no selector at all
+    if (hull.end < hull.start) hull = {0, 0};  // nothing to read
     PB_ASSIGN_OR_RETURN(view_, engine_.store_.OpenView(ids, hull, nullptr));
     return absl::OkStatus();
   }
@@ -93,9 +111,16 @@ class ExpressionCursor::StoreSource final : public expression::SampleSource {
   absl::StatusOr<QueryEstimate> Estimate() const {
     QueryEstimate all;
     for (const Selection& selection : selections_) {
-      PB_ASSIGN_OR_RETURN(const QueryEstimate one,
-                          EstimateRead(engine_, context_, selection.ids, *PlanOf(selection.range)));
-      all.Add(one);
+      std::map<const LinePlan*, std::vector<SeriesId>> by_steps;
+      for (const SeriesId id : selection.ids) {
+        if (const auto info = engine_.store_.GetSeries(id); info != nullptr) {
+          by_steps[&selection.plan.StepsFor(info->metadata.kind)].push_back(id);
+        }
+      }
+      for (const auto& [steps, ids] : by_steps) {
+        PB_ASSIGN_OR_RETURN(const QueryEstimate one, EstimateRead(engine_, context_, ids, *steps));
+        all.Add(one);
+      }
     }
     return all;
   }
@@ -109,16 +134,14 @@ class ExpressionCursor::StoreSource final : public expression::SampleSource {
     return out;
   }
 
-  absl::Status Read(size_t selection, SeriesId series, const Visit& visit) override {
-    SeriesReader reader(*view_, series, PlanOf(selections_[selection].range));
-    while (!reader.done()) {
-      PB_RETURN_IF_ERROR(CheckAlive());
-      const int64_t before = reader.scanned_samples();
-      PB_ASSIGN_OR_RETURN(const SampleColumns samples, reader.Next());
-      PB_RETURN_IF_ERROR(Count(reader.scanned_samples() - before));
-      PB_RETURN_IF_ERROR(visit(samples));
-    }
-    return absl::OkStatus();
+  absl::Status Read(size_t selection, const SeriesInfo& series, expression::WindowInput* input) override {
+    PB_RETURN_IF_ERROR(CheckAlive());
+    expression::WindowReader reader(*view_, selections_[selection].plan, series,
+                                    [this](int64_t samples, int64_t rollups) {
+                                      PB_RETURN_IF_ERROR(Count(samples, rollups));
+                                      return CheckAlive();
+                                    });
+    return reader.Read(input);
   }
 
   absl::Status CheckAlive() override { return engine_.CheckAlive(context_); }
@@ -135,33 +158,39 @@ class ExpressionCursor::StoreSource final : public expression::SampleSource {
   }
 
   int64_t commit_sequence() const { return view_->commit_sequence(); }
-  int64_t scanned_samples() const { return scanned_; }
+  int64_t scanned_samples() const { return scanned_samples_; }
+  int64_t scanned_rollups() const { return scanned_rollups_; }
+  // Of the coarsest tier that a selection is made for.
+  int64_t bucket_ns() const {
+    int64_t longest = kRawBucket;
+    for (const Selection& selection : selections_) longest = std::max(longest, selection.plan.bucket_ns());
+    return longest;
+  }
 
  private:
   struct Selection {
     Selector selector;
-    TimeRange range;
+    expression::WindowPlan plan;
     std::vector<SeriesId> ids;
   };
 
-  std::shared_ptr<const LinePlan> PlanOf(TimeRange range) const {
-    const int64_t now = engine_.clock_.NowUnixNanos();
-    return std::make_shared<const LinePlan>(
-        PlanLine({range, range, 0, now + kSlackNanos, now, engine_.store_.RawRetention(context_.tenant)}, {}));
-  }
-
-  absl::Status Count(int64_t scanned) {
-    scanned_ += scanned;
-    PB_RETURN_IF_ERROR(engine_.NoteScanned(context_, scanned, 0));
-    return engine_.CheckScanned(scanned_);
+  absl::Status Count(int64_t samples, int64_t rollups) {
+    scanned_samples_ += samples;
+    scanned_rollups_ += rollups;
+    PB_RETURN_IF_ERROR(engine_.NoteScanned(context_, samples, rollups));
+    return engine_.CheckScanned(scanned_samples_ + scanned_rollups_);
   }
 
   QueryEngine& engine_;
   const QueryContext& context_;
   const std::string& expression_;
+  const int64_t now_;
+  const int64_t raw_retention_ns_;
+  const std::vector<TierOptions> tiers_;
   std::vector<Selection> selections_;
   std::unique_ptr<ReadView> view_;
-  int64_t scanned_ = 0;
+  int64_t scanned_samples_ = 0;
+  int64_t scanned_rollups_ = 0;
   int64_t held_ = 0;
 };
 
@@ -188,6 +217,7 @@ absl::Status ExpressionCursor::Open() {
   PB_RETURN_IF_ERROR(source_->Open());
   summary_.commit_sequence = source_->commit_sequence();
   summary_.step_ns = grid_.step;
+  summary_.bucket_ns = source_->bucket_ns();
   return absl::OkStatus();
 }
 
@@ -237,6 +267,7 @@ absl::StatusOr<RangeChunk> ExpressionCursor::Next() {
     if (!series_open_) PB_RETURN_IF_ERROR(StartSeries());
   }
   summary_.scanned_sample_count = source_->scanned_samples();
+  summary_.scanned_rollup_count = source_->scanned_rollups();
   chunk.summary = summary_;
   return chunk;
 }
@@ -260,7 +291,7 @@ absl::StatusOr<std::unique_ptr<ExpressionCursor>> QueryEngine::OpenExpression(co
                                                                               const ExpressionRequest& request) {
   PB_RETURN_IF_ERROR(CheckAlive(context));
   PB_ASSIGN_OR_RETURN(expression::NodePtr root, expression::Parse(request.expression));
-  PB_ASSIGN_OR_RETURN(const Grid grid, MakeGrid(request));
+  PB_ASSIGN_OR_RETURN(const Grid grid, MakeGrid(request, store_.Tiers(context.tenant)));
   std::unique_ptr<ExpressionCursor> cursor(new ExpressionCursor(*this, context, request, std::move(root), grid));
   PB_RETURN_IF_ERROR(cursor->Open());
   return cursor;

@@ -9,6 +9,7 @@
 #include "common/base/errors.h"
 #include "server/query/expression/evaluator.h"
 #include "server/query/expression/lexer.h"
+#include "server/query/expression/window_evaluator.h"
 
 namespace pulseboard::expression {
 namespace {
@@ -47,9 +48,7 @@ class WindowStream : public VectorStream {
                int64_t max_gap_ns, Windowed&& windowed)
       : context_(context),
         size_(grid.size),
-        shifted_(shifted),
-        length_ns_(length_ns),
-        max_gap_ns_(max_gap_ns),
+        windows_{windowed.kind, shifted, length_ns, max_gap_ns},
         windowed_(std::move(windowed)) {}
 
  protected:
@@ -60,10 +59,8 @@ class WindowStream : public VectorStream {
   }
   WindowEvaluator MakeEvaluator(MetricKind metric = MetricKind::kGauge) const {
     WindowOptions options;
-    options.kind = KindFor(windowed_.kind, metric);
-    options.grid = shifted_;
-    options.length_ns = length_ns_;
-    options.max_gap_ns = max_gap_ns_;
+    options.windows = windows_;
+    options.windows.kind = KindFor(windows_.kind, metric);
     options.parameters = parameters_;
     options.check_alive = [source = context_.source] { return source->CheckAlive(); };
     return WindowEvaluator(std::move(options));
@@ -79,9 +76,7 @@ class WindowStream : public VectorStream {
 
   const EvaluationContext context_;
   const size_t size_;
-  const Grid shifted_;
-  const int64_t length_ns_;
-  const int64_t max_gap_ns_;
+  const Windows windows_;
   const Windowed windowed_;
   std::vector<double> parameters_;
 };
@@ -92,10 +87,7 @@ class SelectorStream final : public WindowStream {
       : WindowStream(context, grid, Shifted(context, selector.shift, grid, windowed),
                      selector.range_ns > 0 ? selector.range_ns : context.lookback_ns, context.lookback_ns,
                      std::move(windowed)) {
-    int64_t start = SaturatingSubtract(shifted_.start, length_ns_);
-    if (NeedsSampleBefore(windowed_.kind)) start = SaturatingSubtract(start, max_gap_ns_);
-    selection_ =
-        context_.source->Register(selector.selector, {SaturatingAdd(start, 1), SaturatingAdd(shifted_.last(), 1)});
+    selection_ = context_.source->Register(selector.selector, windows_);
   }
 
   absl::StatusOr<bool> Next(EvaluatedSeries* out) override {
@@ -107,8 +99,7 @@ class SelectorStream final : public WindowStream {
       const auto& info = series_[next_++];
       PB_RETURN_IF_ERROR(context_.source->CheckAlive());
       WindowEvaluator evaluator = MakeEvaluator(info->metadata.kind);
-      PB_RETURN_IF_ERROR(context_.source->Read(
-          selection_, info->id, [&evaluator](const SampleColumns& piece) { return evaluator.Add(piece); }));
+      PB_RETURN_IF_ERROR(context_.source->Read(selection_, *info, &evaluator));
       *out = {info->key, 0, {}, {}};
       if (windowed_.kind == WindowKind::kNewest) {
         out->id = info->id;
@@ -145,7 +136,7 @@ class SubqueryStream final : public WindowStream {
         if (!IsAbsent(out->values[i])) samples.push_back(inner_grid_.At(i), out->values[i]);
       }
       WindowEvaluator evaluator = MakeEvaluator();
-      PB_RETURN_IF_ERROR(evaluator.Add(samples));
+      PB_RETURN_IF_ERROR(evaluator.AddSamples(samples));
       out->ForgetSource();
       PB_ASSIGN_OR_RETURN(const bool present, FinishSeries(&evaluator, out));
       if (present) return true;

@@ -6,7 +6,7 @@
 #include "absl/status/statusor.h"
 #include "server/query/expression/ast.h"
 #include "server/query/expression/evaluation.h"
-#include "server/query/expression/window_functions.h"
+#include "server/query/expression/windows.h"
 
 namespace pulseboard::expression {
 

@@ -6,14 +6,11 @@
 #include <utility>
 
 #include "common/base/clock.h"
-#include "common/base/errors.h"
+#include "server/query/expression/evaluation.h"
 #include "server/query/expression/sliding_fold.h"
 
 namespace pulseboard::expression {
 namespace {
-
-constexpr size_t kCheckEvery = 4'096;   // samples of work between looks at the clock
-constexpr size_t kTrimSamples = 4'096;  // passed samples that are worth moving the rest for
 
 double Seconds(int64_t nanos) { return static_cast<double>(nanos) / static_cast<double>(kNanosPerSecond); }
 
@@ -45,6 +42,11 @@ struct MaxState {
 struct CountState {
   int64_t count = 0;
   CountState Merge(const CountState& later) const { return {count + later.count}; }
+};
+struct MeanState {
+  SumState sum;
+  CountState count;
+  MeanState Merge(const MeanState& later) const { return {sum.Merge(later.sum), count.Merge(later.count)}; }
 };
 // Chan, Golub, LeVeque: moments about the means, merged.
 struct MomentState {
@@ -98,20 +100,22 @@ struct Change {
 };
 
 Change Difference(const WindowSamples& w) {
-  const double first = w.has_before ? w.values[-1] : w.values[0];
-  const int64_t first_time = w.has_before ? w.times[-1] : w.times[0];
+  const double first = w.has_before ? w.values[-1] : w.firsts[0];
+  const int64_t first_time = w.has_before ? w.times[-1] : w.first_times[0];
   return {w.values[w.count - 1] - first, w.times[w.count - 1] - first_time};
 }
 
 template <typename Result>
 std::unique_ptr<WindowFunction> CounterFunction(Result result) {
   const auto reset = [](const WindowSamples& w, size_t i) {
-    return SumState{w.values[i] < w.values[i - 1] ? w.values[i - 1] : 0, 0};
+    const SumState fall{w.firsts[i] < w.values[i - 1] ? w.values[i - 1] : 0, 0};
+    return w.resets == nullptr ? fall : fall.Merge({w.resets[i], 0});
   };
   return Folded<SumState>(1, reset, [result](const WindowSamples& w, SumState resets) {
     Change change = Difference(w);
     if (change.covered_ns == 0) return kNoValue;
-    if (w.has_before && w.values[0] < w.values[-1]) resets = SumState{w.values[-1], 0}.Merge(resets);
+    if (w.resets != nullptr) resets = SumState{w.resets[0], 0}.Merge(resets);
+    if (w.has_before && w.firsts[0] < w.values[-1]) resets = SumState{w.values[-1], 0}.Merge(resets);
     change.amount += resets.Total();
     return result(change);
   });
@@ -154,35 +158,45 @@ std::unique_ptr<WindowFunction> CountSteps(Differs differs) {
       [](const WindowSamples&, const CountState& all) { return static_cast<double>(all.count); });
 }
 
-std::unique_ptr<WindowFunction> Sum(bool mean) {
-  return Folded<SumState>(
+SumState SumOf(const WindowSamples& w, size_t i) { return {w.sums[i], 0}; }
+CountState CountOf(const WindowSamples& w, size_t i) { return {w.counts == nullptr ? 1 : w.counts[i]}; }
+
+std::unique_ptr<WindowFunction> Sum() {
+  return Folded<SumState>(0, SumOf, [](const WindowSamples&, const SumState& all) { return all.Total(); });
+}
+
+std::unique_ptr<WindowFunction> Mean() {
+  return Folded<MeanState>(
       0,
       [](const WindowSamples& w, size_t i) {
-        return SumState{w.values[i], 0};
+        return MeanState{SumOf(w, i), CountOf(w, i)};
       },
-      [mean](const WindowSamples& w, const SumState& all) {
-        return mean ? all.Total() / static_cast<double>(w.count) : all.Total();
+      [](const WindowSamples&, const MeanState& all) {
+        return all.sum.Total() / static_cast<double>(all.count.count);
       });
+}
+
+std::unique_ptr<WindowFunction> Count() {
+  return Simple([fold = SlidingFold<CountState>()](const WindowSamples& w) mutable {
+    if (w.counts == nullptr) return static_cast<double>(w.count);
+    const CountState all = fold.Fold(w.first, w.first + w.count, [&w](uint64_t i) { return CountOf(w, i - w.first); });
+    return static_cast<double>(all.count);
+  });
 }
 
 // Since when the first increase counts is known only with a sample before it.
 std::unique_ptr<WindowFunction> DeltaRate() {
-  return Folded<SumState>(
-      0,
-      [](const WindowSamples& w, size_t i) {
-        return SumState{w.values[i], 0};
-      },
-      [](const WindowSamples& w, const SumState& all) {
-        const Change change = Difference(w);
-        if (change.covered_ns == 0) return kNoValue;
-        return (w.has_before ? all.Total() : all.Total() - w.values[0]) / Seconds(change.covered_ns);
-      });
+  return Folded<SumState>(0, SumOf, [](const WindowSamples& w, const SumState& all) {
+    const Change change = Difference(w);
+    if (change.covered_ns == 0) return kNoValue;
+    return (w.has_before ? all.Total() : all.Total() - w.firsts[0]) / Seconds(change.covered_ns);
+  });
 }
 
 template <typename State>
-std::unique_ptr<WindowFunction> Extreme() {
+std::unique_ptr<WindowFunction> Extreme(const double* WindowSamples::*column) {
   return Folded<State>(
-      0, [](const WindowSamples& w, size_t i) { return State{w.values[i]}; },
+      0, [column](const WindowSamples& w, size_t i) { return State{(w.*column)[i]}; },
       [](const WindowSamples&, const State& all) { return all.value; });
 }
 
@@ -193,7 +207,9 @@ std::unique_ptr<WindowFunction> Quantiles() {
   });
 }
 
-std::unique_ptr<WindowFunction> MakeFunction(WindowKind kind) {
+}  // namespace
+
+std::unique_ptr<WindowFunction> MakeWindowFunction(WindowKind kind) {
   switch (kind) {
     case WindowKind::kNewest:
       return Simple(
@@ -222,15 +238,15 @@ std::unique_ptr<WindowFunction> MakeFunction(WindowKind kind) {
     case WindowKind::kChanges:
       return CountSteps([](double a, double b) { return b != a; });
     case WindowKind::kAvg:
-      return Sum(true);
+      return Mean();
     case WindowKind::kMin:
-      return Extreme<MinState>();
+      return Extreme<MinState>(&WindowSamples::mins);
     case WindowKind::kMax:
-      return Extreme<MaxState>();
+      return Extreme<MaxState>(&WindowSamples::maxs);
     case WindowKind::kSum:
-      return Sum(false);
+      return Sum();
     case WindowKind::kCount:
-      return Simple([](const WindowSamples& w) { return static_cast<double>(w.count); });
+      return Count();
     case WindowKind::kLast:
       return Simple([](const WindowSamples& w) { return w.values[w.count - 1]; });
     case WindowKind::kQuantile:
@@ -242,94 +258,11 @@ std::unique_ptr<WindowFunction> MakeFunction(WindowKind kind) {
     case WindowKind::kPresent:
       return Simple([](const WindowSamples&) { return 1.0; });
     case WindowKind::kDeltaIncrease:
-      return Sum(false);
+      return Sum();
     case WindowKind::kDeltaRate:
       return DeltaRate();
   }
   return nullptr;
-}
-
-bool SeesNaN(WindowKind kind) { return kind == WindowKind::kNewest || kind == WindowKind::kTimestamp; }
-
-}  // namespace
-
-bool NeedsSampleBefore(WindowKind kind) {
-  return kind == WindowKind::kRate || kind == WindowKind::kIncrease || kind == WindowKind::kDelta ||
-         kind == WindowKind::kDeltaRate;
-}
-
-WindowKind KindFor(WindowKind kind, MetricKind metric) {
-  if (metric != MetricKind::kDelta) return kind;
-  if (kind == WindowKind::kRate) return WindowKind::kDeltaRate;
-  return kind == WindowKind::kIncrease ? WindowKind::kDeltaIncrease : kind;
-}
-
-WindowEvaluator::WindowEvaluator(WindowOptions options)
-    : options_(std::move(options)), function_(MakeFunction(options_.kind)) {
-  results_.reserve(options_.grid.size);
-}
-
-absl::Status WindowEvaluator::Work(size_t samples) {
-  work_ += samples;
-  if (work_ < kCheckEvery) return absl::OkStatus();
-  work_ = 0;
-  return options_.check_alive ? options_.check_alive() : absl::OkStatus();
-}
-
-absl::Status WindowEvaluator::Add(const SampleColumns& piece) {
-  for (size_t begin = 0; begin < piece.size(); begin += kCheckEvery) {
-    const size_t end = std::min(piece.size(), begin + kCheckEvery);
-    for (size_t i = begin; i < end; ++i) {
-      if (std::isnan(piece.values[i]) && !SeesNaN(options_.kind)) continue;
-      times_.push_back(piece.times[i]);
-      values_.push_back(piece.values[i]);
-    }
-    PB_RETURN_IF_ERROR(Work(end - begin));
-    // Later samples are later than this one: instants up to it have all they need.
-    PB_RETURN_IF_ERROR(EvaluateUpTo(piece.times[end - 1]));
-    Trim();
-  }
-  return absl::OkStatus();
-}
-
-absl::StatusOr<std::vector<double>> WindowEvaluator::Finish() {
-  PB_RETURN_IF_ERROR(EvaluateUpTo(std::numeric_limits<int64_t>::max()));
-  return std::move(results_);
-}
-
-absl::Status WindowEvaluator::EvaluateUpTo(int64_t time) {
-  while (results_.size() < options_.grid.size) {
-    const int64_t instant = options_.grid.At(results_.size());
-    if (instant > time) return absl::OkStatus();
-    const int64_t before = SaturatingSubtract(instant, options_.length_ns);
-    while (high_ < times_.size() && times_[high_] <= instant) ++high_;
-    while (low_ < high_ && times_[low_] <= before) ++low_;
-    PB_RETURN_IF_ERROR(Work(options_.kind == WindowKind::kQuantile ? high_ - low_ + 1 : 1));
-    results_.push_back(low_ == high_ ? kNoValue : Value());
-  }
-  return absl::OkStatus();
-}
-
-double WindowEvaluator::Value() {
-  WindowSamples window;
-  window.times = times_.data() + low_;
-  window.values = values_.data() + low_;
-  window.count = high_ - low_;
-  window.first = trimmed_ + low_;
-  window.has_before = low_ > 0 && times_[low_] - times_[low_ - 1] <= options_.max_gap_ns;
-  if (!options_.parameters.empty()) window.parameter = options_.parameters[results_.size()];
-  return function_->Value(window);
-}
-
-void WindowEvaluator::Trim() {
-  // The sample before the window stays.
-  const size_t passed = low_ > 0 ? low_ - 1 : 0;
-  if (passed < kTrimSamples || passed < times_.size() / 2) return;
-  times_.erase(times_.begin(), times_.begin() + static_cast<ptrdiff_t>(passed));
-  values_.erase(values_.begin(), values_.begin() + static_cast<ptrdiff_t>(passed));
-  trimmed_ += passed;
-  low_ -= passed;
-  high_ -= passed;
 }
 
 double Quantile(double phi, std::vector<double>* values) {

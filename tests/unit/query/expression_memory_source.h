@@ -15,8 +15,8 @@ class MemorySource final : public SampleSource {
  public:
   explicit MemorySource(const std::vector<StoredSeries>& series) : series_(series) {}
 
-  size_t Register(const Selector& selector, TimeRange range) override {
-    selections_.emplace_back(selector, range);
+  size_t Register(const Selector& selector, const Windows& windows) override {
+    selections_.emplace_back(selector, windows.Readable());
     return selections_.size() - 1;
   }
   absl::StatusOr<std::vector<std::shared_ptr<const SeriesInfo>>> Series(size_t selection) override {
@@ -26,10 +26,10 @@ class MemorySource final : public SampleSource {
     }
     return out;
   }
-  absl::Status Read(size_t selection, SeriesId series, const Visit& visit) override {
+  absl::Status Read(size_t selection, const SeriesInfo& series, WindowInput* input) override {
     const TimeRange range = selections_[selection].second;
-    const auto& all = std::find_if(series_.begin(), series_.end(), [series](const StoredSeries& s) {
-                        return s.info->id == series;
+    const auto& all = std::find_if(series_.begin(), series_.end(), [&series](const StoredSeries& s) {
+                        return s.info->id == series.id;
                       })->samples;
     SampleColumns piece;
     for (size_t i = 0; i < all.size(); ++i) {
@@ -37,10 +37,10 @@ class MemorySource final : public SampleSource {
       piece.push_back(all.times[i], all.values[i]);
       ++read;
       if (random_() % 7 != 0) continue;
-      if (absl::Status status = visit(piece); !status.ok()) return status;
+      if (absl::Status status = input->AddSamples(piece); !status.ok()) return status;
       piece.clear();
     }
-    return visit(piece);
+    return input->AddSamples(piece);
   }
   absl::Status CheckAlive() override {
     ++checks;
