@@ -67,8 +67,9 @@ absl::StatusOr<std::shared_ptr<Subscription>> Hub::Subscribe(SubscriptionSpec sp
   Store* const store = store_;
   if (closed_ || store == nullptr) return ShuttingDown();
   Coerce(options_, &spec);
-  PB_ASSIGN_OR_RETURN(const LiveQuerySetPtr queries, LiveQuerySet::Make(spec.tenant, spec.queries, spec.event_queries,
-                                                                        kNanosPerSecond / spec.max_frames_per_second));
+  PB_ASSIGN_OR_RETURN(const LiveQuerySetPtr queries,
+                      LiveQuerySet::Make(spec.tenant, spec.queries, spec.event_queries,
+                                         kNanosPerSecond / spec.max_frames_per_second, store->Tiers(spec.tenant)));
   PB_RETURN_IF_ERROR(queries->CheckServed(queries_ != nullptr, events_ != nullptr));
   std::optional<ResumePosition> resume_after;
   if (!spec.resume_token.empty()) {

@@ -16,7 +16,6 @@ namespace pulseboard {
 namespace {
 
 constexpr int64_t kPausePerRefresh = 4;  // of its time
-constexpr size_t kMaxDirtyRanges = 64;   // beyond, neighbours are joined with what is between them
 constexpr size_t kMaxFrames = 16;        // that wait for a slow member, then the oldest are merged
 // Samples come from ahead of the clock, too.
 constexpr int64_t kAheadNanos = 600 * kNanosPerSecond;
@@ -157,21 +156,6 @@ std::vector<LiveAggregation::Line> LiveAggregation::LinesFrom(size_t first, size
   return {begin, begin + static_cast<ptrdiff_t>(std::min(max, lines_.size() - first))};
 }
 
-void LiveAggregation::NoteDirtyLocked(TimeRange range) {
-  auto it = dirty_.upper_bound(range.start);
-  if (it != dirty_.begin() && std::prev(it)->second >= range.start) --it;
-  while (it != dirty_.end() && it->first <= range.end) {
-    range = {std::min(range.start, it->first), std::max(range.end, it->second)};
-    it = dirty_.erase(it);
-  }
-  dirty_[range.start] = range.end;
-  if (dirty_.size() <= kMaxDirtyRanges) return;
-  // The oldest two: what is new is seldom scattered.
-  const auto second = std::next(dirty_.begin());
-  dirty_.begin()->second = second->second;
-  dirty_.erase(second);
-}
-
 bool LiveAggregation::AppendFrame(const LiveTopic*, const LiveFramePtr& frame, int64_t, bool) {
   const int64_t step = query_.aggregate.step_ns;
   const auto end_of = [step](int64_t column) {
@@ -181,14 +165,14 @@ bool LiveAggregation::AppendFrame(const LiveTopic*, const LiveFramePtr& frame, i
   MutexLock lock(&mu_);
   if (dirty_.empty()) dirty_times_ = frame->times;
   for (const LiveColumn& column : frame->samples.columns()) {
-    NoteDirtyLocked(
+    dirty_.Add(
         {BucketStart(column.samples.times.front(), step), end_of(BucketStart(column.samples.times.back(), step))});
   }
   for (const LiveColumn& column : frame->amends.columns()) {
     for (const int64_t time : column.samples.times) {
       // A counter's next sample, wherever it is, has another one before it now.
       const int64_t last = std::max(time, std::min(time + look_ahead_ns_, newest));
-      NoteDirtyLocked({BucketStart(time, step), end_of(BucketStart(last, step))});
+      dirty_.Add({BucketStart(time, step), end_of(BucketStart(last, step))});
     }
   }
   ScheduleLocked();
@@ -219,18 +203,18 @@ void LiveAggregation::Refresh() {
   const int64_t began = context_.clock().MonotonicNanos();
   // First how far the frames go, then what they said: all up to there is in it.
   const int64_t given = topic_->GivenUpTo(context_.index.published_commit());
-  std::map<int64_t, int64_t> ranges;
+  std::vector<TimeRange> ranges;
   LiveTimes times;
   int64_t window_start = 0;
   {
     MutexLock lock(&mu_);
-    ranges.swap(dirty_);
+    ranges = dirty_.Take();
     times = dirty_times_;
     window_start = WindowStart(window_ns_);
   }
   absl::Status status;
-  for (const auto& [start, end] : ranges) {
-    const TimeRange range{std::max(start, window_start), end};
+  for (const TimeRange& dirty : ranges) {
+    const TimeRange range{std::max(dirty.start, window_start), dirty.end};
     if (range.empty() || !status.ok()) continue;  // older than anybody looks back
     status = RefreshRange(range, times);
   }

@@ -24,6 +24,7 @@
 #include "server/live/aggregate_query.h"
 #include "server/live/live_frame.h"
 #include "server/live/live_topic.h"
+#include "server/live/range_set.h"
 #include "server/live/ref_table.h"
 #include "server/live/topic_member.h"
 
@@ -90,7 +91,6 @@ class LiveAggregation final : public TopicMember, public std::enable_shared_from
   // The ref of a line, which is new when it was not seen before.
   uint32_t RefOfLine(const std::shared_ptr<const SeriesInfo>& series) PB_EXCLUDES(mu_);
 
-  void NoteDirtyLocked(TimeRange range) PB_REQUIRES(mu_);
   void ScheduleLocked() PB_REQUIRES(mu_);
   void SubmitLocked() PB_REQUIRES(mu_);
   // On a reader thread: reads what has changed.
@@ -115,9 +115,9 @@ class LiveAggregation final : public TopicMember, public std::enable_shared_from
   mutable Mutex mu_;
   std::map<const LiveSubscription*, int64_t> positions_ PB_GUARDED_BY(mu_);  // of the members that take news
   int64_t window_ns_ PB_GUARDED_BY(mu_) = 0;
-  std::map<int64_t, int64_t> dirty_ PB_GUARDED_BY(mu_);  // start -> end, whole columns, apart from each other
-  LiveTimes dirty_times_ PB_GUARDED_BY(mu_);             // of the first frame since the last refresh
-  bool scheduled_ PB_GUARDED_BY(mu_) = false;            // a refresh waits or runs
+  RangeSet dirty_ PB_GUARDED_BY(mu_);          // whole columns
+  LiveTimes dirty_times_ PB_GUARDED_BY(mu_);   // of the first frame since the last refresh
+  bool scheduled_ PB_GUARDED_BY(mu_) = false;  // a refresh waits or runs
   int64_t next_refresh_ns_ PB_GUARDED_BY(mu_) = 0;
   int64_t computed_to_ PB_GUARDED_BY(mu_) = 0;
   std::deque<std::pair<int64_t, LiveFramePtr>> frames_ PB_GUARDED_BY(mu_);  // with their numbers

@@ -15,7 +15,6 @@ namespace {
 constexpr int64_t kFrameRows = 16'384;  // a message holds about so many samples at most (but whole frames)
 constexpr size_t kDefinitionsPerEvent = 1'000;
 constexpr size_t kDefinitionBytesPerEvent = 256 << 10;
-constexpr int32_t kMaxRounds = 8;  // catch-up rounds; afterwards overflow is dropped, so that it comes to an end
 
 size_t DefinitionBytes(const LiveDefinition& definition) {
   const SeriesInfo& info = *definition.series;
@@ -69,7 +68,7 @@ void LiveSubscription::Ready() {
   in_flight_ = false;
   if (ended_) return;
   const bool only_frames = phase_ == Phase::kLive && staged_.empty() && !HasUndefinedLocked() && !drain_ && !failure_ &&
-                           stale_.empty() && !HasAggregateNewsLocked();
+                           stale_.empty() && redraw_.empty() && !HasAggregateNewsLocked();
   if (only_frames && pending_.empty() && !pending_.has_gap()) return;  // whatever comes next brings its own call
   const int64_t now = context_.clock().MonotonicNanos();
   ScheduleLocked(only_frames && !pending_.has_gap() ? std::max(now, FrameDueLocked()) : now);
@@ -146,8 +145,8 @@ int64_t LiveSubscription::PendingLimitLocked() const {
   return phase_ == Phase::kLive ? BufferLimit() : BufferLimit() / 2;
 }
 
-bool LiveSubscription::WantsReadLocked() const {
-  if (phase_ == Phase::kLive) return update_.has_value();
+bool LiveSubscription::WantsReadLocked() {
+  if (phase_ == Phase::kLive) return update_.has_value() || RedrawDueLocked();
   return staged_.empty() || staged_bytes_ < BufferLimit() / 4;
 }
 
@@ -165,7 +164,7 @@ bool LiveSubscription::AppendFrame(const LiveTopic* topic, const LiveFramePtr& f
   MutexLock lock(&mu_);
   if (ended_ || failure_ || !attached_ || topic != topic_.get()) return false;
   last_tick_ns_ = std::max(last_tick_ns_, tick_ns);
-  if (phase_ != Phase::kLive && rounds_ < kMaxRounds) {
+  if (phase_ != Phase::kLive && rounds_ < kMaxCatchUpRounds) {
     if (!pending_.TryAppend(frame, PendingLimitLocked())) {
       pending_.Clear();  // the log has it: read it there, after another cut
       attached_ = false;
@@ -322,6 +321,7 @@ std::pair<LiveEvent, std::optional<LiveEvent>> LiveSubscription::FrameEventsLock
   }
   context_.delivered_samples += samples + late;
   context_.late_samples += late;
+  if (late > 0) NoteRedrawsLocked(frames);
   sent_time_ = std::max(sent_time_, frames.back()->times.committed_unix_nanos);
   if (samples == 0) return {LiveEvent{LiveAmends{std::move(frames)}, TokenLocked(position)}, std::nullopt};
   if (late == 0) return {LiveEvent{LiveSamples{std::move(frames)}, TokenLocked(position)}, std::nullopt};
@@ -353,7 +353,7 @@ LiveEvent LiveSubscription::ProgressLocked() {
   if (phase_ == Phase::kLive) {
     sent_time_ = std::max(sent_time_, context_.clock().NowUnixNanos());
     const int64_t given = std::max(cut_, topic_->GivenUpTo(context_.index.published_commit()));
-    progress.commit_sequence = std::min(given, AggregatesKnownToLocked());
+    progress.commit_sequence = std::min({given, AggregatesKnownToLocked(), RedrawnToLocked()});
     token = TokenLocked(given);
   }
   return {progress, std::move(token)};
@@ -361,7 +361,7 @@ LiveEvent LiveSubscription::ProgressLocked() {
 
 std::string LiveSubscription::TokenLocked(int64_t commit_sequence) {
   // Whatever of aggregated values is not known yet: they are sent anew to who resumes.
-  token_at_ = std::max(token_at_, commit_sequence);
+  token_at_ = std::max(token_at_, std::min(commit_sequence, RedrawnToLocked()));
   return SamplesTokenLocked(commit_sequence);
 }
 

@@ -13,6 +13,10 @@
 // which is taken when the receiver can (live_subscription_aggregates.cc, live_subscription_events.cc). Their history is
 // read before that of the samples (`extras_`).
 //
+// A late sample may replace one of the few that the receiver has of a pixel column. So the columns of late samples are
+// told anew, as amends: from a view of some commit, once all frames up to it are on their way
+// (live_subscription_redraw.cc). Until then tokens stay before the late samples.
+//
 // A log that does not reach back to the resume token is no end: what the receiver has of the time since is restated
 // from the store (LiveRestated), as far as samples are kept.
 //
@@ -26,6 +30,7 @@
 #include <deque>
 #include <functional>
 #include <limits>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -41,11 +46,15 @@
 #include "server/live/live_aggregation.h"
 #include "server/live/live_topic.h"
 #include "server/live/query_set.h"
+#include "server/live/range_set.h"
 #include "server/live/ref_table.h"
 #include "server/live/resume_token.h"
 #include "server/query/series_reader.h"
 
 namespace pulseboard {
+
+// Cuts of one opening, restatement or update; afterwards overflow is conflated and dropped, so that it comes to an end.
+inline constexpr int32_t kMaxCatchUpRounds = 8;
 
 // What subscriptions share. All of it outlives them, or their use of it: after Hub::Close they are ended.
 struct LiveContext {
@@ -124,8 +133,8 @@ class LiveSubscription final : public Subscription,
   struct History {
     SeriesId series = 0;
     uint32_t ref = 0;
-    int64_t start = 0;
-    int32_t max_points = 0;
+    TimeRange range = {0, kAllTime.end};
+    int64_t width = 0;  // of its pixel columns, which begin at multiples of it; 0: all samples
   };
   // Reading position in the backfill; only touched by the read job.
   struct Backfill {
@@ -139,6 +148,7 @@ class LiveSubscription final : public Subscription,
     int64_t now_unix_nanos = 0;
     int64_t started_ns = 0;
     int64_t scanned_samples = 0;
+    bool done() const { return reader == nullptr && next == histories.size() && ready_at == ready.size(); }
   };
 
   // History of aggregated queries and events; only touched by the read job.
@@ -164,7 +174,7 @@ class LiveSubscription final : public Subscription,
   // The read job: one step at a time, on the worker pool (live_subscription_reads.cc).
   void RequestReadLocked() PB_REQUIRES(mu_);
   void ReadStep();
-  absl::Status ReadPhase(Phase phase, bool updates);
+  absl::Status ReadPhase(Phase phase, bool updates, bool redraws);
   absl::Status Open();
   // Makes the series of `queries` known to `topic`; the histories of those queries whose ids are in `only` (null: all).
   absl::StatusOr<std::vector<History>> SelectHistories(Store& store, const LiveQuerySet& queries, LiveTopic& topic,
@@ -179,6 +189,7 @@ class LiveSubscription final : public Subscription,
   absl::Status ReadBackfill();
   absl::Status FillBackfillChunk(LiveBackfill* chunk);
   size_t AddPiece(size_t max_rows, LiveBackfill* chunk);
+  LineRequest LineOf(const History& history) const;
   absl::Status BackfillTooBroad() const;
   absl::Status ReadLog();
   absl::Status ReadLogPart(Store& store, int64_t from, int64_t to);
@@ -200,6 +211,20 @@ class LiveSubscription final : public Subscription,
   // The smallest commit as of which all aggregated values were sent.
   int64_t AggregatesKnownToLocked() PB_REQUIRES(mu_);
 
+  // Columns told anew (live_subscription_redraw.cc).
+  void NoteRedrawsLocked(const std::vector<LiveFramePtr>& frames) PB_REQUIRES(mu_);
+  // One is due, or will be: then the pump comes by.
+  bool RedrawDueLocked() PB_REQUIRES(mu_);
+  absl::Status Redraw();
+  std::vector<History> TakeRedraws();
+  void CutForRedraw(int64_t commit_sequence);
+  absl::Status ReadRedraw();
+  // Those columns could not be read: the receiver learns that it lacks them.
+  void GiveUpRedrawLocked(const std::vector<History>& histories) PB_REQUIRES(mu_);
+  void FinishRedrawLocked() PB_REQUIRES(mu_);
+  // All up to here is sent but late samples whose columns are to be told anew.
+  int64_t RedrawnToLocked() const PB_REQUIRES(mu_);
+
   // Events (live_subscription_events.cc).
   absl::Status FollowEvents(const LiveQuerySet& queries, Extras* extras);
   void PrepareEventHistory(const std::vector<LiveEventQuerySpec>& queries, Extras* extras) const;
@@ -216,6 +241,8 @@ class LiveSubscription final : public Subscription,
   absl::Status SwitchTo(const SubscriptionUpdate& update, LiveQuerySetPtr queries,
                         const std::shared_ptr<LiveTopic>& topic, const std::vector<Aggregated>& aggregates,
                         Extras extras);
+  // All that is defined and pending follows what is staged.
+  void StagePendingLocked() PB_REQUIRES(mu_);
   void LeaveOldQueriesLocked(const SubscriptionUpdate& update) PB_REQUIRES(mu_);
   void TakeNewQueriesLocked(LiveQuerySetPtr queries, std::shared_ptr<LiveTopic> topic,
                             const std::vector<Aggregated>& aggregates, int64_t commit_sequence) PB_REQUIRES(mu_);
@@ -249,7 +276,7 @@ class LiveSubscription final : public Subscription,
   int64_t BufferLimit() const { return context_.BufferShare(spec_.max_buffer_bytes); }
   int64_t PendingLimitLocked() const PB_REQUIRES(mu_);
   // Reading goes on while little that was read waits; an update waits until it is live.
-  bool WantsReadLocked() const PB_REQUIRES(mu_);
+  bool WantsReadLocked() PB_REQUIRES(mu_);
   // Brings `context_.buffered_bytes` up to date; after every change of what is held.
   void AccountLocked() PB_REQUIRES(mu_);
 
@@ -291,6 +318,13 @@ class LiveSubscription final : public Subscription,
   bool reading_ PB_GUARDED_BY(mu_) = false;                              // a read job waits or runs
   std::deque<std::pair<LiveEvent, int64_t>> staged_ PB_GUARDED_BY(mu_);  // read, not sent; with their bytes
   int64_t staged_bytes_ PB_GUARDED_BY(mu_) = 0;
+
+  // By ref and width: columns to be told anew, of commits after `redraw_after_`.
+  std::map<std::pair<uint32_t, int64_t>, RangeSet> redraw_ PB_GUARDED_BY(mu_);
+  int64_t redraw_after_ PB_GUARDED_BY(mu_) = 0;
+  std::optional<int64_t> redrawing_after_ PB_GUARDED_BY(mu_);  // of the ones being read
+  int64_t redraw_began_ns_ PB_GUARDED_BY(mu_) = 0;
+  int64_t next_redraw_ns_ PB_GUARDED_BY(mu_) = 0;
 
   bool attached_ PB_GUARDED_BY(mu_) = false;  // commits are appended to pending_
   int64_t read_to_ PB_GUARDED_BY(mu_) = 0;    // commits read (or skipped) so far

@@ -3,6 +3,7 @@
 #include <map>
 #include <utility>
 
+#include "common/analysis/rollup.h"
 #include "common/base/errors.h"
 #include "common/base/worker_pool.h"
 #include "server/live/live_subscription.h"
@@ -43,17 +44,20 @@ void LiveSubscription::StageLocked(LiveEvent event, int64_t bytes) {
 void LiveSubscription::ReadStep() {
   Phase phase;
   bool updates = false;
+  bool redraws = false;
   {
     MutexLock lock(&mu_);
-    phase = ended_ || failure_ ? Phase::kLive : phase_;
-    updates = phase == Phase::kLive && update_ && !ended_ && !failure_;
+    const bool over = ended_ || failure_;
+    phase = over ? Phase::kLive : phase_;
+    updates = phase == Phase::kLive && update_ && !over;
+    redraws = !over && (redrawing_after_ || (phase == Phase::kLive && RedrawDueLocked()));
   }
   absl::Status status;
   const bool extras = (phase == Phase::kBackfill || phase == Phase::kCatchUp) && extras_.any();
   if (extras) {
     status = extras_.aggregates.empty() ? ReadEventHistory() : ReadAggregates();
   } else {
-    status = ReadPhase(phase, updates);
+    status = ReadPhase(phase, updates, redraws);
   }
   if (!status.ok()) Fail(status);
   bool over = false;
@@ -69,18 +73,19 @@ void LiveSubscription::ReadStep() {
   if (!failure_ && WantsReadLocked()) RequestReadLocked();
 }
 
-absl::Status LiveSubscription::ReadPhase(Phase phase, bool updates) {
+absl::Status LiveSubscription::ReadPhase(Phase phase, bool updates, bool redraws) {
   switch (phase) {
     case Phase::kOpening:
       return Open();
     case Phase::kBackfill:
-      return ReadBackfill();
+      return redraws ? ReadRedraw() : ReadBackfill();
     case Phase::kCatchUp:
       return ReadLog();
     case Phase::kLive:
       break;
   }
-  return updates ? CarryOutUpdate() : absl::OkStatus();
+  if (updates) return CarryOutUpdate();
+  return redraws ? Redraw() : absl::OkStatus();
 }
 
 absl::Status LiveSubscription::Open() {
@@ -125,14 +130,14 @@ absl::StatusOr<std::vector<LiveSubscription::History>> LiveSubscription::SelectH
   for (auto& [id, selectors] : picked) {
     auto info = store.GetSeries(id);
     if (info == nullptr) continue;
-    History history{id, 0, now, 0};
+    History history{id, 0, {now, kAllTime.end}, 0};
     for (const int32_t number : queries.QueriesOf(selectors)) {
       const LiveQuerySpec& query = queries.queries[static_cast<size_t>(number)];
-      if (!wanted(query) || now - query.backfill_ns >= history.start) continue;
-      history.start = now - query.backfill_ns;
-      history.max_points = query.max_points;
+      if (!wanted(query) || now - query.backfill_ns >= history.range.start) continue;
+      history.range.start = now - query.backfill_ns;
+      history.width = queries.pixel_widths[static_cast<size_t>(number)];
     }
-    if (history.start < now) histories.push_back(history);
+    if (history.range.start < now) histories.push_back(history);
     series.push_back({std::move(info), std::move(selectors)});
   }
   if (!context_.index.AddSeries(topic, series)) return TooManySeries();
@@ -188,12 +193,13 @@ absl::Status LiveSubscription::CutWithoutView(Store& store) {
 absl::Status LiveSubscription::OpenBackfill(Store& store, std::vector<History> histories,
                                             const std::function<void(int64_t)>& at_cut) {
   std::vector<SeriesId> ids;
-  TimeRange range{kAllTime.end, kAllTime.end};
-  for (const History& history : histories) {
-    ids.push_back(history.series);
-    range.start = std::min(range.start, history.start);
-  }
+  TimeRange range{kAllTime.end, kAllTime.start};
   const int64_t now = backfill_.now_unix_nanos;
+  for (const History& history : histories) {
+    if (ids.empty() || ids.back() != history.series) ids.push_back(history.series);
+    const TimeRange readable = LineOf(history).readable;
+    range = {std::min(range.start, readable.start), std::max(range.end, readable.end)};
+  }
   backfill_ = {};
   backfill_.now_unix_nanos = now;
   PB_ASSIGN_OR_RETURN(backfill_.view, store.OpenView(ids, range, at_cut));
@@ -223,8 +229,7 @@ absl::Status LiveSubscription::ReadBackfill() {
   }
   LiveBackfill chunk;
   PB_RETURN_IF_ERROR(FillBackfillChunk(&chunk));
-  const bool done = backfill_.reader == nullptr && backfill_.next == backfill_.histories.size() &&
-                    backfill_.ready_at == backfill_.ready.size();
+  const bool done = backfill_.done();
   MutexLock lock(&mu_);
   if (!chunk.columns.empty()) {
     const int64_t bytes = HeldBytes(chunk.columns);
@@ -243,14 +248,9 @@ absl::Status LiveSubscription::FillBackfillChunk(LiveBackfill* chunk) {
       if (backfill_.next == backfill_.histories.size()) return absl::OkStatus();
       const History& history = backfill_.histories[backfill_.next++];
       backfill_.ref = history.ref;
-      const int64_t now = backfill_.now_unix_nanos;
-      const Store& store = *context_.store.load();
-      const LineRequest request = {
-          {history.start, kAllTime.end},   {history.start, now}, history.max_points, now + kSparseAhead, now,
-          store.RawRetention(spec_.tenant)};
+      const auto tiers = context_.store.load()->Tiers(spec_.tenant);
       backfill_.reader = std::make_unique<SeriesReader>(
-          *backfill_.view, history.series,
-          std::make_shared<const LinePlan>(PlanLine(request, store.Tiers(spec_.tenant))));
+          *backfill_.view, history.series, std::make_shared<const LinePlan>(PlanLine(LineOf(history), tiers)));
     }
     const auto scanned = [this] { return backfill_.reader->scanned_samples() + backfill_.reader->scanned_rollups(); };
     const int64_t scanned_before = scanned();
@@ -261,6 +261,22 @@ absl::Status LiveSubscription::FillBackfillChunk(LiveBackfill* chunk) {
     if (backfill_.scanned_samples > context_.options.max_backfill_samples) return BackfillTooBroad();
   }
   return absl::OkStatus();
+}
+
+LineRequest LiveSubscription::LineOf(const History& history) const {
+  const int64_t now = backfill_.now_unix_nanos;
+  LineRequest line = {history.range,
+                      {history.range.start, now},
+                      0,
+                      now + kSparseAhead,
+                      now,
+                      context_.store.load()->RawRetention(spec_.tenant)};
+  if (history.width == 0) return line;
+  const int64_t end = BucketStart(std::min(history.range.end, now + history.width), history.width);
+  line.readable.start = line.columns.start = BucketStart(history.range.start, history.width);
+  line.columns.end = std::max(end, line.columns.start + history.width);
+  line.max_points = static_cast<int32_t>((line.columns.end - line.columns.start) / history.width);
+  return line;
 }
 
 size_t LiveSubscription::AddPiece(size_t max_rows, LiveBackfill* chunk) {
@@ -330,9 +346,10 @@ absl::Status LiveSubscription::Restate(Store& store, const absl::Status& cause) 
   for (const TopicSeries& series : shared->SeriesFrom(0, shared->series_count())) {
     if (series.info == nullptr) continue;
     const int64_t width = queries->PixelWidthOf(series.selectors);
-    const int64_t columns = width == 0 ? 0 : (backfill_.now_unix_nanos - start) / width + 1;
+    const int64_t columns = width == 0 ? 0 : (backfill_.now_unix_nanos - start) / width;
+    // Whole columns become one where there are too many.
     histories.push_back(
-        {series.info->id, series.ref, start, static_cast<int32_t>(std::min<int64_t>(columns, kMaxBackfillPoints))});
+        {series.info->id, series.ref, {start, kAllTime.end}, width * (1 + columns / kMaxBackfillPoints)});
   }
   {
     MutexLock lock(&mu_);

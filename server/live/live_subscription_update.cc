@@ -32,7 +32,8 @@ absl::StatusOr<LiveQuerySetPtr> LiveSubscription::CheckUpdate(const Subscription
     MutexLock lock(&mu_);
     old = queries_;
   }
-  PB_ASSIGN_OR_RETURN(LiveQuerySetPtr queries, Updated(spec_.tenant, *old, update));
+  PB_ASSIGN_OR_RETURN(LiveQuerySetPtr queries,
+                      Updated(spec_.tenant, *old, update, context_.store.load()->Tiers(spec_.tenant)));
   PB_RETURN_IF_ERROR(queries->CheckServed(context_.queries != nullptr, context_.events != nullptr));
   return queries;
 }
@@ -110,15 +111,20 @@ absl::Status LiveSubscription::SwitchTo(const SubscriptionUpdate& update, LiveQu
   return absl::OkStatus();
 }
 
-void LiveSubscription::LeaveOldQueriesLocked(const SubscriptionUpdate& update) {
-  if (ended_ || failure_) return;
-  while (HasUndefinedLocked()) StageLocked(TakeDefinitionsLocked(), kEventBytes);
+void LiveSubscription::StagePendingLocked() {
+  // Definitions come before all: what is staged may be of series that were not defined yet.
+  for (auto at = staged_.begin(); HasUndefinedLocked(); ++at) at = staged_.insert(at, {TakeDefinitionsLocked(), 0});
   if (auto gap = pending_.TakeGap()) StageLocked({*gap, ""}, kEventBytes);
   while (!pending_.empty()) {
     auto [first, second] = TakeFramesLocked();
     StageLocked(std::move(first), kEventBytes);
     if (second) StageLocked(*std::move(second), kEventBytes);
   }
+}
+
+void LiveSubscription::LeaveOldQueriesLocked(const SubscriptionUpdate& update) {
+  if (ended_ || failure_) return;
+  StagePendingLocked();
   StageLocked({LiveUpdated{update.update_id, absl::OkStatus()}, ""}, kEventBytes);
   switching_ = true;
   attached_ = false;

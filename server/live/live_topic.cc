@@ -85,6 +85,12 @@ std::vector<TopicSeries> LiveTopic::SeriesFrom(size_t first, size_t max) const {
   return {series_.begin() + static_cast<ptrdiff_t>(first), series_.begin() + static_cast<ptrdiff_t>(end)};
 }
 
+TopicSeries LiveTopic::SeriesOf(uint32_t ref) const {
+  MutexLock lock(&series_mu_);
+  const auto index = by_ref_.find(ref);
+  return index == by_ref_.end() ? TopicSeries() : series_[index->second];
+}
+
 std::vector<int32_t> LiveTopic::SelectorsOf(uint32_t ref) const {
   MutexLock lock(&series_mu_);
   const auto index = by_ref_.find(ref);

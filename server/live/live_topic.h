@@ -87,6 +87,8 @@ class LiveTopic final : public Pumped, public std::enable_shared_from_this<LiveT
   size_t series_count() const { return series_count_.load(std::memory_order_acquire); }
   // A copy of the series numbered `first` (from 0, in the order of their coming) and on, at most `max`.
   std::vector<TopicSeries> SeriesFrom(size_t first, size_t max) const PB_EXCLUDES(series_mu_);
+  // The series of this ref; without info when it is none of the topic's.
+  TopicSeries SeriesOf(uint32_t ref) const PB_EXCLUDES(series_mu_);
   // Which of the selectors pick the series of this ref; empty when it is none of the topic's.
   std::vector<int32_t> SelectorsOf(uint32_t ref) const PB_EXCLUDES(series_mu_);
   // The ref of one of the topic's series, 0 for others.

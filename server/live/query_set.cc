@@ -7,6 +7,7 @@
 
 #include "common/base/errors.h"
 #include "server/live/resume_token.h"
+#include "server/query/line_plan.h"
 
 namespace pulseboard {
 namespace {
@@ -93,7 +94,7 @@ AggregateQuery& FindAggregate(const AggregateQuery& wanted, std::vector<Aggregat
 
 absl::StatusOr<LiveQuerySetPtr> LiveQuerySet::Make(TenantId tenant, std::vector<LiveQuerySpec> queries,
                                                    std::vector<LiveEventQuerySpec> event_queries,
-                                                   int64_t frame_interval_ns) {
+                                                   int64_t frame_interval_ns, std::span<const TierOptions> tiers) {
   auto set = std::make_shared<LiveQuerySet>();
   PB_RETURN_IF_ERROR(CheckIds(queries, event_queries));
   for (size_t i = 0; i < queries.size(); ++i) {
@@ -112,7 +113,9 @@ absl::StatusOr<LiveQuerySetPtr> LiveQuerySet::Make(TenantId tenant, std::vector<
   for (size_t i = 0; i < set->queries.size(); ++i) {
     const LiveQuerySpec& query = set->queries[i];
     const Selector& selector = set->selectors[i];
+    set->pixel_widths.push_back(PixelColumnWidth(query.backfill_ns, query.max_points, tiers));
     if (!query.aggregate) {
+      set->longest_backfill_ns = std::max(set->longest_backfill_ns, query.backfill_ns);
       by_text.emplace(selector.Format(), &selector);
       continue;
     }
@@ -183,12 +186,20 @@ std::vector<std::string> LiveQuerySet::QueryIdsOf(const std::vector<int32_t>& nu
 int64_t LiveQuerySet::PixelWidthOf(const std::vector<int32_t>& numbers) const {
   int64_t narrowest = 0;
   for (const int32_t number : QueriesOf(numbers)) {
-    const LiveQuerySpec& query = queries[static_cast<size_t>(number)];
-    const int64_t width = query.max_points > 0 ? query.backfill_ns / query.max_points : 0;
+    const int64_t width = pixel_widths[static_cast<size_t>(number)];
     if (width <= 0) return 0;
     narrowest = narrowest == 0 ? width : std::min(narrowest, width);
   }
   return narrowest;
+}
+
+std::vector<int64_t> LiveQuerySet::PixelWidthsOf(const std::vector<int32_t>& numbers) const {
+  std::vector<int64_t> widths;
+  for (const int32_t number : QueriesOf(numbers)) {
+    const int64_t width = pixel_widths[static_cast<size_t>(number)];
+    if (width > 0 && std::find(widths.begin(), widths.end(), width) == widths.end()) widths.push_back(width);
+  }
+  return widths;
 }
 
 namespace {
@@ -207,7 +218,8 @@ void Set(const Query& query, std::vector<Query>* queries) {
 
 }  // namespace
 
-absl::StatusOr<LiveQuerySetPtr> Updated(TenantId tenant, const LiveQuerySet& old, const SubscriptionUpdate& update) {
+absl::StatusOr<LiveQuerySetPtr> Updated(TenantId tenant, const LiveQuerySet& old, const SubscriptionUpdate& update,
+                                        std::span<const TierOptions> tiers) {
   std::vector<LiveQuerySpec> queries = old.queries;
   std::vector<LiveEventQuerySpec> event_queries = old.event_queries;
   for (size_t i = 0; i < update.remove.size(); ++i) {
@@ -225,7 +237,8 @@ absl::StatusOr<LiveQuerySetPtr> Updated(TenantId tenant, const LiveQuerySet& old
     PB_RETURN_IF_ERROR(CheckEventQuery(update.set_events[i], PathOf("set_event_queries", i)).status());
     Set(update.set_events[i], &event_queries);
   }
-  return LiveQuerySet::Make(tenant, std::move(queries), std::move(event_queries), old.topic_key.frame_interval_ns);
+  return LiveQuerySet::Make(tenant, std::move(queries), std::move(event_queries), old.topic_key.frame_interval_ns,
+                            tiers);
 }
 
 }  // namespace pulseboard

@@ -117,6 +117,15 @@ LinePlan PlanTier(const LineRequest& request, std::span<const TierOptions> tiers
   return Planner(request, tiers).MakeFromTier(bucket_ns);
 }
 
+int64_t PixelColumnWidth(int64_t span_ns, int32_t max_points, std::span<const TierOptions> tiers) {
+  int64_t width = max_points > 0 ? span_ns / max_points : 0;
+  int64_t bucket = 1;
+  for (const TierOptions& tier : tiers) {
+    if (tier.bucket_ns <= width / kBucketsPerColumn) bucket = tier.bucket_ns;
+  }
+  return RoundUp(width, bucket);
+}
+
 LinePlan WithoutTiers(const LinePlan& plan) {
   LinePlan out = plan;
   out.steps.clear();

@@ -47,6 +47,9 @@ LinePlan PlanLine(const LineRequest& request, std::span<const TierOptions> tiers
 // Reads `request.readable` from the tier of `bucket_ns` where it holds whole buckets, its edges from finer ones, what
 // is older than kept from coarser ones. No columns.
 LinePlan PlanTier(const LineRequest& request, std::span<const TierOptions> tiers, int64_t bucket_ns);
+// The width of pixel columns, `span_ns` / `max_points` rounded up to what a tier can serve: PlanLine makes just these
+// columns of a range that begins and ends at their multiples and is cut into so many. 0 when there are none.
+int64_t PixelColumnWidth(int64_t span_ns, int32_t max_points, std::span<const TierOptions> tiers);
 // The same range and columns from samples alone, as far back as there are any.
 LinePlan WithoutTiers(const LinePlan& plan);
 

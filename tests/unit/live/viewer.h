@@ -72,6 +72,7 @@ class Viewer final : public LiveSink, public std::enable_shared_from_this<Viewer
   void ApplyColumns(Kind kind, const std::vector<LiveColumn>& columns) PB_REQUIRES(mu_);
 
   std::shared_ptr<Subscription> subscription_;
+  bool amends_once_ = true;
   mutable Mutex mu_;
   bool automatic_ PB_GUARDED_BY(mu_) = true;
   bool waiting_ PB_GUARDED_BY(mu_) = false;  // an event was offered and Ready() not called
