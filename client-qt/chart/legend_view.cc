@@ -99,6 +99,12 @@ LegendView::Grid LegendView::gridFor(int width) const {
         std::clamp(width / std::max(kMinCell, kSwatch + kGap + name_width_ + figure_width_ + kCellGap), 1, count);
   }
   grid.lines = (count + grid.columns - 1) / grid.columns;
+  if (!table && grid.lines > kMaxLines) {
+    // All names without figures, rather than some that have to be scrolled for; the tip has the figures.
+    grid.figures = 0;
+    grid.columns = std::clamp(width / (kSwatch + kGap + name_width_ + kGap), grid.columns, count);
+    grid.lines = (count + grid.columns - 1) / grid.columns;
+  }
   grid.columns = (count + grid.lines - 1) / grid.lines;
   grid.cell_width = width / grid.columns;
   return grid;

@@ -45,7 +45,7 @@ class LegendView : public QAbstractScrollArea {
     int columns = 1;
     int lines = 0;  // rows of cells
     int cell_width = 0;
-    int figures = 3;  // last, min, max; 1: last alone
+    int figures = 3;  // last, min, max; 1: last alone; 0: none
     int figure_width = 0;
   };
   Grid gridFor(int width) const;

@@ -17,12 +17,12 @@ constexpr int kTopMargin = kEventFlag + 2;
 constexpr int kBottomMargin = 22;
 constexpr int kMinGutter = 40;
 constexpr int kGutterStep = 8;  // the plot's left edge moves in steps, so that panels stay aligned
-constexpr int kTimeLabelPitch = 88;
+constexpr int kTimeLabelPitch = 76;
 constexpr int kBleed = kEventFlag + 2;  // around the plot in the cached picture: halos, flags
 constexpr double kDimmedOpacity = 0.6;
 constexpr double kGridOpacity = 0.6;
 constexpr double kAmendPitch = 7;  // marks of a series do not touch
-constexpr int kMaxAreaSeries = 2;  // more fills only make mud
+constexpr int kMaxAreaSeries = 3;  // more would be stripes
 
 QColor mix(const QColor& below, const QColor& above, double opacity) {
   const auto channel = [&](int a, int b) { return static_cast<int>(std::lround(a + (b - a) * opacity)); };
@@ -215,13 +215,15 @@ void LineChart::renderPlot() {
   QPainter painter(&picture_);
   painter.translate(kBleed - scale_.plot.left(), kBleed - scale_.plot.top());
   painter.setClipRect(scale_.plot.adjusted(0, -1, 0, 1));
+  if (!options_.stacked && lines_.size() <= kMaxAreaSeries && scale_.min == 0) {
+    paintAreas(painter, lines_, scale_, style_);
+  }
   paintGaps(painter, gaps_, scale_, style_);
   paintEventLines(painter, event_marks_, scale_, style_);
   if (options_.stacked) {
     paintStack(painter, stack_, scale_, style_, highlighted_);
   } else {
-    const bool area = lines_.size() <= kMaxAreaSeries && scale_.min >= 0;
-    paintLines(painter, lines_, scale_, style_, {area, highlighted_});
+    paintLines(painter, lines_, scale_, style_, highlighted_);
     paintAmends(painter, amends_, scale_, style_, highlighted_);
   }
   painter.setClipping(false);

@@ -12,7 +12,11 @@ constexpr double kDimmed = 0.25;
 constexpr int kMaxHalos = 12;
 constexpr double kAmendRadius = 2.75;
 constexpr double kMinGapPixels = 2;
-constexpr int kMaxSeams = 8;  // more layers would be mostly seams
+constexpr int kMaxSeams = 8;       // more layers would be mostly seams
+constexpr double kTurnPixels = 7;  // of each colour, where lines are equal
+constexpr double kSamePixels = 0.75;
+constexpr qsizetype kMinCoveredPoints = 3;  // lines that only cross cover nothing
+constexpr qsizetype kMaxComparedPoints = 12'000;
 
 QColor faded(QColor color, double opacity) {
   color.setAlphaF(static_cast<float>(color.alphaF() * opacity));
@@ -37,20 +41,6 @@ qsizetype pointCount(const SeriesLine& line) {
   qsizetype count = 0;
   for (const auto& run : line.runs) count += run.size();
   return count;
-}
-
-void paintArea(QPainter& painter, const SeriesLine& line, const PlotScale& scale, const QColor& color) {
-  painter.setPen(Qt::NoPen);
-  painter.setBrush(faded(color, kAreaOpacity));
-  painter.setRenderHint(QPainter::Antialiasing, false);  // the line above hides the edge
-  const double base = std::clamp(scale.y(0), scale.plot.top(), scale.plot.bottom());
-  for (const auto& run : line.runs) {
-    if (run.size() < 2) continue;
-    QPolygonF area = toPixels(run, scale);
-    area.append(QPointF(area.last().x(), base));
-    area.append(QPointF(area.first().x(), base));
-    painter.drawPolygon(area);
-  }
 }
 
 void paintRuns(QPainter& painter, const SeriesLine& line, const PlotScale& scale, const QPen& pen) {
@@ -89,6 +79,67 @@ struct LineCursor {
     return points[at].y() + share * (points[at + 1].y() - points[at].y());
   }
 };
+
+double meanOf(const SeriesLine& line) {
+  double sum = 0;
+  for (const auto& run : line.runs) {
+    for (const QPointF& point : run) sum += point.y();
+  }
+  return sum / static_cast<double>(std::max<qsizetype>(1, pointCount(line)));
+}
+
+// Where a line lies below later ones that show the same values.
+struct CoveredStretch {
+  int lines = 1;  // that are equal, this one counted
+  int above = 0;  // of them that are painted later
+  QVector<QPointF> points;
+};
+
+std::vector<CoveredStretch> coveredStretches(const QVector<SeriesLine>& lines, qsizetype index,
+                                             const PlotScale& scale) {
+  const double same = kSamePixels * (scale.max - scale.min) / scale.plot.height();
+  std::vector<LineCursor> cursors;
+  for (const SeriesLine& line : lines) cursors.push_back({&line});
+  std::vector<CoveredStretch> out;
+  CoveredStretch open;
+  const auto finish = [&] {
+    if (open.above > 0 && open.points.size() >= kMinCoveredPoints) out.push_back(open);
+    open = {};
+  };
+  for (const auto& run : lines[index].runs) {
+    for (const QPointF& point : run) {
+      int equal = 1;
+      int above = 0;
+      for (size_t j = 0; j < cursors.size(); ++j) {
+        if (static_cast<qsizetype>(j) == index) continue;
+        const std::optional<double> value = cursors[j].valueAt(point.x());
+        if (!value || std::abs(*value - point.y()) >= same) continue;
+        ++equal;
+        above += static_cast<qsizetype>(j) > index ? 1 : 0;
+      }
+      if (equal != open.lines || above != open.above) {
+        if (!open.points.isEmpty() && open.above > 0 && above == 0) open.points.append(point);
+        finish();
+        open.lines = equal;
+        open.above = above;
+      }
+      open.points.append(point);
+    }
+    finish();
+  }
+  return out;
+}
+
+// Equal lines take turns: what shows is made of dashes of all their colours.
+void paintCovered(QPainter& painter, const CoveredStretch& covered, const PlotScale& scale, QPen pen) {
+  const double dash = kTurnPixels / pen.widthF();  // in widths of the pen, as Qt counts
+  pen.setDashPattern({dash, dash * (covered.lines - 1)});
+  pen.setDashOffset(dash * covered.above);
+  painter.setRenderHint(QPainter::Antialiasing, true);
+  painter.setPen(pen);
+  painter.setBrush(Qt::NoBrush);
+  painter.drawPolyline(toPixels(covered.points, scale));
+}
 
 std::vector<double> sharedInstants(const QVector<SeriesLine>& lines, TimeRange range, int pixel_width) {
   std::vector<double> xs;
@@ -170,19 +221,47 @@ double stackTop(const QVector<StackLayer>& layers) {
   return top;
 }
 
-void paintLines(QPainter& painter, const QVector<SeriesLine>& lines, const PlotScale& scale, const ChartStyle& style,
-                const LinesLook& look) {
-  if (look.area) {
-    for (const SeriesLine& line : lines) paintArea(painter, line, scale, style.line(line.slot).color);
+void paintAreas(QPainter& painter, const QVector<SeriesLine>& lines, const PlotScale& scale, const ChartStyle& style) {
+  std::vector<std::pair<double, const SeriesLine*>> order;
+  for (const SeriesLine& line : lines) order.emplace_back(meanOf(line), &line);
+  std::stable_sort(order.begin(), order.end(), [](const auto& a, const auto& b) { return a.first > b.first; });
+  painter.save();
+  painter.setPen(Qt::NoPen);
+  painter.setRenderHint(QPainter::Antialiasing, false);  // the line above hides the edge
+  // The lower area takes the place of the higher one below it: two colours on one another would be a third.
+  painter.setCompositionMode(QPainter::CompositionMode_Source);
+  const double base = std::clamp(scale.y(0), scale.plot.top(), scale.plot.bottom());
+  for (const auto& [mean, line] : order) {
+    painter.setBrush(faded(style.line(line->slot).color, kAreaOpacity));
+    for (const auto& run : line->runs) {
+      if (run.size() < 2) continue;
+      QPolygonF area = toPixels(run, scale);
+      area.append(QPointF(area.last().x(), base));
+      area.append(QPointF(area.first().x(), base));
+      painter.drawPolygon(area);
+    }
   }
-  for (const SeriesLine& line : lines) {
+  painter.restore();
+}
+
+void paintLines(QPainter& painter, const QVector<SeriesLine>& lines, const PlotScale& scale, const ChartStyle& style,
+                quint64 highlighted) {
+  qsizetype all_points = 0;
+  for (const SeriesLine& line : lines) all_points += pointCount(line);
+  const auto penOf = [&](const SeriesLine& line) {
     const ChartStyle::Line how = style.line(line.slot);
-    const bool dim = look.highlighted != 0 && look.highlighted != line.series_id;
+    const bool dim = highlighted != 0 && highlighted != line.series_id;
     // More than a point per pixel: a thin line says the same and costs less.
     const bool dense = static_cast<double>(pointCount(line)) > scale.plot.width();
-    QPen pen(dim ? faded(how.color, kDimmed) : how.color, dense ? 1.0 : 1.5, how.dash, Qt::FlatCap, Qt::RoundJoin);
-    if (dense) pen.setJoinStyle(Qt::BevelJoin);
-    paintRuns(painter, line, scale, pen);
+    return QPen(dim ? faded(how.color, kDimmed) : how.color, dense ? 1.0 : 1.5, how.dash, Qt::FlatCap,
+                dense ? Qt::BevelJoin : Qt::RoundJoin);
+  };
+  for (const SeriesLine& line : lines) paintRuns(painter, line, scale, penOf(line));
+  if (lines.size() > kMaxSeams || all_points > kMaxComparedPoints || highlighted != 0) return;
+  for (qsizetype i = lines.size() - 2; i >= 0; --i) {
+    for (const CoveredStretch& covered : coveredStretches(lines, i, scale)) {
+      paintCovered(painter, covered, scale, penOf(lines[i]));
+    }
   }
 }
 
@@ -249,6 +328,11 @@ void paintLiveEdge(QPainter& painter, const QVector<HoverValue>& edge, const Plo
     const QPointF at(scale.x(edge[i].time), scale.y(values[static_cast<size_t>(i)]));
     if (!scale.plot.adjusted(-2, -2, 2, 2).contains(at)) continue;
     const QColor color = style.line(edge[i].slot).color;
+    bool covered = false;
+    for (qsizetype j = i + 1; j < edge.size(); ++j) {
+      covered = covered || std::abs(scale.y(values[static_cast<size_t>(j)]) - at.y()) < kSamePixels;
+    }
+    if (covered) continue;  // dots on one another would be a blot
     if (halo) {
       painter.setBrush(faded(color, 0.25));
       painter.drawEllipse(at, 6, 6);

@@ -29,12 +29,13 @@ QVector<StackLayer> stackLines(const QVector<SeriesLine>& lines, TimeRange range
 // Largest sum; 0 without data.
 double stackTop(const QVector<StackLayer>& layers);
 
-struct LinesLook {
-  bool area = false;
-  quint64 highlighted = 0;  // the other series are dimmed; 0 for none
-};
+// Below each line, in its colour down to the next lower one. First of all in a picture: takes the place of what is
+// there.
+void paintAreas(QPainter& painter, const QVector<SeriesLine>& lines, const PlotScale& scale, const ChartStyle& style);
+// `highlighted`: the other series are dimmed; 0 for none. Equal lines do not hide each other: they are
+// dashes of all their colours.
 void paintLines(QPainter& painter, const QVector<SeriesLine>& lines, const PlotScale& scale, const ChartStyle& style,
-                const LinesLook& look);
+                quint64 highlighted);
 void paintStack(QPainter& painter, const QVector<StackLayer>& layers, const PlotScale& scale, const ChartStyle& style,
                 quint64 highlighted);
 // Hatched spans with their length in words, where there is room for words.

@@ -17,7 +17,7 @@ namespace pulseboard::qt {
 namespace {
 
 constexpr int kGap = spacing::kBase;
-constexpr int kMinRow = 248;
+constexpr int kMinRow = 224;  // three of them fit into a window of 1280 x 800
 constexpr int kMaxRow = 560;
 constexpr int kNarrowRow = 264;
 

@@ -22,6 +22,7 @@ constexpr int kInset = 12;
 constexpr int kLoadingLine = 2;
 constexpr int kLoadingDelayMs = 300;
 constexpr int kLegendEveryMs = 400;  // figures that change faster can't be read
+constexpr int kLegendInset = 4;
 constexpr int kMinChartHeight = 72;
 constexpr int kLegendBesideFrom = 640;  // narrower panels carry their legend below the chart
 constexpr qint64 kSilenceFloor = 10 * kNanosPerSecond;
@@ -221,7 +222,9 @@ bool PanelView::refresh(TimeRange range, qint64 now_unix_nanos, bool live) {
 void PanelView::updateLegend(TimeRange range) {
   legend_range_ = range;
   if (line_chart_ == nullptr) return;
-  const auto room = [this] { return std::pair(legend_->heightFor(width() - 2 * kInset), legend_->widthBeside()); };
+  const auto room = [this] {
+    return std::pair(legend_->heightFor(width() - 2 * kInset - kLegendInset), legend_->widthBeside());
+  };
   const auto before = room();
   const QString unit = spec_.unit.isEmpty() ? data_->unit() : spec_.unit;
   legend_->setRows(data_->legend(range), unit, data_->hiddenSeries());
@@ -272,12 +275,13 @@ void PanelView::layoutBody() {
     legend_->setGeometry(body.right() + 1 - wide, body.top(), wide, body.height());
     return;
   }
-  int legend_height = legend_->heightFor(body.width());
+  int legend_height = legend_->heightFor(body.width() - kLegendInset);
   if (body.height() - legend_height < kMinChartHeight) legend_height = 0;
   legend_->setVisible(!covered && legend_height > 0);
   line_chart_->setGeometry(rect().left() + 4, body.top(), width() - 8,
                            body.height() - legend_height - (legend_height > 0 ? 4 : 0));
-  legend_->setGeometry(body.left() + 4, body.bottom() + 1 - legend_height, body.width() - 4, legend_height);
+  legend_->setGeometry(body.left() + kLegendInset, body.bottom() + 1 - legend_height, body.width() - kLegendInset,
+                       legend_height);
 }
 
 void PanelView::resizeEvent(QResizeEvent* event) {

@@ -298,6 +298,35 @@ TEST(LineChart, SelectsTheStretchThatWasDraggedOver) {
   EXPECT_NEAR(static_cast<double>(selected[0][1].toLongLong() - kStart) / kSecond, 200, 2);
 }
 
+TEST(LineChart, LetsEqualLinesTakeTurnsInsteadOfHidingEachOther) {
+  ChartStage stage({false, {}, 0.0, 100.0});
+  for (quint64 id = 1; id <= 3; ++id) stage.add(id, QString::number(id), flat(300, 60));
+  stage.show(300);
+  const QImage picture = stage.picture();
+  const int y = static_cast<int>(stage.chart.scale().y(60));
+  const QRect along(static_cast<int>(stage.plot().left()) + 20, y - 2, static_cast<int>(stage.plot().width()) - 60, 5);
+  for (int slot = 0; slot < 3; ++slot) {
+    EXPECT_GT(pixelsLike(picture, stage.line(slot), along, kSmoothed), along.width() / 5) << slot;
+  }
+}
+
+TEST(LineChart, KeepsTheColoursOfAreasApart) {
+  ChartStage stage({false, {}, 0.0, 100.0});
+  stage.add(1, QStringLiteral("high"), flat(300, 80));
+  stage.add(2, QStringLiteral("low"), flat(300, 40));
+  stage.show(300);
+  const QImage both = stage.picture();
+  const auto at = [&](double value) {
+    return QPoint(static_cast<int>(stage.plot().center().x()), static_cast<int>(stage.chart.scale().y(value)));
+  };
+  ChartStage alone({false, {}, 0.0, 100.0});
+  alone.add(9, QStringLiteral("skipped slot"), flat(300, 95));
+  alone.add(2, QStringLiteral("low"), flat(300, 40));
+  alone.show(300);
+  EXPECT_EQ(both.pixelColor(at(20)), alone.picture().pixelColor(at(20))) << "below the low line only its own colour";
+  EXPECT_NE(both.pixelColor(at(60)), both.pixelColor(at(20)));
+}
+
 TEST(LineChart, StacksToTheSum) {
   ChartStage stage({true, {}, std::nullopt, std::nullopt});
   stage.add(1, QStringLiteral("a"), flat(300, 30));
@@ -339,6 +368,19 @@ TEST(LegendView, TakesFewLinesAndScrollsBeyondTwelveSeries) {
   legend.resize(480, thirty);
   legend.show();
   EXPECT_GT(legend.verticalScrollBar()->maximum(), 0);
+}
+
+TEST(LegendView, ShowsAllNamesWhereFiguresWouldMakeThemScroll) {
+  LegendView legend;
+  legend.setChartStyle(Theme::current().chartStyle());
+  QVector<LegendRow> rows;
+  for (int i = 0; i < 6; ++i) {
+    rows.append({static_cast<quint64>(i + 1), i, QStringLiteral("some memory"), kStart, 1.5, 1.0, 2.0, false});
+  }
+  legend.setRows(rows, QStringLiteral("%"), 0);
+  legend.resize(286, legend.heightFor(286));
+  legend.show();
+  EXPECT_EQ(legend.verticalScrollBar()->maximum(), 0);
 }
 
 TEST(LegendView, BringsTheHoveredSeriesForward) {
