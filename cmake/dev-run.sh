@@ -8,7 +8,7 @@ ADMIN_PASSWORD=$SECRETS/admin-password
 AGENT_PASSWORD=$SECRETS/agent-password
 DEFAULT_LISTEN=127.0.0.1:7443
 READY_LIMIT_S=30
-FIRST_PICTURE_AFTER_S=20     # of the first start: earlier, the charts are all but empty
+FIRST_PICTURE_AFTER_S=20     # of the first start: earlier, the lines have a handful of points
 SCRATCH=''
 
 child_name() { tr '\0' ' ' <"/proc/$1/cmdline" 2>/dev/null | cut -d' ' -f1,2 | xargs -r basename -a | tr '\n' ' ' || true; }

@@ -50,7 +50,8 @@ void BarChart::paintEvent(QPaintEvent*) {
   const int count = std::min<int>(static_cast<int>(values_.size()), std::max(1, height() / kMinPitch));
   if (count > 0) {
     const QString unit = unit_.isEmpty() ? data_.unit() : unit_;
-    const UnitScale scale = unitScale(values_.first().value, unit);
+    // Each figure in its own unit: lengths compare already, and 0.01 GiB says little.
+    const auto figure = [&unit](double value) { return formatValue(value, unit); };
     const double full = std::max(axis_max_.value_or(values_.first().value), 1e-12);
     const QFontMetrics names(style_.base);
     const QFontMetrics figures(style_.figures);
@@ -58,7 +59,7 @@ void BarChart::paintEvent(QPaintEvent*) {
     int value_width = 0;
     for (int i = 0; i < count; ++i) {
       name_width = std::max(name_width, names.horizontalAdvance(values_[i].name));
-      value_width = std::max(value_width, figures.horizontalAdvance(scale.text(values_[i].value)));
+      value_width = std::max(value_width, figures.horizontalAdvance(figure(values_[i].value)));
     }
     name_width = std::min(name_width, width() * 2 / 5);
     const int pitch = std::clamp(height() / count, kMinPitch, kMaxPitch);
@@ -81,7 +82,7 @@ void BarChart::paintEvent(QPaintEvent*) {
       painter.drawRoundedRect(bar, 3, 3);
       painter.setFont(style_.figures);
       painter.setPen(style_.secondary);
-      painter.drawText(row, Qt::AlignRight | Qt::AlignVCenter, scale.text(values_[i].value));
+      painter.drawText(row, Qt::AlignRight | Qt::AlignVCenter, figure(values_[i].value));
     }
   }
   if (fresh_paint_) {
