@@ -373,7 +373,8 @@ TimeRange LiveBoard::shownRange(qint64 now_unix_nanos) const {
       window_.mode() != TimeWindow::Mode::Custom && window_.lengthNanos() <= kRawWindowSeconds * kNanosPerSecond;
   if (!may_grow || !data_since_ || *data_since_ <= range.start) return range;
   // By whole seconds: what changes its scale with every frame is hard to look at.
-  if (window_.isLive()) range.end = (range.end + kGrowthStep - 1) / kGrowthStep * kGrowthStep;
+  // Paused as well: the picture must not move by being held.
+  range.end = (range.end + kGrowthStep - 1) / kGrowthStep * kGrowthStep;
   range.start = std::max<qint64>(range.start, std::min<qint64>(*data_since_, range.end - kShortestShown));
   return range;
 }

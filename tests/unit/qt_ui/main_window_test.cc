@@ -284,7 +284,14 @@ TEST_F(Window, ShowsTheTimeThereIsDataOfUntilTheWindowIsFull) {
   EXPECT_NEAR(static_cast<double>(shown().end - shown().start), 40.0 * kSecond, 1.5 * kSecond);
   EXPECT_EQ(shown().end - shown().start,
             panel("load").lineChart()->scale().range.end - panel("load").lineChart()->scale().range.start);
-  clock_.Advance(60 * kSecond);
+  clock_.Advance(300'000'000);
+  ASSERT_TRUE(eventually([&] { return shown().end >= clock_.NowUnixNanos(); }));
+  const TimeRange live = shown();
+  child<QPushButton>("pause").click();
+  EXPECT_EQ(shown(), live);
+  child<QPushButton>("pause").click();
+  EXPECT_EQ(shown(), live);
+  clock_.Advance(60 * kSecond - 300'000'000);
   source_.push();
   ASSERT_TRUE(eventually([&] { return shown().end - shown().start > 98 * kSecond; }));
   EXPECT_LT(shown().end - shown().start, 103 * kSecond);
