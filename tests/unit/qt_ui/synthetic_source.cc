@@ -117,7 +117,8 @@ void SyntheticSource::addMachine(const QString& host) {
 
 double SyntheticSource::valueAt(quint64 series_id, qint64 time) const {
   const Shape& shape = shapes_.at(series_id);
-  const double seconds = static_cast<double>(time / kNanosPerMilli) / 1000.0;
+  const qint64 millis = time / kNanosPerMilli;
+  const double seconds = static_cast<double>(millis) / 1000.0;
   const double phase = static_cast<double>(series_id) * 1.7;
   const double wave = 0.6 * std::sin(seconds / 97 + phase) + 0.3 * std::sin(seconds / 31 + phase * 2.3) +
                       0.1 * std::sin(seconds / 11 + phase * 0.7);
