@@ -194,7 +194,10 @@ void Viewer::Apply(const LiveEvent& event) {
     }
   } else if (const auto* updated = std::get_if<LiveUpdated>(&event.what)) {
     story_ += updated->status.ok() ? 'U' : 'u';
-    if (updated->status.ok()) definitions_.clear();
+    if (updated->status.ok()) {
+      definitions_.clear();
+      update_id_ = updated->update_id;
+    }
     updates_.push_back(*updated);
   } else if (const auto* stale = std::get_if<LiveStale>(&event.what)) {
     story_ += 'Z';
@@ -203,7 +206,9 @@ void Viewer::Apply(const LiveEvent& event) {
     story_ += 'P';
     state_.commit_sequence = progress->commit_sequence;
   }
-  if (!event.resume_token.empty()) state_.token = event.resume_token;
+  if (event.resume_token.empty()) return;
+  state_.token = event.resume_token;
+  state_.update_id = update_id_;
 }
 
 ViewerState Viewer::state() const {

@@ -26,6 +26,7 @@ struct ViewerState {
   std::vector<LiveFrame::Conflation> conflations;
   std::vector<SeriesId> stale;  // in the order in which they were told
   std::string token;
+  int64_t update_id = 0;        // of the last update carried out before the token was given; 0: none
   int64_t commit_sequence = 0;  // of the last BackfillDone or Progress
 };
 
@@ -64,7 +65,7 @@ class Viewer final : public LiveSink, public std::enable_shared_from_this<Viewer
   size_t event_count() const { return story().size(); }
 
  private:
-  explicit Viewer(ViewerState state) : state_(std::move(state)) {}
+  explicit Viewer(ViewerState state) : state_(std::move(state)), update_id_(state_.update_id) {}
   static std::shared_ptr<Viewer> Start(Hub& hub, SubscriptionSpec spec, std::shared_ptr<Viewer> viewer);
   void Apply(const LiveEvent& event) PB_REQUIRES(mu_);
   enum class Kind { kBackfill, kSamples, kAmends };
@@ -77,6 +78,7 @@ class Viewer final : public LiveSink, public std::enable_shared_from_this<Viewer
   bool automatic_ PB_GUARDED_BY(mu_) = true;
   bool waiting_ PB_GUARDED_BY(mu_) = false;  // an event was offered and Ready() not called
   ViewerState state_ PB_GUARDED_BY(mu_);
+  int64_t update_id_ PB_GUARDED_BY(mu_);  // of the last one carried out
   std::map<uint32_t, SeriesId> refs_ PB_GUARDED_BY(mu_);
   std::map<uint32_t, LiveDefinition> lines_ PB_GUARDED_BY(mu_);
   std::map<SeriesId, LiveDefinition> definitions_ PB_GUARDED_BY(mu_);
