@@ -365,12 +365,12 @@ std::string LiveSubscription::TokenLocked(int64_t commit_sequence) {
   return SamplesTokenLocked(commit_sequence);
 }
 
-std::string LiveSubscription::SamplesTokenLocked(int64_t samples_sequence) const {
+std::string LiveSubscription::SamplesTokenLocked(int64_t samples_sequence) {
+  samples_at_ = std::max({samples_at_, samples_sequence, token_at_});
   const Store& store = *context_.store.load();
   const int64_t resumed = resume_after_ ? resume_after_->samples_sequence : 0;
-  return MakeResumeToken(
-      store.store_id(), queries_->hash,
-      {token_at_, std::max({samples_sequence, token_at_, resumed}), store.epoch(), sent_time_, event_id_});
+  return MakeResumeToken(store.store_id(), queries_->hash,
+                         {token_at_, std::max(samples_at_, resumed), store.epoch(), sent_time_, event_id_});
 }
 
 void LiveSubscription::Sweep() {

@@ -269,7 +269,7 @@ class LiveSubscription final : public Subscription,
   // For an event after which all up to `commit_sequence` was sent.
   std::string TokenLocked(int64_t commit_sequence) PB_REQUIRES(mu_);
   // For samples of commits up to `samples_sequence` whose amends are still to come.
-  std::string SamplesTokenLocked(int64_t samples_sequence) const PB_REQUIRES(mu_);
+  std::string SamplesTokenLocked(int64_t samples_sequence) PB_REQUIRES(mu_);
   void ForgetLocked() PB_REQUIRES(mu_);
   absl::Status TooManySeries() const;
   bool ended() const;
@@ -326,12 +326,13 @@ class LiveSubscription final : public Subscription,
   int64_t redraw_began_ns_ PB_GUARDED_BY(mu_) = 0;
   int64_t next_redraw_ns_ PB_GUARDED_BY(mu_) = 0;
 
-  bool attached_ PB_GUARDED_BY(mu_) = false;  // commits are appended to pending_
-  int64_t read_to_ PB_GUARDED_BY(mu_) = 0;    // commits read (or skipped) so far
-  int64_t token_at_ PB_GUARDED_BY(mu_) = 0;   // commit of the last token that says "all"
-  int64_t sent_time_ PB_GUARDED_BY(mu_) = 0;  // by the server's clock: all that committed before was sent, or read
-  int64_t cut_ PB_GUARDED_BY(mu_) = 0;        // last commit before pending_; reading goes up to here
-  int32_t rounds_ PB_GUARDED_BY(mu_) = 0;     // cuts made
+  bool attached_ PB_GUARDED_BY(mu_) = false;   // commits are appended to pending_
+  int64_t read_to_ PB_GUARDED_BY(mu_) = 0;     // commits read (or skipped) so far
+  int64_t token_at_ PB_GUARDED_BY(mu_) = 0;    // commit of the last token that says "all"
+  int64_t samples_at_ PB_GUARDED_BY(mu_) = 0;  // the same but for late samples
+  int64_t sent_time_ PB_GUARDED_BY(mu_) = 0;   // by the server's clock: all that committed before was sent, or read
+  int64_t cut_ PB_GUARDED_BY(mu_) = 0;         // last commit before pending_; reading goes up to here
+  int32_t rounds_ PB_GUARDED_BY(mu_) = 0;      // cuts made
   FrameQueue pending_ PB_GUARDED_BY(mu_);
   std::vector<uint32_t> stale_ PB_GUARDED_BY(mu_);  // to be told once all frames are sent
   int64_t dropped_total_ PB_GUARDED_BY(mu_) = 0;

@@ -26,6 +26,8 @@ class PixelWorld : public testing::LiveWorld {
     Restart();
     series_ = {store_->Series("cpu", {{"n", "0"}}), store_->Series("cpu", {{"n", "1"}})};
     Connect(spec_, {});
+    // Before the first commit: what a backfill leaves out is not declared.
+    EXPECT_TRUE(WaitUntil([this] { return viewer_->story().find('K') != std::string::npos; })) << viewer_->story();
   }
 
   void Step() {

@@ -23,6 +23,7 @@ void LiveWorld::Restart() {
   options.clock = &clock_;
   options.progress_interval_ns = 40 * kNanosPerMilli;
   options.pump_threads = 2;
+  options.max_stream_age_ns = 1'200 * kNanosPerSecond;
   auto next = std::make_unique<Hub>(options);
   if (store_ == nullptr) {
     store_ = std::make_unique<TestStore>(next.get(), clock_);
