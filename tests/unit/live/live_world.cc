@@ -27,6 +27,10 @@ void LiveWorld::Restart() {
   auto next = std::make_unique<Hub>(options);
   if (store_ == nullptr) {
     store_ = std::make_unique<TestStore>(next.get(), clock_);
+    if (raw_retention_ns_ < kNanosPerDay) {  // windows go at once: nothing has to be filled before
+      store_->ReopenWith([](StoreOptions* store) { store->tiers = {}; });
+      store_->Reopen(next.get());
+    }
   } else {
     viewer_ = nullptr;
     events_->Stop();
@@ -65,8 +69,8 @@ bool LiveWorld::WaitUntil(const std::function<bool()>& condition) const {
 
 void LiveWorld::CatchUp() {
   viewer_->SetAutomatic(true);
-  ASSERT_TRUE(WaitUntil([&] { return viewer_->end().has_value() || viewer_->state().commit_sequence == last_commit_; }))
-      << viewer_->story() << " at " << viewer_->state().commit_sequence << " of " << last_commit_;
+  ASSERT_TRUE(WaitUntil([&] { return viewer_->end().has_value() || viewer_->state().known_commit == last_commit_; }))
+      << viewer_->story() << " at " << viewer_->state().known_commit << " of " << last_commit_;
   ASSERT_FALSE(viewer_->end().has_value()) << StatusMessage(*viewer_->end());
 }
 

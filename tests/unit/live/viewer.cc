@@ -204,7 +204,7 @@ void Viewer::Apply(const LiveEvent& event) {
     for (const uint32_t ref : stale->refs) state_.stale.push_back(refs_.at(ref));
   } else if (const auto* progress = std::get_if<LiveProgress>(&event.what)) {
     story_ += 'P';
-    state_.commit_sequence = progress->commit_sequence;
+    state_.commit_sequence = state_.known_commit = progress->commit_sequence;
   }
   if (event.resume_token.empty()) return;
   state_.token = event.resume_token;

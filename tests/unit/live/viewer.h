@@ -28,6 +28,7 @@ struct ViewerState {
   std::string token;
   int64_t update_id = 0;        // of the last update carried out before the token was given; 0: none
   int64_t commit_sequence = 0;  // of the last BackfillDone or Progress
+  int64_t known_commit = 0;     // of the last Progress: all is known up to here, aggregated values too
 };
 
 // Thread-safe.
@@ -65,7 +66,9 @@ class Viewer final : public LiveSink, public std::enable_shared_from_this<Viewer
   size_t event_count() const { return story().size(); }
 
  private:
-  explicit Viewer(ViewerState state) : state_(std::move(state)), update_id_(state_.update_id) {}
+  explicit Viewer(ViewerState state) : state_(std::move(state)), update_id_(state_.update_id) {
+    state_.known_commit = 0;  // by this stream
+  }
   static std::shared_ptr<Viewer> Start(Hub& hub, SubscriptionSpec spec, std::shared_ptr<Viewer> viewer);
   void Apply(const LiveEvent& event) PB_REQUIRES(mu_);
   enum class Kind { kBackfill, kSamples, kAmends };
