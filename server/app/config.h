@@ -35,8 +35,9 @@ struct ServerConfig {
   TlsOptions tls;
   LifecycleOptions lifecycle;
   StoreOptions store;
-  std::string storage_tiers{kDefaultTiers};  // fills store.tiers
-  std::string tenant_retention;              // fills, with the tenants' numbers, the store's policy
+  std::string storage_tiers{kDefaultTiers};                      // fills store.tiers
+  std::string otlp_resource_labels{kDefaultOtlpResourceLabels};  // fills intake.otlp_resource_labels
+  std::string tenant_retention;                                  // fills, with the tenants' numbers, the store's policy
   IntakeOptions intake;
   std::string ack_mode = "fsynced";  // becomes intake.default_ack_mode
   HubOptions live;

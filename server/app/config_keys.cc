@@ -171,6 +171,11 @@ constexpr ConfigKey kKeys[] = {
             PB_FIELD(intake.max_refs_per_stream)),
     Integer("ingest.max_unacked_batches", "batches", 1, 1'024, "Batches of one stream in work; then it is not read.",
             PB_FIELD(intake.max_unacked_batches)),
+    Text("ingest.otlp_resource_labels", "list of KEY, BEGINNING* or, to leave out, -KEY; the first that fits decides",
+         kFixed,
+         "Attributes of an OpenTelemetry resource that become labels of its series. What is not left out here, and "
+         "changes when a process starts again, makes new series.",
+         PB_FIELD(otlp_resource_labels)),
     Integer("ingest.backlog_retry", "ms", 1, 60'000, "What RetryInfo says with INGEST_BACKLOG_FULL.",
             PB_FIELD(intake.backlog_retry_ms)),
 

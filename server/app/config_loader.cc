@@ -175,6 +175,12 @@ absl::StatusOr<LoadedConfig> LoadConfig(const ConfigSources& sources) {
   if (const auto tenants = ParseTenantRetention(values.tenant_retention); !tenants.ok()) {
     return WithContext(tenants.status(), config.source.at("storage.tenant_retention") + ": storage.tenant_retention");
   }
+  absl::StatusOr<OtlpAttributeRules> labels = OtlpAttributeRules::Parse(values.otlp_resource_labels);
+  if (!labels.ok()) {
+    return WithContext(labels.status(),
+                       config.source.at("ingest.otlp_resource_labels") + ": ingest.otlp_resource_labels");
+  }
+  values.intake.otlp_resource_labels = *std::move(labels);
   values.intake.default_ack_mode = values.ack_mode == "buffered" ? AckMode::kBuffered : AckMode::kFsynced;
   return config;
 }

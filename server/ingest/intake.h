@@ -20,6 +20,7 @@
 #include "common/base/clock.h"
 #include "common/base/mutex.h"
 #include "common/model/labels.h"
+#include "server/ingest/otlp_attributes.h"
 #include "server/ingest/refusals.h"
 #include "server/ingest/series_limits.h"
 #include "server/storage/store.h"
@@ -40,6 +41,7 @@ struct IntakeOptions {
   int64_t backlog_retry_ms = 250;                // ingest.backlog_retry: RetryInfo with INGEST_BACKLOG_FULL
   AckMode default_ack_mode = AckMode::kFsynced;  // ingest.ack_mode: of batches that do not say
   bool allow_buffered = true;                    // ingest.allow_buffered: false fsyncs all, whatever they say
+  OtlpAttributeRules otlp_resource_labels = {};  // ingest.otlp_resource_labels: attributes that become labels
   std::function<std::string(TenantId)> tenant_name = nullptr;  // for messages; none: its number
 };
 

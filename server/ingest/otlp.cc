@@ -113,13 +113,16 @@ void OtlpPoints::AddNumber(const OtlpMetric& metric, const OtlpPoint& point, Met
 }
 
 void OtlpPoints::AddTotals(const OtlpMetric& metric, const Labels& labels, MetricKind kind, const OtlpPoint& point,
-                           uint64_t count, std::optional<double> sum, std::optional<double> min,
-                           std::optional<double> max) {
+                           const Totals& totals) {
   const std::string name(metric.name);
-  AddSample(metric, Keep(name + "_count"), labels, kind, "1", point, static_cast<double>(count));
-  if (sum) AddSample(metric, Keep(name + "_sum"), labels, kind, metric.unit, point, *sum);
-  if (min) AddSample(metric, Keep(name + "_min"), labels, MetricKind::kGauge, metric.unit, point, *min);
-  if (max) AddSample(metric, Keep(name + "_max"), labels, MetricKind::kGauge, metric.unit, point, *max);
+  AddSample(metric, Keep(name + "_count"), labels, kind, "1", point, static_cast<double>(totals.count));
+  if (totals.sum) {
+    // A sum that may fall would pass for a counter that starts anew each time.
+    const bool falls = kind == MetricKind::kCounter && totals.may_be_negative;
+    AddSample(metric, Keep(name + "_sum"), labels, falls ? MetricKind::kGauge : kind, metric.unit, point, *totals.sum);
+  }
+  if (totals.min) AddSample(metric, Keep(name + "_min"), labels, MetricKind::kGauge, metric.unit, point, *totals.min);
+  if (totals.max) AddSample(metric, Keep(name + "_max"), labels, MetricKind::kGauge, metric.unit, point, *totals.max);
 }
 
 void OtlpPoints::AddBucket(const OtlpMetric& metric, std::string_view name, const Labels& labels, MetricKind kind,
@@ -161,7 +164,8 @@ void OtlpPoints::AddHistogram(const OtlpMetric& metric, const OtlpPoint& point, 
   }
   if (!Begin(point)) return;
   const Labels labels = KeepLabels(point);
-  AddTotals(metric, labels, kind, point, histogram.count, histogram.sum, histogram.min, histogram.max);
+  const bool negative_bound = !histogram.bounds.empty() && histogram.bounds.front() < 0;
+  AddTotals(metric, labels, kind, point, TotalsOf(histogram, negative_bound));
   const std::string_view name = Keep(std::string(metric.name) + "_bucket");
   uint64_t up_to = 0;
   for (size_t i = 0; i + 1 < histogram.buckets.size(); ++i) {
@@ -183,7 +187,7 @@ void OtlpPoints::AddExponential(const OtlpMetric& metric, const OtlpPoint& point
   }
   if (!Begin(point)) return;
   const Labels labels = KeepLabels(point);
-  AddTotals(metric, labels, kind, point, histogram.count, histogram.sum, histogram.min, histogram.max);
+  AddTotals(metric, labels, kind, point, TotalsOf(histogram, !negative.empty()));
   const std::string_view name = Keep(std::string(metric.name) + "_bucket");
   // Of 2^(2^-scale) to the power of `index`: whole octaves are exact.
   const auto bound = [scale](int64_t index) { return std::exp2(std::ldexp(static_cast<double>(index), -scale)); };
@@ -204,7 +208,7 @@ void OtlpPoints::AddSummary(const OtlpMetric& metric, const OtlpPoint& point, ui
                             std::span<const std::pair<double, double>> quantiles) {
   if (!Begin(point)) return;
   const Labels labels = KeepLabels(point);
-  AddTotals(metric, labels, MetricKind::kCounter, point, count, sum, std::nullopt, std::nullopt);
+  AddTotals(metric, labels, MetricKind::kCounter, point, {count, sum, std::nullopt, std::nullopt, sum < 0});
   for (const auto& [quantile, value] : quantiles) {
     Labels with_quantile = labels;
     with_quantile.emplace_back("quantile", Keep(NumberText(quantile)));

@@ -97,8 +97,18 @@ class OtlpPoints {
   bool Begin(const OtlpPoint& point);
   void AddSample(const OtlpMetric& metric, std::string_view name, Labels labels, MetricKind kind, std::string_view unit,
                  const OtlpPoint& point, double value);
+  struct Totals {
+    uint64_t count = 0;
+    std::optional<double> sum, min, max;
+    bool may_be_negative = false;  // the values
+  };
+  template <typename Histogram>
+  static Totals TotalsOf(const Histogram& histogram, bool has_negative) {
+    const bool negative = has_negative || histogram.sum.value_or(0) < 0 || histogram.min.value_or(0) < 0;
+    return {histogram.count, histogram.sum, histogram.min, histogram.max, negative};
+  }
   void AddTotals(const OtlpMetric& metric, const Labels& labels, MetricKind kind, const OtlpPoint& point,
-                 uint64_t count, std::optional<double> sum, std::optional<double> min, std::optional<double> max);
+                 const Totals& totals);
   // Values up to `bound`.
   void AddBucket(const OtlpMetric& metric, std::string_view name, const Labels& labels, MetricKind kind,
                  const OtlpPoint& point, double bound, uint64_t up_to);

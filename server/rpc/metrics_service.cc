@@ -32,7 +32,7 @@ class ExportCall : public std::enable_shared_from_this<ExportCall> {
     size_t batches = 0;
     {
       MutexLock lock(&mu_);
-      FromProto(request, &points_);
+      FromProto(request, intake.options().otlp_resource_labels, &points_);
       batches = points_.batches().size();
       pending_ = batches + 1;  // one for this
     }

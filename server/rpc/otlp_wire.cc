@@ -16,7 +16,6 @@ namespace metrics = opentelemetry::proto::metrics::v1;
 using Attributes = google::protobuf::RepeatedPtrField<common::KeyValue>;
 using LabelMap = std::map<std::string, std::string>;
 
-constexpr std::string_view kSdkAttributes = "telemetry.";  // of every process the same
 constexpr int kMaxNesting = 8;
 
 bool IsPlain(const common::AnyValue& value) {
@@ -44,10 +43,10 @@ std::string TextOf(const common::AnyValue& value, int depth = 0) {
   return out.empty() ? "{}" : out + "}";
 }
 
-// Of a resource or scope: what cannot be a label is left out.
-void AddShared(const Attributes& attributes, LabelMap* out) {
+// Of a resource (by `rules`) or scope (all): what cannot be a label is left out.
+void AddShared(const Attributes& attributes, const OtlpAttributeRules* rules, LabelMap* out) {
   for (const common::KeyValue& attribute : attributes) {
-    if (!IsPlain(attribute.value()) || attribute.key().starts_with(kSdkAttributes)) continue;
+    if (!IsPlain(attribute.value()) || (rules != nullptr && !rules->Takes(attribute.key()))) continue;
     std::string value = TextOf(attribute.value());
     const std::string name = OtlpLabelName(attribute.key());
     if (ValidateLabelName("", name).ok() && value.size() <= kMaxLabelValueBytes) (*out)[name] = std::move(value);
@@ -174,13 +173,14 @@ class MetricReader {
 
 }  // namespace
 
-void FromProto(const otlp::ExportMetricsServiceRequest& request, OtlpPoints* out) {
+void FromProto(const otlp::ExportMetricsServiceRequest& request, const OtlpAttributeRules& resource_labels,
+               OtlpPoints* out) {
   for (const metrics::ResourceMetrics& resource : request.resource_metrics()) {
     LabelMap of_resource;
-    AddShared(resource.resource().attributes(), &of_resource);
+    AddShared(resource.resource().attributes(), &resource_labels, &of_resource);
     for (const metrics::ScopeMetrics& scope : resource.scope_metrics()) {
       LabelMap shared = of_resource;
-      AddShared(scope.scope().attributes(), &shared);
+      AddShared(scope.scope().attributes(), nullptr, &shared);
       if (!scope.scope().name().empty()) shared["otel.scope.name"] = scope.scope().name();
       if (!scope.scope().version().empty()) shared["otel.scope.version"] = scope.scope().version();
       for (const metrics::Metric& metric : scope.metrics()) MetricReader(metric, shared, out).Read();

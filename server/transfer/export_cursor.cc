@@ -1,6 +1,8 @@
 #include "server/transfer/export_cursor.h"
 
 #include <algorithm>
+#include <set>
+#include <string>
 
 #include "common/base/errors.h"
 #include "common/model/selector.h"
@@ -13,16 +15,18 @@ namespace pulseboard {
 namespace {
 
 absl::Status CheckQueries(const ExportSpec& spec) {
-  if (spec.format == TextFormat::kOpenMetrics) {
-    return BadField("format", "OPENMETRICS",
-                    "CSV, JSON_LINES or XLSX for answers of queries: computed values have no family,");
-  }
   const size_t most = spec.format == TextFormat::kCsv ? 1 : kMaxExportQueries;
   if (spec.queries.size() > most) {
     return BadField("queries", std::to_string(spec.queries.size()) + " queries", "at most " + std::to_string(most));
   }
   if (!spec.selector.empty()) return BadField("selector", spec.selector, "none beside queries");
   if (spec.layout == CsvLayout::kWide) return BadField("csv.layout", "CSV_LAYOUT_WIDE", "the long form for queries");
+  std::set<std::string> families;
+  for (size_t i = 0; spec.format == TextFormat::kOpenMetrics && i < spec.queries.size(); ++i) {
+    if (families.insert(OpenMetricsFamilyOf(spec.queries[i])).second) continue;
+    return BadField("queries[" + std::to_string(i) + "].title", spec.queries[i].title,
+                    "titles that make different names of families");
+  }
   return absl::OkStatus();
 }
 
@@ -119,6 +123,8 @@ absl::StatusOr<std::unique_ptr<ExportCursor>> ExportCursor::OpenResults(Store& s
     const XlsxOptions book{engine.clock().NowUnixNanos(), spec.time_zone,
                            std::min(options.max_xlsx_rows, kExcelRows - 1)};
     PB_ASSIGN_OR_RETURN(writer, MakeXlsxWriter(book));
+  } else if (spec.format == TextFormat::kOpenMetrics) {
+    writer = MakeOpenMetricsResultWriter();
   } else {
     writer = spec.format == TextFormat::kCsv ? MakeCsvResultWriter(spec) : MakeJsonResultWriter();
   }

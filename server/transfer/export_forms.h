@@ -26,7 +26,8 @@ class SeriesBySeriesExport : public ExportCursor {
 
  private:
   absl::Status StartSeries();
-  // The next day of the open series.
+  // The next piece of the open series: as much time as holds some ten thousand samples, so that memory and the time to
+  // a cancellation are bounded however fast they came; a day at most.
   absl::Status ReadPiece();
 
   bool head_written_ = false;
@@ -35,6 +36,7 @@ class SeriesBySeriesExport : public ExportCursor {
   std::unique_ptr<ReadView> view_;
   bool series_open_ = false;
   int64_t read_up_to_ = 0;  // of the open series
+  int64_t piece_ns_ = 0;    // how much of it to read next
   bool series_begun_ = false;
   SampleColumns ready_;  // of the open series
   size_t ready_at_ = 0;

@@ -12,6 +12,9 @@ namespace {
 // Series of one view. A larger export opens one after the other, so that its memory does not grow with it.
 constexpr size_t kViewSeries = 10'000;
 
+constexpr int64_t kFirstPieceNanos = kNanosPerHour;
+constexpr size_t kPieceSamples = 100'000;
+
 constexpr std::string_view kTotal = "_total";
 
 }  // namespace
@@ -25,6 +28,7 @@ absl::Status SeriesBySeriesExport::StartSeries() {
   }
   series_open_ = true;
   read_up_to_ = source_.readable.start;
+  piece_ns_ = kFirstPieceNanos;
   series_begun_ = false;
   ready_.clear();
   ready_at_ = 0;
@@ -35,10 +39,15 @@ absl::Status SeriesBySeriesExport::ReadPiece() {
   PB_RETURN_IF_ERROR(CheckAlive());
   TimeRange piece{read_up_to_, source_.readable.end};
   const bool sparse = piece.start > source_.clock.NowUnixNanos() + kExportSlackNanos;
-  if (!sparse && piece.end - piece.start > kNanosPerDay) piece.end = piece.start + kNanosPerDay;
+  if (!sparse && piece.end - piece.start > piece_ns_) piece.end = piece.start + piece_ns_;
   PB_ASSIGN_OR_RETURN(ready_, view_->Read(source_.series[next_series_]->id, piece));
   read_up_to_ = piece.end;
   ready_at_ = 0;
+  if (ready_.size() > kPieceSamples) {
+    piece_ns_ = std::max(piece_ns_ / 4, kNanosPerSecond);
+  } else if (ready_.size() < kPieceSamples / 4) {
+    piece_ns_ = std::min(4 * piece_ns_, kNanosPerDay);
+  }
   return absl::OkStatus();
 }
 

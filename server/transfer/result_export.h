@@ -43,6 +43,11 @@ class ResultWriter {
 std::unique_ptr<ResultWriter> MakeCsvResultWriter(const ExportSpec& spec);
 // `{"query":…,"time":…,"metric":…,"labels":{…},"aggregate":…,"value":…}`, one line per value.
 std::unique_ptr<ResultWriter> MakeJsonResultWriter();
+// A family of type `unknown` per query, named by its title, with the query as its HELP; what is told of a line beside
+// its own labels is in the labels `metric`, `aggregate` and `period`.
+std::unique_ptr<ResultWriter> MakeOpenMetricsResultWriter();
+// The name of that family: `answer` without a title; what a name may not have is `_`.
+std::string OpenMetricsFamilyOf(const ExportQuery& query);
 
 // What is asked, for people: the selector or the expression.
 const std::string& QueryText(const ExportQuery& query);

@@ -27,7 +27,7 @@ class OtlpTest(h.ServerTestCase):
     def export(self, *metric, metadata=None):
         request = service.ExportMetricsServiceRequest()
         resource = request.resource_metrics.add()
-        resource.resource.attributes.extend(attributes(service__name="shop", telemetry__sdk__name="x"))
+        resource.resource.attributes.extend(attributes(service__name="shop", telemetry__sdk__name="x", process__pid=7))
         scope = resource.scope_metrics.add()
         scope.scope.name = "cart"
         scope.metrics.extend(metric)
@@ -99,6 +99,18 @@ class OtlpTest(h.ServerTestCase):
             self.assertEqual(self.latest(name).popitem()[1].value, value)
         self.assertEqual(self.evaluate("histogram_quantile_low(0.5, increase(took_bucket[5m]))"), [1.0])
         self.assertEqual(self.evaluate("histogram_quantile_high(0.5, increase(took_bucket[5m]))"), [2.5])
+
+    def test_the_sum_of_values_that_may_be_negative_is_no_counter(self):
+        for name, more, kind in (("above", dict(sum=3.0, min=1.0), h.types_pb2.METRIC_KIND_COUNTER),
+                                 ("below", dict(sum=3.0, min=-1.0), h.types_pb2.METRIC_KIND_GAUGE),
+                                 ("bound", dict(sum=3.0, explicit_bounds=[-5.0], bucket_counts=[0, 2]),
+                                  h.types_pb2.METRIC_KIND_GAUGE)):
+            point = metrics.HistogramDataPoint(time_unix_nano=self.now, start_time_unix_nano=self.now - 60 * SECOND,
+                                               count=2, **more)
+            self.export(metrics.Metric(name=name, histogram=metrics.Histogram(
+                data_points=[point], aggregation_temporality=CUMULATIVE)))
+            self.assertEqual(self.latest(name + "_sum").popitem()[1].series.kind, kind, name)
+            self.assertEqual(self.latest(name + "_count").popitem()[1].series.kind, h.types_pb2.METRIC_KIND_COUNTER)
 
     def test_exponential_histograms_keep_their_quantiles_within_a_factor(self):
         value, scale = 100.0, 6  # 64 buckets per octave

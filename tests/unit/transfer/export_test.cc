@@ -28,7 +28,7 @@ struct Place {
   explicit Place(TransferOptions options = {}) : transfer(options) {}
 
   absl::StatusOr<std::string> Export(ExportSpec spec) {
-    if (spec.selector.empty()) spec.selector = R"({__name__=~".+"})";
+    if (spec.selector.empty() && spec.queries.empty()) spec.selector = R"({__name__=~".+"})";
     const QueryContext context{kDefaultTenant, exporter.Deadline(std::nullopt), nullptr};
     PB_ASSIGN_OR_RETURN(const auto cursor, exporter.Open(context, spec));
     std::string text;
@@ -136,7 +136,27 @@ TEST(Export, WritesAnswersOfQueries) {
             peak + "\"aggregate\":\"max\",\"value\":7}\n" + peak + "\"aggregate\":\"quantile(0.5)\",\"value\":2}\n" +
                 "{\"query\":\"sum\",\"time\":\"2027-01-15T08:00:00Z\",\"metric\":\"\",\"labels\":{},\"value\":2}\n");
   spec.format = TextFormat::kOpenMetrics;
-  EXPECT_TRUE(HasReason(export_queries().status(), ErrorReason::kBadField));
+  EXPECT_EQ(*export_queries(),
+            "# TYPE peaks unknown\n# HELP peaks cpu\n"
+            "peaks{aggregate=\"max\",host=\"a\",metric=\"cpu\"} 7 1799996400\n"
+            "peaks{aggregate=\"quantile(0.5)\",host=\"a\",metric=\"cpu\"} 2 1799996400\n"
+            "# TYPE sum unknown\n# HELP sum sum(cpu)\nsum 2 1800000000\n# EOF\n");
+  spec.queries[0].title = "sum";
+  EXPECT_TRUE(HasReason(export_queries().status(), ErrorReason::kBadField)) << "two families of one name";
+}
+
+TEST(Export, OpenMetricsAnswersKeepAllThatTellsLinesApart) {
+  Place place;
+  place.store.Append(
+      {{place.store.Series("m", {{"aggregate", "x"}, {"exported_metric", "y"}, {"metric", "z"}}), kNow, 1}});
+  ExportSpec spec = Spec(TextFormat::kOpenMetrics);
+  spec.selector = "";
+  spec.queries = {{"5 things, now", ExpressionRequest{"m", kNow, kNow, kNanosPerSecond, 0}}};
+  EXPECT_EQ(
+      *place.Export(spec),
+      "# TYPE _5_things__now unknown\n# HELP _5_things__now m\n"
+      "_5_things__now{exported_aggregate=\"x\",exported_exported_metric=\"z\",exported_metric=\"y\",metric=\"m\"} "
+      "1 1800000000\n# EOF\n");
 }
 
 // What is in it: tests/integration/clients/services_test.py reads a workbook.
