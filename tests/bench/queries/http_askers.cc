@@ -17,6 +17,7 @@ class HttpAsker : public Asker {
   explicit HttpAsker(int port) : connection_(port) {}
   absl::Status Prepare(const Question& question) override {
     paths_ = Paths(question);
+    ping_ = question.shape == Shape::kPing;
     return absl::OkStatus();
   }
   absl::Status Ask() override {
@@ -29,6 +30,7 @@ class HttpAsker : public Asker {
   }
   absl::StatusOr<AnswerSum> Sum() const override {
     AnswerSum sum;
+    if (ping_) return sum;
     for (const std::string& text : answers_) {
       const auto answer = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
       if (answer.is_discarded()) return absl::InternalError("the answer is no JSON");
@@ -50,6 +52,7 @@ class HttpAsker : public Asker {
  private:
   HttpConnection connection_;
   std::vector<std::string> paths_;
+  bool ping_ = false;
   std::vector<std::string> answers_;
 };
 
@@ -123,6 +126,8 @@ class VictoriaAsker final : public PromQlAsker {
                            : question.apart == Apart::kFields ? " by (__name__)"
                                                               : " by (__name__, hostname)";
     switch (question.shape) {
+      case Shape::kPing:
+        return {"/health"};
       case Shape::kLatest:
         return {Instant(selector, question.range.end - kWorkloadStepNanos, extra)};
       case Shape::kSamples:
@@ -152,6 +157,8 @@ class PrometheusAsker final : public PromQlAsker {
  protected:
   std::vector<std::string> Paths(const Question& question) const override {
     switch (question.shape) {
+      case Shape::kPing:
+        return {"/-/healthy"};
       case Shape::kLatest:
         return {Instant(Selector(question.fields, question.hosts), question.range.end - kWorkloadStepNanos, "")};
       case Shape::kSamples:
@@ -189,6 +196,7 @@ class InfluxAsker final : public HttpAsker {
 
  protected:
   std::vector<std::string> Paths(const Question& question) const override {
+    if (question.shape == Shape::kPing) return {"/ping"};
     std::string where =
         " WHERE time >= " + Seconds(question.range.start) + "s AND time < " + Seconds(question.range.end) + "s";
     std::string hosts;
@@ -221,6 +229,8 @@ class InfluxAsker final : public HttpAsker {
     const std::string columns =
         " GROUP BY time(" + Seconds(question.step_ns) + "s)" + (question.apart == Apart::kSeries ? ", hostname" : "");
     switch (question.shape) {
+      case Shape::kPing:
+        return "";
       case Shape::kLatest:
         return "SELECT " + select("last(", ")") + " FROM cpu" + where + " GROUP BY hostname";
       case Shape::kSamples:

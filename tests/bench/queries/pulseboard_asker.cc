@@ -5,6 +5,7 @@
 
 #include "common/base/clock.h"
 #include "common/wire/status.h"
+#include "pulseboard/v1/auth.grpc.pb.h"
 #include "pulseboard/v1/query.grpc.pb.h"
 #include "tests/bench/queries/asker.h"
 #include "tests/support/client.h"
@@ -62,10 +63,14 @@ v1::QueryExpressionRequest RowsRequestOf(const Question& question) {
 class PulseboardAsker final : public Asker {
  public:
   explicit PulseboardAsker(const testing::Login& login)
-      : login_(login), stub_(v1::QueryService::NewStub(login.channel)) {}
+      : login_(login),
+        auth_(v1::AuthService::NewStub(login.channel)),
+        stub_(v1::QueryService::NewStub(login.channel)) {}
 
   absl::Status Prepare(const Question& question) override {
-    if (question.shape == Shape::kLatest) {
+    if (question.shape == Shape::kPing) {
+      request_ = v1::WhoAmIRequest();
+    } else if (question.shape == Shape::kLatest) {
       v1::QueryLatestRequest request;
       request.set_selector(SelectorOf(question.fields, question.hosts));
       request_ = request;
@@ -104,6 +109,12 @@ class PulseboardAsker final : public Asker {
   }
 
  private:
+  absl::Status Send(const v1::WhoAmIRequest& request) {
+    grpc::ClientContext context;
+    login_.Prepare(&context);
+    v1::WhoAmIResponse response;
+    return FromGrpcStatus(auth_->WhoAmI(&context, request, &response));
+  }
   absl::Status Send(const v1::QueryLatestRequest& request) {
     grpc::ClientContext context;
     login_.Prepare(&context);
@@ -129,8 +140,9 @@ class PulseboardAsker final : public Asker {
   }
 
   const testing::Login& login_;
+  const std::unique_ptr<v1::AuthService::Stub> auth_;
   const std::unique_ptr<v1::QueryService::Stub> stub_;
-  std::variant<v1::QueryLatestRequest, v1::QueryRangeRequest, v1::QueryExpressionRequest> request_;
+  std::variant<v1::WhoAmIRequest, v1::QueryLatestRequest, v1::QueryRangeRequest, v1::QueryExpressionRequest> request_;
   v1::QueryLatestResponse latest_;
   std::vector<v1::SampleFrame> frames_;
 };

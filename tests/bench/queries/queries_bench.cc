@@ -24,6 +24,7 @@
 #include "tests/bench/peers/peer.h"
 #include "tests/bench/peers/report.h"
 #include "tests/bench/queries/asker.h"
+#include "tests/bench/queries/bare_server.h"
 #include "tests/bench/queries/question.h"
 #include "tests/support/process.h"
 
@@ -38,6 +39,7 @@ struct Arguments {
   bool quick = false;
   int hosts = 100;
   int repeat = 1;  // questions of each kind, times this
+  std::string program;  // this one
   std::string only, server, peers, results, commit = "unknown";
 };
 
@@ -111,23 +113,24 @@ struct Measured {
   int64_t bytes = 0;        // of it
 };
 
-absl::StatusOr<Measured> Measure(const QuestionKind& kind, const Workload& workload, int times, Contestant* c) {
+absl::StatusOr<Measured> Measure(const QuestionKind& kind, const Workload& workload, int times, pid_t server,
+                                 Asker* asker) {
   std::mt19937_64 random(42);  // the same questions to all
   Measured out;
   std::vector<double> millis;
   double cpu_before = 0;
   const int warm_ups = std::min(kWarmUps, times);
   for (int i = -warm_ups; i < times; ++i) {
-    if (i == 0) cpu_before = testing::CpuSeconds(c->peer->pid());
-    PB_RETURN_IF_ERROR(c->asker->Prepare(kind.make(workload, random)));
+    if (i == 0) cpu_before = testing::CpuSeconds(server);
+    PB_RETURN_IF_ERROR(asker->Prepare(kind.make(workload, random)));
     const int64_t start = SystemClock().MonotonicNanos();
-    PB_RETURN_IF_ERROR(c->asker->Ask());
+    PB_RETURN_IF_ERROR(asker->Ask());
     if (i >= 0) millis.push_back(static_cast<double>(SystemClock().MonotonicNanos() - start) / 1e6);
     if (i > -warm_ups) continue;
-    PB_ASSIGN_OR_RETURN(out.first, c->asker->Sum());
-    out.bytes = c->asker->answer_bytes();
+    PB_ASSIGN_OR_RETURN(out.first, asker->Sum());
+    out.bytes = asker->answer_bytes();
   }
-  out.cpu_ms = (testing::CpuSeconds(c->peer->pid()) - cpu_before) * 1e3 / times;
+  out.cpu_ms = (testing::CpuSeconds(server) - cpu_before) * 1e3 / times;
   out.p50 = Quantile(&millis, 0.5);
   out.p99 = Quantile(&millis, 0.99);
   return out;
@@ -173,6 +176,23 @@ void AddRow(const QuestionKind& kind, const std::vector<Contestant>& contestants
   table->Add(cells);
 }
 
+// What a and b would cost if nothing had to be done for them: the same messages from a server that does nothing.
+absl::StatusOr<std::string> MeasureBareGrpc(const Arguments& arguments, const Workload& workload) {
+  PB_ASSIGN_OR_RETURN(const auto server, BareServer::Start(arguments.program));
+  const std::unique_ptr<Asker> asker = server->MakeAsker();
+  std::string out;
+  for (const QuestionKind& kind : AllQuestionKinds()) {
+    if (kind.name != "a" && kind.name != "b") continue;
+    const int times = (arguments.quick ? kind.times / 10 : kind.times) * arguments.repeat;
+    PB_ASSIGN_OR_RETURN(const Measured m, Measure(kind, workload, times, server->pid(), asker.get()));
+    out += (out.empty() ? "" : "; ") + Text("as %s %.2f / %.2f ms, server CPU %.2f ms", std::string(kind.name).c_str(),
+                                            m.p50, m.p99, m.cpu_ms);
+  }
+  std::fprintf(stderr, "bare gRPC: %s\n", out.c_str());
+  return "Bare gRPC (a server of its own process that answers with the same messages and does nothing else), p50 / p99: " +
+         out + ".\n";
+}
+
 absl::Status Run(const Arguments& arguments) {
   const std::string machine = MachineLine();
   const int64_t today = SystemClock().NowUnixNanos() / kNanosPerDay * kNanosPerDay;
@@ -189,7 +209,7 @@ absl::Status Run(const Arguments& arguments) {
     std::fprintf(stderr, "asking %s\n", std::string(kind.name).c_str());
     std::vector<Measured> all;
     for (Contestant& c : contestants) {
-      PB_ASSIGN_OR_RETURN(const Measured measured, Measure(kind, workload, times, &c));
+      PB_ASSIGN_OR_RETURN(const Measured measured, Measure(kind, workload, times, c.peer->pid(), c.asker.get()));
       std::fprintf(
           stderr, "%-22s %-16s p50 %9.3f  p99 %9.3f ms, server CPU %8.2f ms, %lld values, sum %.3f, %lld bytes\n",
           std::string(kind.name).c_str(), c.peer->server().c_str(), measured.p50, measured.p99, measured.cpu_ms,
@@ -198,11 +218,13 @@ absl::Status Run(const Arguments& arguments) {
     }
     AddRow(kind, contestants, all, &table, &totals);
   }
+  PB_ASSIGN_OR_RETURN(const std::string bare, MeasureBareGrpc(arguments, workload));
   std::string body =
       "Commit `" + arguments.commit + "`, `./dev bench queries" + (arguments.quick ? " --quick" : "") + "`, " +
       workload.Name() + ".\n" + machine + " before the run.\n\n" + table.text() +
       Text("\n%d of %d as fast as asked for%s%s; answers of all servers agree in %d of %d.\n", totals.met, totals.kinds,
-           totals.missed.empty() ? "" : ", not ", totals.missed.c_str(), totals.agree, totals.kinds);
+           totals.missed.empty() ? "" : ", not ", totals.missed.c_str(), totals.agree, totals.kinds) +
+      "\n" + bare;
   std::printf("%s", body.c_str());
   if (arguments.results.empty()) return absl::OkStatus();
   return WriteSection(arguments.results, "queries", body);
@@ -214,7 +236,11 @@ absl::Status Run(const Arguments& arguments) {
 int main(int argc, char** argv) {
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   pulseboard::InitLogging("warn");
+  if (argc == 3 && argv[1] == pulseboard::bench::kBareServerArgument) {
+    return pulseboard::bench::ServeBareGrpc(std::atoi(argv[2]));
+  }
   pulseboard::bench::Arguments arguments;
+  arguments.program = pulseboard::testing::BinaryPath("queries_bench");
   if (!pulseboard::bench::Parse(argc, argv, &arguments)) {
     std::fprintf(stderr,
                  "usage: queries_bench [--quick] [--only=TEXT] [--server=TEXT] [--hosts=N] [--repeat=N] [--peers=DIR] "

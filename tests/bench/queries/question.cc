@@ -67,6 +67,12 @@ Question LastPoints(const Workload& workload, int fields, std::vector<int> hosts
   return out;
 }
 
+Question Ping() {
+  Question out;
+  out.shape = Shape::kPing;
+  return out;
+}
+
 Question OneHourOfSamples(const Workload& workload, std::mt19937_64& random) {
   Question out = Columns(1, 1, kHour, kHour, Fold::kMax, Apart::kSeries)(workload, random);
   out.shape = Shape::kSamples;
@@ -93,6 +99,7 @@ std::vector<QuestionKind> MakeKinds() {
     return Columns(fields, 0, 12 * kHour, kHour, Fold::kMean, Apart::kSeries);
   };
   return {
+      {"ping", "nothing at all", 1'000, 0, [](const Workload&, std::mt19937_64&) { return Ping(); }},
       {"a", "last value of a series", 1'000, 1 / 1.2,
        [](const Workload& w, std::mt19937_64& r) { return LastPoints(w, 1, SomeHosts(w, 1, r)); }},
       {"b", "an hour of a series as it is", 1'000, 1 / 1.2, OneHourOfSamples},

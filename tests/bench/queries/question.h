@@ -15,6 +15,7 @@
 namespace pulseboard::bench {
 
 enum class Shape {
+  kPing,     // nothing: the cheapest call that asks who is asking; of the others their health page
   kLatest,   // the newest sample of each series
   kSamples,  // samples as they are
   kColumns,  // columns of time, folded
