@@ -149,23 +149,38 @@ class SelectorParser {
   std::vector<Matcher> matchers_;
 };
 
+// Plain ASCII and `|`, of which `a|b` is made mostly: need not be compiled, which takes longer than a small query.
+bool IsSurelyValid(std::string_view alternatives) {
+  return std::all_of(alternatives.begin(), alternatives.end(),
+                     [](char c) { return static_cast<unsigned char>(c) < 0x80 && c != '\\'; });
+}
+
 }  // namespace
 
 absl::StatusOr<Matcher> Matcher::Make(std::string label, Op op, std::string value) {
   Matcher matcher;
   if (op == Op::kRegex || op == Op::kNotRegex) {
-    re2::RE2::Options options;
-    options.set_log_errors(false);
-    options.set_max_mem(kMaxRegexMemoryBytes);
-    auto regex = std::make_shared<re2::RE2>(value, options);
-    if (!regex->ok()) return absl::InvalidArgumentError(regex->error());
-    matcher.regex_ = std::move(regex);
     matcher.literals_ = std::make_shared<const RegexLiterals>(FindRegexLiterals(value));
+    if (!matcher.literals_->alternatives || !IsSurelyValid(value)) {
+      re2::RE2::Options options;
+      options.set_log_errors(false);
+      options.set_max_mem(kMaxRegexMemoryBytes);
+      auto regex = std::make_shared<re2::RE2>(value, options);
+      if (!regex->ok()) return absl::InvalidArgumentError(regex->error());
+      matcher.regex_ = std::move(regex);
+    }
   }
   matcher.label_ = std::move(label);
   matcher.op_ = op;
   matcher.value_ = std::move(value);
   return matcher;
+}
+
+bool Matcher::MatchesRegex(std::string_view label_value) const {
+  if (regex_ == nullptr) {
+    return std::binary_search(literals_->alternatives->begin(), literals_->alternatives->end(), label_value);
+  }
+  return re2::RE2::FullMatch(re2::StringPiece(label_value.data(), label_value.size()), *regex_);
 }
 
 bool Matcher::Matches(std::string_view label_value) const {
@@ -176,8 +191,7 @@ bool Matcher::Matches(std::string_view label_value) const {
       return label_value != value_;
     case Op::kRegex:
     case Op::kNotRegex:
-      return re2::RE2::FullMatch(re2::StringPiece(label_value.data(), label_value.size()), *regex_) ==
-             (op_ == Op::kRegex);
+      return MatchesRegex(label_value) == (op_ == Op::kRegex);
   }
   return false;
 }

@@ -39,10 +39,11 @@ class Matcher {
 
  private:
   Matcher() = default;
+  bool MatchesRegex(std::string_view label_value) const;
   std::string label_;
   Op op_ = Op::kEqual;
   std::string value_;
-  std::shared_ptr<const re2::RE2> regex_;
+  std::shared_ptr<const re2::RE2> regex_;  // null: the literals are all of it
   std::shared_ptr<const RegexLiterals> literals_;
 };
 

@@ -108,6 +108,9 @@ constexpr ConfigKey kKeys[] = {
           "least 32MiB. When the first half is full, pushes wait for sealing. Not in it: series, some hundred bytes "
           "each. 0: a quarter of the machine's memory, at most 1GiB.",
           PB_FIELD(store.memory_bytes)),
+    Bytes("storage.decoded_memory", 0, 16 * kGiB,
+          "Of it, for blocks that are read again and again, kept decoded; a sixteenth of it at most. 0: none.",
+          PB_FIELD(store.decoded_bytes)),
     Bytes("storage.min_free_bytes", 0, 1024 * kGiB,
           "With less free space on the disk pushes are refused as DISK_FULL, so that checkpoints and compaction can "
           "still work. 0 keeps no reserve.",
@@ -251,6 +254,9 @@ constexpr ConfigKey kKeys[] = {
     Integer("query.thread_niceness", "1", 0, 19, "How much less than ingestion the threads of queries are preferred.",
             PB_FIELD(query.thread_niceness)),
     Integer("query.busy_retry", "ms", 1, 60'000, "What RetryInfo says with QUERY_BUSY.", PB_FIELD(query.busy_retry_ms)),
+    Integer("query.here_samples", "samples", 0, 1'000'000,
+            "A query that reads no more, and from memory alone, is answered by the thread that received it. 0: none is.",
+            PB_FIELD(query.here_samples)),
     Integer("query.chunk_samples", "samples", 1, 1'000'000, "Samples per message of a range query's answer.",
             PB_FIELD(query.chunk_samples)),
 

@@ -34,10 +34,13 @@ void StoreMetrics(const StoreStats& s, Figures f) {
   f.Counter("store.wal_syncs", "1", "Syncs of the write-ahead log.", s.wal_syncs);
   f.Gauge("store.wal_size", "By", "Write-ahead log on disk.", s.wal_bytes);
   f.Gauge("store.append_queue", "By", "Samples waiting to be committed.", s.append_queue_bytes);
-  f.Gauge("store.memory_limit", "By", "Most memory for the next three; see storage.memory.", s.memory_limit_bytes);
+  f.Gauge("store.memory_limit", "By", "Most memory for the next four; see storage.memory.", s.memory_limit_bytes);
   f.Gauge("store.memory_head", "By", "Memory of samples not yet sealed.", s.head_bytes);
   f.Gauge("store.memory_write_buffers", "By", "Memory of RocksDB's write buffers.", s.write_buffer_bytes);
   f.Gauge("store.memory_cache", "By", "Memory of cached blocks.", s.block_cache_bytes);
+  f.Gauge("store.memory_decoded", "By", "Memory of decoded blocks.", s.decoded_bytes);
+  f.Counter("store.decoded_hits", "1", "Reads of a block that was kept decoded.", s.decoded_hits);
+  f.Counter("store.decoded_misses", "1", "Reads of a block that was not.", s.decoded_misses);
   f.Gauge("store.disk_free", "By", "Free space on the disk; see storage.min_free_bytes.", s.free_bytes);
   f.Counter("store.background_errors", "1", "Errors of RocksDB in the background.", s.background_errors);
   f.Counter("store.write_stalls", "1", "Times RocksDB slowed or stopped writes.", s.write_stalls);
@@ -105,6 +108,7 @@ void LiveMetrics(const HubStats& s, Figures f) {
 void QueryMetrics(const QueryStats& s, Figures f) {
   f.Gauge("query.active", "1", "Queries running or waiting.", s.active);
   f.Counter("query.admitted", "1", "Queries admitted.", s.admitted);
+  f.Counter("query.answered_here", "1", "Of those, answered by the thread that received them.", s.answered_here);
   f.Counter("query.refused", "1", "Queries refused as too many.", s.refused_busy);
   f.Gauge("query.waiting", "1", "Queries that wait for a thread's time.", s.waiting);
   f.Counter("query.handovers", "1", "Times a long query gave way to another.", s.handovers);

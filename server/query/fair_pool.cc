@@ -68,6 +68,28 @@ bool FairPool::Submit(std::shared_ptr<Customer> customer, std::function<void()> 
   return true;
 }
 
+bool FairPool::TryHere(Customer* customer, const std::function<void()>& job) {
+  {
+    MutexLock lock(&mu_);
+    if (stopping_ || !waiters_.empty() || running_ >= std::max(1, options_.permits)) return false;
+    ++running_;
+    ++here_;
+    ++tenants_[customer->tenant_].running;
+  }
+  const int64_t started_ns = clock_.MonotonicNanos();
+  job();
+  MutexLock lock(&mu_);
+  ChargeLocked(customer, started_ns);
+  --running_;
+  --here_;
+  --tenants_[customer->tenant_].running;
+  GrantLocked();
+  if (!stopping_) return true;
+  wake_.NotifyAll();
+  over_.NotifyAll();
+  return true;
+}
+
 bool FairPool::ComesBeforeLocked(const Waiter& a, const Waiter& b, int64_t now) {
   const TenantId x = a.customer->tenant_, y = b.customer->tenant_;
   if (x != y) {
@@ -191,6 +213,7 @@ void FairPool::Stop() {
     {
       MutexLock lock(&mu_);
       stopping_ = true;
+      while (here_ > 0) over_.Wait(&mu_);  // others may wait for their permits
       threads.swap(threads_);
     }
     if (threads.empty()) return;

@@ -61,10 +61,13 @@ class FairPool {
   std::shared_ptr<Customer> Enter(TenantId tenant);
   // Queues a job. False after Stop; the job is then dropped unrun.
   [[nodiscard]] bool Submit(std::shared_ptr<Customer> customer, std::function<void()> job);
+  // Runs a short job here and now if a permit is free and nobody waits for one; else false, and nothing was run. It
+  // does not give turns to others.
+  [[nodiscard]] bool TryHere(Customer* customer, const std::function<void()>& job);
   // From within a job: gives others their turn once this one's slice is over. Returns early, without a turn, once
   // `cancelled` says so; the job should then end. Does nothing on other threads. Cheap.
   static void Breathe(const std::function<bool()>& cancelled);
-  // Lets queued jobs run to their end, then joins. Idempotent. Not to be called from a job.
+  // Lets queued jobs, and those of TryHere, run to their end, then joins. Idempotent. Not to be called from a job.
   void Stop();
 
   // Jobs that wait for a permit.
@@ -102,9 +105,11 @@ class FairPool {
   mutable Mutex mu_;
   CondVar wake_;    // idle threads
   CondVar resume_;  // those that stand still
+  CondVar over_;    // Stop, for jobs of TryHere
   bool stopping_ PB_GUARDED_BY(mu_) = false;
   int running_ PB_GUARDED_BY(mu_) = 0;
   int idle_ PB_GUARDED_BY(mu_) = 0;
+  int here_ PB_GUARDED_BY(mu_) = 0;  // of those that run, jobs of TryHere
   int64_t handovers_ PB_GUARDED_BY(mu_) = 0;
   Waiters waiters_ PB_GUARDED_BY(mu_);
   std::deque<std::shared_ptr<Waiter>> granted_ PB_GUARDED_BY(mu_);  // jobs with a permit, for the next thread

@@ -10,12 +10,28 @@
 #include "common/model/selector.h"
 #include "server/query/page_token.h"
 #include "server/query/range_cursor.h"
+#include "server/storage/memory_reads.h"
 
 namespace pulseboard {
 namespace {
 
 constexpr size_t kCheckAliveEvery = 1'024;  // series between looks at the clock
 constexpr size_t kPageBytes = 3 << 20;      // a page ends early here: many clients take messages of 4 MiB at most
+
+// Limits of what is tried on an RPC thread.
+constexpr int64_t kLongestHereNanos = kNanosPerMilli / 2;
+constexpr size_t kMostSeriesHere = 32;
+constexpr size_t kMostAlternativesHere = 64;
+
+// Found by looking labels' values up, some only.
+bool IsQuick(const Selector& selector) {
+  return !selector.matchers().empty() &&
+         std::all_of(selector.matchers().begin(), selector.matchers().end(), [](const Matcher& matcher) {
+           if (matcher.op() == Matcher::Op::kEqual) return !matcher.value().empty();
+           return matcher.op() == Matcher::Op::kRegex && matcher.literals().alternatives &&
+                  matcher.literals().alternatives->size() <= kMostAlternativesHere;
+         });
+}
 
 size_t AnswerBytes(const SeriesInfo& info) {
   size_t bytes = 32 + info.key.metric.size() + info.metadata.unit.size() + info.metadata.description.size();
@@ -58,6 +74,18 @@ QueryEngine::Ticket::Ticket(QueryEngine& engine, TenantId tenant)
 QueryEngine::Ticket::~Ticket() { --engine_.active_; }
 
 bool QueryEngine::Ticket::Run(std::function<void()> job) { return engine_.pool_.Submit(customer_, std::move(job)); }
+
+bool QueryEngine::Ticket::TryHere(const std::function<bool(QueryHere*)>& job) {
+  if (engine_.options_.here_samples <= 0) return false;
+  bool done = false;
+  const bool run = engine_.pool_.TryHere(customer_.get(), [&] {
+    MemoryReads reads(engine_.options_.here_samples);
+    QueryHere here{engine_.clock_.MonotonicNanos() + kLongestHereNanos, false};
+    done = job(&here) && !here.given_up && !reads.failed();
+  });
+  if (run && done) ++engine_.answered_here_;
+  return run && done;
+}
 
 QueryEngine::QueryEngine(Store& store, const Clock& clock, QueryOptions options)
     : store_(store),
@@ -114,14 +142,24 @@ absl::Status QueryEngine::CheckAlive(const QueryContext& context) const {
   if (context.cancellation != nullptr && context.cancellation->cancelled()) {
     return absl::CancelledError("the caller cancelled the query");
   }
-  if (clock_.MonotonicNanos() < context.deadline_monotonic_nanos) return absl::OkStatus();
+  const int64_t now = clock_.MonotonicNanos();
+  if (context.here != nullptr) PB_RETURN_IF_ERROR(NotHere(context, now >= context.here->deadline_monotonic_nanos));
+  if (now < context.deadline_monotonic_nanos) return absl::OkStatus();
   const std::string limit = std::to_string(options_.max_duration_ns / kNanosPerMilli);
   return MakeError(ErrorReason::kQueryTooBroad,
                    "the query was not done within its deadline (at most " + limit + " ms, query.max_duration)",
                    {{"limitMs", limit}, {"setting", "query.max_duration"}});
 }
 
-absl::Status QueryEngine::CheckSeriesCount(std::string_view selector, size_t count) const {
+absl::Status QueryEngine::NotHere(const QueryContext& context, bool when) const {
+  if (context.here == nullptr || !when) return absl::OkStatus();
+  context.here->given_up = true;
+  return absl::AbortedError("not on this thread");
+}
+
+absl::Status QueryEngine::CheckSeriesCount(const QueryContext& context, std::string_view selector,
+                                           size_t count) const {
+  PB_RETURN_IF_ERROR(NotHere(context, count > kMostSeriesHere));
   if (count <= static_cast<size_t>(options_.max_series)) return absl::OkStatus();
   const std::string got = std::to_string(count);
   const std::string limit = std::to_string(options_.max_series);
@@ -194,6 +232,7 @@ absl::StatusOr<std::vector<SeriesId>> QueryEngine::Select(const QueryContext& co
                                                           std::string_view selector) const {
   PB_RETURN_IF_ERROR(CheckAlive(context));
   PB_ASSIGN_OR_RETURN(const Selector compiled, Selector::Parse(selector));
+  PB_RETURN_IF_ERROR(NotHere(context, !IsQuick(compiled)));
   return store_.SelectSeries(context.tenant, compiled);
 }
 
@@ -282,7 +321,7 @@ absl::StatusOr<CardinalityReport> QueryEngine::GetCardinality(const QueryContext
 
 absl::StatusOr<LatestSamples> QueryEngine::QueryLatest(const QueryContext& context, std::string_view selector) const {
   PB_ASSIGN_OR_RETURN(const std::vector<SeriesId> ids, Select(context, selector));
-  PB_RETURN_IF_ERROR(CheckSeriesCount(selector, ids.size()));
+  PB_RETURN_IF_ERROR(CheckSeriesCount(context, selector, ids.size()));
   LatestSamples answer;
   // Before reading: what commits meanwhile may be in the answer, what committed before is.
   store_.Cut([&answer](int64_t commit_sequence) { answer.commit_sequence = commit_sequence; });
@@ -305,14 +344,14 @@ absl::StatusOr<std::unique_ptr<RangeCursor>> QueryEngine::OpenRange(const QueryC
                     "a time not before start_time (" + std::to_string(request.range.start) + ")");
   }
   PB_ASSIGN_OR_RETURN(std::vector<SeriesId> ids, Select(context, request.selector));
-  PB_RETURN_IF_ERROR(CheckSeriesCount(request.selector, ids.size()));
+  PB_RETURN_IF_ERROR(CheckSeriesCount(context, request.selector, ids.size()));
   PB_RETURN_IF_ERROR(Charge(context, UsageKind::kSeries, static_cast<int64_t>(ids.size())));
   PB_ASSIGN_OR_RETURN(std::unique_ptr<ReadView> view, store_.OpenView(ids, request.range, nullptr));
   return std::unique_ptr<RangeCursor>(new RangeCursor(*this, context, request, std::move(ids), std::move(view)));
 }
 
 QueryStats QueryEngine::Stats() const {
-  return {active_,           admitted_,        refused_busy_,   static_cast<int64_t>(pool_.waiting()),
+  return {active_,           admitted_,        answered_here_, refused_busy_, static_cast<int64_t>(pool_.waiting()),
           pool_.handovers(), scanned_samples_, scanned_rollups_};
 }
 

@@ -51,6 +51,9 @@ struct QueryOptions {
   int64_t max_tenant_time_ns = 0;  // query.max_tenant_time: work of its queries per minute; 0: what the threads can do
   int64_t slice_ns = 10 * kNanosPerMilli;  // query.slice: a call that ran so long gives way to those that wait
   int32_t thread_niceness = 5;             // query.thread_niceness: how much less than ingestion they are preferred
+  // query.here_samples: a query that reads no more, and from memory alone, is answered by the thread that received it,
+  // if no other waits; 0: none is.
+  int64_t here_samples = 40'000;
   int32_t chunk_samples = 8'000;           // query.chunk_samples: samples per chunk of a QueryRange answer
 };
 
@@ -64,12 +67,20 @@ class Cancellation {
   std::atomic<bool> cancelled_{false};
 };
 
+// A call that is tried at once on the thread that received it: it has to be over in a fraction of a millisecond, or given
+// up. Not thread-safe.
+struct QueryHere {
+  int64_t deadline_monotonic_nanos = 0;
+  bool given_up = false;
+};
+
 // For whom and for how long.
 struct QueryContext {
   TenantId tenant = 0;
   int64_t deadline_monotonic_nanos = 0;  // by the engine's clock; see QueryEngine::Deadline
   std::shared_ptr<const Cancellation> cancellation;
   std::shared_ptr<QueryUsage::Call> usage = nullptr;  // of the call's ticket; null: not counted for its tenant
+  QueryHere* here = nullptr;                          // null: it may take its time
 };
 
 struct PageRequest {
@@ -156,6 +167,7 @@ struct RangeChunk {
 struct QueryStats {
   int64_t active = 0;
   int64_t admitted = 0;
+  int64_t answered_here = 0;  // on the thread that received them
   int64_t refused_busy = 0;
   int64_t waiting = 0;    // jobs without a thread's time
   int64_t handovers = 0;  // times a long job gave way
@@ -183,6 +195,10 @@ class QueryEngine {
     // Runs `job` on the pool. At most one job of a ticket may wait or run at a time; then there is always room. After
     // Stop the job is dropped unrun and false returned.
     [[nodiscard]] bool Run(std::function<void()> job);
+    // Runs `job` here and now, if that may be done without waiting for others, for the disk or for long; true when it
+    // was. Else it must be run again, from its beginning, by Run: whatever it made meanwhile, errors too, is to be
+    // dropped before, views on this thread. The job returns false to give up, too.
+    [[nodiscard]] bool TryHere(const std::function<bool(QueryHere*)>& job);
     const std::shared_ptr<QueryUsage::Call>& usage() const { return usage_; }
 
    private:
@@ -231,9 +247,11 @@ class QueryEngine {
   absl::Status CheckAlive(const QueryContext& context) const;
 
   // For the cursors. QUERY_TOO_BROAD above `max_series`.
-  absl::Status CheckSeriesCount(std::string_view selector, size_t count) const;
+  absl::Status CheckSeriesCount(const QueryContext& context, std::string_view selector, size_t count) const;
   // Of the context's tenant, ascending. BAD_SELECTOR.
   absl::StatusOr<std::vector<SeriesId>> Select(const QueryContext& context, std::string_view selector) const;
+  // What nobody should wait for on an RPC thread: not OK, and given up, when the call is tried there.
+  absl::Status NotHere(const QueryContext& context, bool when = true) const;
   absl::Status NoteScanned(const QueryContext& context, int64_t samples, int64_t rollups);
   // Counts series, held values or bytes answered for the call's tenant. QUERY_BUSY when its calls use too much
   // together, QUERY_TOO_BROAD when the one call does.
@@ -261,6 +279,7 @@ class QueryEngine {
   const QueryOptions options_;
   std::atomic<int64_t> active_{0};
   std::atomic<int64_t> admitted_{0};
+  std::atomic<int64_t> answered_here_{0};
   std::atomic<int64_t> refused_busy_{0};
   std::atomic<int64_t> scanned_samples_{0};
   std::atomic<int64_t> scanned_rollups_{0};

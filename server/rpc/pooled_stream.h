@@ -66,6 +66,9 @@ class PooledStreamReactor : public grpc::ServerWriteReactor<Response>,
 
   // On the pool: the messages of the next piece; `last` when there are no more after it.
   virtual absl::Status ReadMessages(std::deque<Response>* out, bool* last) = 0;
+  // On the RPC thread, first of all: all messages of a short answer, or why there is none. False: they are to be read on
+  // the pool, as if nothing had happened. See QueryEngine::Ticket::TryHere.
+  virtual bool ReadHere(QueryHere* /*here*/, std::deque<Response>* /*out*/, absl::Status* /*status*/) { return false; }
   // On the pool, after the last ReadMessages.
   virtual void ReleaseView() = 0;
   // Not OK once the call's time is up.
@@ -99,8 +102,15 @@ class PooledStreamReactor : public grpc::ServerWriteReactor<Response>,
     PB_ASSIGN_OR_RETURN(ticket_, engine_.Admit(tenant));
     ticker_id_ = ticker_.Add(this->weak_from_this());
     registry_id_ = streams_.Add(this->weak_from_this());
+    std::deque<Response> messages;
+    absl::Status status;
+    const bool read = ticket_->TryHere([&](QueryHere* here) { return ReadHere(here, &messages, &status); });
     MutexLock lock(&mu_);
-    RequestPieceLocked();
+    if (read) {
+      TakePieceLocked(status, std::move(messages), /*last=*/true);
+    } else {
+      RequestPieceLocked();
+    }
     return absl::OkStatus();
   }
   void RequestPieceLocked() PB_REQUIRES(mu_) {
@@ -116,17 +126,18 @@ class PooledStreamReactor : public grpc::ServerWriteReactor<Response>,
     {
       MutexLock lock(&mu_);
       reading_ = false;
-      if (!status.ok()) {
-        EndLocked(status);
-      } else if (!finished_) {
-        messages_ = std::move(messages);
-        last_piece_read_ = last;
-        is_small_ = last && !written_any_ && IsSmall(messages_);
-        AdvanceLocked();
-      }
+      TakePieceLocked(status, std::move(messages), last);
       over = finished_ || last_piece_read_;
     }
     if (over) ReleaseView();  // here, not on an RPC thread
+  }
+  void TakePieceLocked(const absl::Status& status, std::deque<Response> messages, bool last) PB_REQUIRES(mu_) {
+    if (!status.ok()) return EndLocked(status);
+    if (finished_) return;
+    messages_ = std::move(messages);
+    last_piece_read_ = last;
+    is_small_ = last && !written_any_ && IsSmall(messages_);
+    AdvanceLocked();
   }
   void AdvanceLocked() PB_REQUIRES(mu_) {
     if (finished_ || write_in_flight_ || reading_) return;
@@ -138,6 +149,14 @@ class PooledStreamReactor : public grpc::ServerWriteReactor<Response>,
       grpc::WriteOptions options;
       const bool followed = messages_.size() > 1 || (last_piece_read_ && is_small_);
       if (std::exchange(written_any_, true) && followed) options.set_buffer_hint();
+      if (last_piece_read_ && is_small_ && messages_.size() == 1) {
+        // The status goes along at once; EndLocked without a call of its own.
+        finished_ = true;
+        cancellation_->Cancel();
+        guard_.NoteFinished();
+        this->StartWriteAndFinish(&messages_.front(), options, grpc::Status::OK);
+        return;
+      }
       this->StartWrite(&messages_.front(), options);
     } else if (last_piece_read_) {
       EndLocked(absl::OkStatus());

@@ -109,10 +109,11 @@ class QueryReactor final : public grpc::ServerUnaryReactor, public std::enable_s
   using Work = std::function<absl::Status(const QueryContext&)>;
 
   static QueryReactor* Start(grpc::CallbackServerContext* context, const Authenticator& authenticator,
-                             QueryEngine& engine, Work work) {
+                             QueryEngine& engine, Work work, bool may_be_quick = false) {
     auto self = std::make_shared<QueryReactor>();
     self->self_ = self;
-    if (absl::Status status = self->Begin(*context, authenticator, engine, std::move(work)); !status.ok()) {
+    if (absl::Status status = self->Begin(*context, authenticator, engine, std::move(work), may_be_quick);
+        !status.ok()) {
       self->Finish(ToGrpcStatus(status));
     }
     return self.get();
@@ -123,11 +124,23 @@ class QueryReactor final : public grpc::ServerUnaryReactor, public std::enable_s
 
  private:
   absl::Status Begin(const grpc::CallbackServerContext& context, const Authenticator& authenticator,
-                     QueryEngine& engine, Work work) {
+                     QueryEngine& engine, Work work, bool may_be_quick) {
     PB_ASSIGN_OR_RETURN(const Principal principal, authenticator.Authenticate(context, Right::kRead));
     PB_ASSIGN_OR_RETURN(auto ticket, engine.Admit(principal.tenant));
-    const QueryContext query{principal.tenant, engine.Deadline(RemainingNanos(context)), cancellation_,
+    QueryContext query{principal.tenant, engine.Deadline(RemainingNanos(context)), cancellation_,
                              ticket->usage()};
+    absl::Status status;
+    const auto try_here = [&](QueryHere* here) {
+      query.here = here;
+      status = work(query);
+      return true;
+    };
+    if (may_be_quick && ticket->TryHere(try_here)) {
+      ticket = nullptr;
+      Finish(ToGrpcStatus(status));
+      return absl::OkStatus();
+    }
+    query.here = nullptr;
     // The ticket goes with the job: its place is free again as soon as the work is done.
     const bool queued = ticket->Run([self = shared_from_this(), ticket, query, work = std::move(work)] {
       self->Finish(ToGrpcStatus(work(query)));
@@ -178,8 +191,10 @@ class QueryService final : public v1::QueryService::CallbackService {
 
   grpc::ServerUnaryReactor* QueryLatest(grpc::CallbackServerContext* context, const v1::QueryLatestRequest* request,
                                         v1::QueryLatestResponse* response) override {
-    return Run(context, response,
-               [this, request](const QueryContext& query) { return engine_.QueryLatest(query, request->selector()); });
+    return Run(
+        context, response,
+        [this, request](const QueryContext& query) { return engine_.QueryLatest(query, request->selector()); },
+        /*may_be_quick=*/true);
   }
 
   grpc::ServerWriteReactor<v1::QueryRangeResponse>* QueryRange(grpc::CallbackServerContext* context,
@@ -241,12 +256,15 @@ class QueryService final : public v1::QueryService::CallbackService {
   // `read` gives a StatusOr of a value that ToProto turns into the response. Request and response live until the call
   // is finished, which is after the work.
   template <typename Response, typename Read>
-  grpc::ServerUnaryReactor* Run(grpc::CallbackServerContext* context, Response* response, Read read) {
-    return QueryReactor::Start(context, authenticator_, engine_, [response, read](const QueryContext& query) {
+  grpc::ServerUnaryReactor* Run(grpc::CallbackServerContext* context, Response* response, Read read,
+                                bool may_be_quick = false) {
+    const auto work = [response, read](const QueryContext& query) {
       const auto answer = read(query);
+      response->Clear();
       if (answer.ok()) ToProto(*answer, response);
       return answer.status();
-    });
+    };
+    return QueryReactor::Start(context, authenticator_, engine_, work, may_be_quick);
   }
 
   // `open` makes a ChunkSource of the parsed request.

@@ -1,5 +1,6 @@
 #include "server/rpc/query_stream.h"
 
+#include <type_traits>
 #include <utility>
 
 #include "common/base/errors.h"
@@ -76,6 +77,17 @@ absl::Status QueryStreamReactor<Response>::ReadMessages(std::deque<Response>* ou
   int64_t bytes = 0;
   for (const Response& message : *out) bytes += static_cast<int64_t>(message.ByteSizeLong());
   return this->engine().Charge(query_, UsageKind::kAnswerBytes, bytes);
+}
+
+template <typename Response>
+bool QueryStreamReactor<Response>::ReadHere(QueryHere* here, std::deque<Response>* out, absl::Status* status) {
+  if constexpr (!std::is_same_v<Response, v1::QueryRangeResponse>) return false;
+  bool last = false;
+  query_.here = here;
+  *status = ReadMessages(out, &last);
+  query_.here = nullptr;
+  source_ = nullptr;
+  return last || !status->ok();
 }
 
 template <typename Response>

@@ -28,6 +28,8 @@ class QueryStreamReactor final : public PooledStreamReactor<Response> {
   using PooledStreamReactor<Response>::PooledStreamReactor;
 
   absl::Status ReadMessages(std::deque<Response>* out, bool* last) override;
+  // Ranges only: what an expression costs is not known before.
+  bool ReadHere(QueryHere* here, std::deque<Response>* out, absl::Status* status) override;
   void ReleaseView() override { source_ = nullptr; }
   absl::Status CheckAlive() const override { return this->engine().CheckAlive(query_); }
 

@@ -9,6 +9,7 @@
 #include "common/base/endian.h"
 #include "common/base/errors.h"
 #include "common/base/log.h"
+#include "server/storage/memory_reads.h"
 
 namespace pulseboard {
 namespace {
@@ -57,6 +58,7 @@ PartitionCursor::PartitionCursor(PartitionPtr partition, const rocksdb::Snapshot
     : partition_(std::move(partition)), iterator_([&] {
         rocksdb::ReadOptions options;
         options.snapshot = snapshot;
+        if (MemoryReads::Current() != nullptr) options.read_tier = rocksdb::kBlockCacheTier;
         return DatabaseOf(partition_->family)->NewIterator(options, partition_->family.get());
       }()) {}
 
@@ -71,6 +73,15 @@ void BlockScan::SeekTo(int64_t time) {
   if (!Valid() && it()->status().ok()) it()->Seek(prefix_);
 }
 
+void BlockScan::SeekBefore(int64_t time) {
+  const int64_t length = cursor_->usual_length_ns();
+  if (length > 0 && time > std::numeric_limits<int64_t>::min() + length) {
+    it()->Seek(BlockKey(tenant_, series_, time - length));
+    if (Valid() && start_time() <= time) return;
+  }
+  SeekTo(time);
+}
+
 void BlockScan::SeekToLast() { it()->SeekForPrev(BlockKey(tenant_, series_, std::numeric_limits<int64_t>::max())); }
 
 bool BlockScan::Valid() const {
@@ -78,6 +89,8 @@ bool BlockScan::Valid() const {
 }
 
 absl::Status BlockScan::status() const {
+  if (it()->status().ok()) return absl::OkStatus();
+  if (MemoryReads* const reads = MemoryReads::Current(); reads != nullptr && it()->status().IsIncomplete()) reads->Fail();
   return FromRocks(it()->status(), "read blocks of series " + std::to_string(series_) + " in " +
                                        FamilyName(cursor_->partition().window));
 }

@@ -73,15 +73,19 @@ struct StoredSeries {
 // An open iterator over one window. Making one costs more than a seek: keep it for several series. Not thread-safe.
 class PartitionCursor {
  public:
-  // `snapshot` may be null: the state now. It must outlive the cursor.
+  // `snapshot` may be null: the state now. It must outlive the cursor. Keeps to MemoryReads as they are now.
   PartitionCursor(PartitionPtr partition, const rocksdb::Snapshot* snapshot);
 
   const Partition& partition() const { return *partition_; }
   rocksdb::Iterator* iterator() const { return iterator_.get(); }
+  // How long the blocks are that were met last, a guess for the next series. 0: not known.
+  int64_t usual_length_ns() const { return usual_length_ns_; }
+  void NoteLength(int64_t nanos) { usual_length_ns_ = nanos; }
 
  private:
   const PartitionPtr partition_;
   const std::unique_ptr<rocksdb::Iterator> iterator_;
+  int64_t usual_length_ns_ = 0;
 };
 
 // Ascending walk over one series' blocks in one window. One at a time per cursor, which must outlive it.
@@ -91,6 +95,9 @@ class BlockScan {
 
   // To the last block that starts at or before `time`, else to the first block.
   void SeekTo(int64_t time);
+  // The same, but perhaps to an earlier block: faster when blocks are as long as those that the cursor met last, as
+  // RocksDB seeks forward faster than backward.
+  void SeekBefore(int64_t time);
   void SeekToLast();
   bool Valid() const;
   void Next() { it()->Next(); }

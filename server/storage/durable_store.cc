@@ -1,3 +1,4 @@
+#include "server/storage/memory_reads.h"
 #include "server/storage/durable_store.h"
 #include "server/storage/memory_budget.h"
 
@@ -93,6 +94,7 @@ absl::StatusOr<std::unique_ptr<ReadView>> DurableStore::OpenView(std::span<const
   StoreReadView::Cut cut;
   cut.range = range;
   cut.tiers = &tiers_;
+  cut.decoded = decoded_.get();
   cut.visit = index_->BeginVisit();
   cut.series.reserve(series.size());
   for (const SeriesId id : series) {
@@ -172,6 +174,9 @@ absl::StatusOr<std::optional<Sample>> DurableStore::LatestFromBlocks(SeriesId se
     scan.SeekToLast();
     PB_RETURN_IF_ERROR(scan.status());
     if (!scan.Valid()) continue;
+    if (MemoryReads* const reads = MemoryReads::Current(); reads != nullptr && !reads->Take(options_.block_samples)) {
+      return absl::AbortedError("more to decode than is worth the wait");
+    }
     SampleColumns samples;
     if (const absl::Status status = DecodeBlock(scan.bytes(), &samples); !status.ok()) return scan.Describe(status);
     return std::optional<Sample>(Sample{samples.times.back(), samples.values.back()});
@@ -268,6 +273,10 @@ StoreStats DurableStore::Stats() const {
   stats.memory_limit_bytes = options_.memory_bytes;
   stats.write_buffer_bytes = rocks.write_buffer_bytes;
   stats.block_cache_bytes = std::max<int64_t>(rocks.cache_bytes - rocks.write_buffer_bytes, 0);
+  const DecodedBlocksStats decoded = decoded_->Stats();
+  stats.decoded_bytes = decoded.bytes;
+  stats.decoded_hits = decoded.hits;
+  stats.decoded_misses = decoded.misses;
   stats.background_errors = rocks.background_errors;
   stats.write_stalls = rocks.write_stalls;
   stats.free_bytes = space_->free_bytes();

@@ -243,6 +243,7 @@ class DurableStore final : public Store {
   std::unique_ptr<Rocks> rocks_;
   std::map<std::string, std::unique_ptr<Table>, std::less<>> tables_;
   std::unique_ptr<BlockStore> blocks_;
+  std::unique_ptr<DecodedBlocks> decoded_;
   std::unique_ptr<WindowCloser> closer_;
   std::unique_ptr<SeriesIndex> index_;
   mutable Mutex retention_mu_;  // a leaf

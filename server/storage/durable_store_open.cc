@@ -81,9 +81,10 @@ absl::Status DurableStore::LockDirectory() {
 absl::Status DurableStore::OpenRocks() {
   RocksOptions rocks_options;
   rocks_options.directory = options_.directory + "/db";
-  const MemoryShares shares = ShareMemory(options_.memory_bytes);
+  const MemoryShares shares = ShareMemory(options_.memory_bytes, options_.decoded_bytes);
   rocks_options.cache_bytes = shares.cache;
   rocks_options.write_buffer_bytes = shares.write_buffers;
+  decoded_ = std::make_unique<DecodedBlocks>(shares.decoded);
   rocks_options.env = env_;
   rocks_options.on_failed = [this](const absl::Status& error) {
     NoteRocksFailure(error);

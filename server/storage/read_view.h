@@ -32,6 +32,7 @@ class StoreReadView final : public ReadView {
     PartitionSetPtr partitions;                // null when no series has blocks
     std::unique_ptr<Snapshot> snapshot;        // of their instance of RocksDB
     const std::vector<Tier>* tiers = nullptr;  // the store's
+    DecodedBlocks* decoded = nullptr;          // likewise
     // By tier: buckets that end before are not shown. Tenants with a retention of their own only.
     std::map<TenantId, std::vector<int64_t>> rollup_floors;
     std::shared_ptr<const void> visit;  // its series are not purged meanwhile

@@ -45,6 +45,8 @@ struct StoreOptions {
   // Memory for unsealed samples, cached blocks and RocksDB's write buffers together; the shares: memory_budget.h.
   // 0: a quarter of the machine's, at most 1 GiB.
   int64_t memory_bytes = 0;
+  // Of it, for blocks that are read often, decoded: a sixteenth at most. 0: none.
+  int64_t decoded_bytes = 32 << 20;
   int64_t head_bytes = 0;         // for unsealed samples; at the limit appends wait for sealing. 0: the share
   int32_t block_samples = 2'048;  // samples per sealed block, at most
   int64_t seal_age_ns = 600 * kNanosPerSecond;  // open samples older than this (by commit) are sealed: frees the log
@@ -153,7 +155,10 @@ struct StoreStats {
   int64_t memory_limit_bytes = 0;  // StoreOptions::memory_bytes
   int64_t head_bytes = 0;          // of it, in use: by unsealed samples,
   int64_t write_buffer_bytes = 0;  // by RocksDB's write buffers,
-  int64_t block_cache_bytes = 0;   // and by cached blocks
+  int64_t block_cache_bytes = 0;   // by cached blocks,
+  int64_t decoded_bytes = 0;       // and by decoded ones
+  int64_t decoded_hits = 0;        // reads of a block that was kept decoded, since start,
+  int64_t decoded_misses = 0;      // and of one that was not
   int64_t free_bytes = -1;         // on the disk; -1 unknown
   int64_t background_errors = 0;   // of RocksDB, since start
   int64_t write_stalls = 0;        // times RocksDB slowed or stopped writes

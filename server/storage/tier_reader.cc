@@ -6,11 +6,13 @@
 #include "common/analysis/rollup.h"
 #include "common/base/errors.h"
 #include "common/codec/block.h"
+#include "server/storage/memory_reads.h"
 
 namespace pulseboard {
 namespace {
 
 constexpr uint64_t kReservedRows = 10'000;
+constexpr int64_t kMaxGuessedLength = 400 * kNanosPerDay;  // of a block; beyond, none is guessed
 
 void MergeWithin(std::span<const int64_t> times, std::span<const double> values, TimeRange range, SampleColumns* out) {
   const IndexRange part = IndicesWithin(times, range);
@@ -132,6 +134,20 @@ void AppendMerged(RollupColumns a, RollupColumns b, RollupFields fields, RollupC
   append_field(RollupField::kMaxTime, a.max_times, b.max_times, out->max_times);
 }
 
+// The time from a block's beginning to that of the next, if samples come evenly.
+void NoteLength(const BlockHeader& header, PartitionCursor* cursor) {
+  const auto span = static_cast<uint64_t>(header.max_time) - static_cast<uint64_t>(header.min_time);
+  if (header.count < 2 || span > static_cast<uint64_t>(kMaxGuessedLength)) return cursor->NoteLength(0);
+  cursor->NoteLength(static_cast<int64_t>(span + span / (header.count - 1)));
+}
+
+// Whether a thread that is in a hurry may decode so much.
+absl::Status MayDecode(int64_t samples) {
+  MemoryReads* const reads = MemoryReads::Current();
+  if (reads == nullptr || reads->Take(samples)) return absl::OkStatus();
+  return absl::AbortedError("more to decode than is worth the wait");
+}
+
 }  // namespace
 
 TimeRange SpanRange(const Tier& tier, const Window& window, int64_t time) {
@@ -139,8 +155,9 @@ TimeRange SpanRange(const Tier& tier, const Window& window, int64_t time) {
   return {std::max(start, window.start()), std::min(start + tier.span_ns, window.end())};
 }
 
-TierReader::TierReader(const rocksdb::Snapshot* snapshot, PartitionSetPtr partitions, const std::vector<Tier>* tiers)
-    : snapshot_(snapshot), partitions_(std::move(partitions)), tiers_(tiers) {}
+TierReader::TierReader(const rocksdb::Snapshot* snapshot, PartitionSetPtr partitions, const std::vector<Tier>* tiers,
+                       DecodedBlocks* decoded)
+    : snapshot_(snapshot), partitions_(std::move(partitions)), tiers_(tiers), decoded_(decoded) {}
 
 PartitionCursor* TierReader::CursorOf(const PartitionPtr& partition) {
   std::unique_ptr<PartitionCursor>& cursor = cursors_[partition.get()];
@@ -156,27 +173,47 @@ absl::Status TierReader::ReadBlocks(const StoredSeries& series, TimeRange range,
   return absl::OkStatus();
 }
 
+absl::Status TierReader::ReadBlock(const BlockScan& scan, const BlockHeader& header, TimeRange range,
+                                   SampleColumns* out) {
+  bool wanted = false;
+  if (decoded_ != nullptr) {
+    if (const auto block = decoded_->Find(scan.bytes(), &wanted); block != nullptr) {
+      stats_.scanned_samples += static_cast<int64_t>(block->AppendWithin(range, out));
+      return absl::OkStatus();
+    }
+  }
+  PB_RETURN_IF_ERROR(MayDecode(header.count));
+  const size_t first = out->size();
+  if (const absl::Status status = DecodeBlock(scan.bytes(), out); !status.ok()) return scan.Describe(status);
+  ++stats_.decoded_blocks;
+  stats_.scanned_samples += static_cast<int64_t>(header.count);
+  if (wanted) {
+    decoded_->Offer(std::make_shared<const DecodedBlock>(scan.bytes(), std::span(out->times).subspan(first),
+                                                         std::span(out->values).subspan(first)));
+  }
+  if (header.min_time < range.start || header.max_time >= range.end) Trim(first, range, out);
+  return absl::OkStatus();
+}
+
 absl::Status TierReader::ReadBlocksOf(PartitionCursor* cursor, const StoredSeries& series, TimeRange range,
                                       SampleColumns* out) {
   BlockScan scan(cursor, series.tenant, series.id);
   SampleColumns beside;
-  for (scan.SeekTo(range.start); scan.Valid() && scan.start_time() < range.end; scan.Next()) {
+  for (scan.SeekBefore(range.start); scan.Valid() && scan.start_time() < range.end; scan.Next()) {
     const absl::StatusOr<BlockHeader> header = ReadBlockHeader(scan.bytes());
     if (!header.ok()) return scan.Describe(header.status());
+    NoteLength(*header, cursor);
     if (header->max_time < range.start) continue;
     // Straight to the end of the output, but for a block that lies beside a damaged one.
-    const bool appends = out->empty() || out->times.back() < header->min_time;
-    SampleColumns* const to = appends ? out : &beside;
-    beside.clear();
-    const size_t first = to->size();
-    if (const absl::Status status = DecodeBlock(scan.bytes(), to); !status.ok()) return scan.Describe(status);
-    ++stats_.decoded_blocks;
-    stats_.scanned_samples += static_cast<int64_t>(header->count);
-    if (appends) {
-      if (header->min_time < range.start || header->max_time >= range.end) Trim(first, range, out);
+    if (out->empty() || out->times.back() < header->min_time) {
+      PB_RETURN_IF_ERROR(ReadBlock(scan, *header, range, out));
     } else {
+      beside.clear();
+      PB_RETURN_IF_ERROR(ReadBlock(scan, *header, range, &beside));
       MergeWithin(beside.times, beside.values, range, out);
     }
+    // Beside a block that is not damaged lies no other.
+    if (header->max_time >= range.end) return absl::OkStatus();
   }
   return scan.status();
 }
@@ -199,6 +236,7 @@ absl::Status TierReader::ReadSpans(PartitionCursor* cursor, const StoredSeries& 
     const absl::StatusOr<RollupSpan> header = ReadRollupSpan(scan.bytes());
     if (!header.ok()) return scan.Describe(header.status());
     if (header->end() <= range.start) continue;
+    PB_RETURN_IF_ERROR(MayDecode(header->count));
     RollupSpan span;
     if (const absl::Status status = DecodeRollupBlock(scan.bytes(), fields, &span, &out->columns); !status.ok()) {
       return scan.Describe(status);

@@ -9,10 +9,12 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "common/codec/block.h"
 #include "common/codec/rollup_block.h"
 #include "common/model/rollups.h"
 #include "common/model/samples.h"
 #include "server/storage/block_store.h"
+#include "server/storage/decoded_blocks.h"
 #include "server/storage/head.h"
 #include "server/storage/store.h"
 #include "server/storage/tiers.h"
@@ -29,8 +31,9 @@ TimeRange SpanRange(const Tier& tier, const Window& window, int64_t time);
 // Not thread-safe.
 class TierReader {
  public:
-  // `snapshot` may be null. Pointees must outlive it.
-  TierReader(const rocksdb::Snapshot* snapshot, PartitionSetPtr partitions, const std::vector<Tier>* tiers);
+  // `snapshot` and `decoded` may be null. Pointees must outlive it.
+  TierReader(const rocksdb::Snapshot* snapshot, PartitionSetPtr partitions, const std::vector<Tier>* tiers,
+             DecodedBlocks* decoded = nullptr);
 
   // Appends the samples of raw blocks within `range`, which lies after what is in `out`.
   absl::Status ReadBlocks(const StoredSeries& series, TimeRange range, SampleColumns* out);
@@ -54,6 +57,8 @@ class TierReader {
   };
 
   PartitionCursor* CursorOf(const PartitionPtr& partition);
+  // Appends the samples of one block within `range`, which lies after what is in `out`.
+  absl::Status ReadBlock(const BlockScan& scan, const BlockHeader& header, TimeRange range, SampleColumns* out);
   absl::Status ReadBlocksOf(PartitionCursor* cursor, const StoredSeries& series, TimeRange range, SampleColumns* out);
   absl::Status ReadSpans(PartitionCursor* cursor, const StoredSeries& series, TimeRange range, RollupFields fields,
                          int64_t* covered, Stored* out);
@@ -61,6 +66,7 @@ class TierReader {
   const rocksdb::Snapshot* const snapshot_;
   const PartitionSetPtr partitions_;  // null: there are no blocks
   const std::vector<Tier>* const tiers_;
+  DecodedBlocks* const decoded_;
   std::unordered_map<const Partition*, std::unique_ptr<PartitionCursor>> cursors_;
   ReadStats stats_;
 };

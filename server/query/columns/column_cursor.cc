@@ -13,6 +13,10 @@ namespace {
 using expression::IsAbsent;
 using expression::kNoValue;
 
+// Limits of what is tried on an RPC thread.
+constexpr size_t kMostAggregatesHere = 4;
+constexpr size_t kMostColumnsHere = 2'000;
+
 }  // namespace
 
 ColumnCursor::ColumnCursor(std::unique_ptr<ColumnQuery> query, ColumnsRequest request)
@@ -169,10 +173,14 @@ absl::StatusOr<std::unique_ptr<ColumnCursor>> QueryEngine::OpenColumns(const Que
   }
   PB_RETURN_IF_ERROR(CheckAggregates("aggregates", request.aggregates));
   PB_RETURN_IF_ERROR(CheckGrouping("group", request.group));
+  // Time zones may have to be read from the disk.
+  PB_RETURN_IF_ERROR(NotHere(context, request.step.step_ns <= 0 || !request.compare.none() ||
+                                          request.aggregates.size() > kMostAggregatesHere));
   ColumnQuerySpec spec;
   spec.selector = request.selector;
   spec.range = request.range;
   PB_ASSIGN_OR_RETURN(spec.columns, CutIntoColumns(request.range, request.step));
+  PB_RETURN_IF_ERROR(NotHere(context, spec.columns.size() > kMostColumnsHere));
   spec.compare = request.compare;
   spec.needs = NeedsOf(request.aggregates);
   PB_ASSIGN_OR_RETURN(std::unique_ptr<ColumnQuery> query, ColumnQuery::Open(*this, context, std::move(spec)));

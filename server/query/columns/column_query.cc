@@ -35,7 +35,7 @@ absl::StatusOr<std::unique_ptr<ColumnQuery>> ColumnQuery::Open(QueryEngine& engi
     query->plans_.push_back(std::make_unique<const ColumnPlan>(request, tiers));
   }
   PB_ASSIGN_OR_RETURN(const std::vector<SeriesId> ids, engine.Select(context, spec.selector));
-  PB_RETURN_IF_ERROR(engine.CheckSeriesCount(spec.selector, ids.size()));
+  PB_RETURN_IF_ERROR(engine.CheckSeriesCount(context, spec.selector, ids.size()));
   PB_RETURN_IF_ERROR(engine.Charge(context, UsageKind::kSeries, static_cast<int64_t>(ids.size())));
   query->series_.reserve(ids.size());
   for (const SeriesId id : ids) {

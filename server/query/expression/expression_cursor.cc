@@ -101,7 +101,7 @@ class ExpressionCursor::StoreSource final : public expression::SampleSource {
     }
     std::sort(ids.begin(), ids.end());
     ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
-    PB_RETURN_IF_ERROR(engine_.CheckSeriesCount(expression_, ids.size()));
+    PB_RETURN_IF_ERROR(engine_.CheckSeriesCount(context_, expression_, ids.size()));
     PB_RETURN_IF_ERROR(engine_.Charge(context_, UsageKind::kSeries, static_cast<int64_t>(ids.size())));
     if (hull.end < hull.start) hull = {0, 0};  // nothing to read
     PB_ASSIGN_OR_RETURN(view_, engine_.store_.OpenView(ids, hull, nullptr));

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <map>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "tests/support/eventually.h"
@@ -51,6 +52,47 @@ class Order {
   Mutex mu_;
   std::vector<std::string> who_ PB_GUARDED_BY(mu_);
 };
+
+TEST(FairPool, RunsHereOnlyWhenNobodyHasToWaitForIt) {
+  ManualClock clock{0};
+  FairPool pool(clock, {1, kNanosPerMilli, 0});
+  const auto customer = pool.Enter(1);
+  int here = 0;
+  EXPECT_TRUE(pool.TryHere(customer.get(), [&] {
+    ++here;
+    EXPECT_FALSE(pool.TryHere(customer.get(), [&] { here += 100; })) << "the only permit is taken";
+    // Waits for the permit, on a thread of the pool.
+    EXPECT_TRUE(pool.Submit(pool.Enter(2), [&] { here += 10; }));
+  }));
+  Gate gate;
+  EXPECT_TRUE(pool.Submit(customer, [&] { gate.Wait(); }));
+  EXPECT_FALSE(pool.TryHere(customer.get(), [&] { here += 100; })) << "another runs";
+  gate.Open();
+  pool.Stop();
+  EXPECT_EQ(here, 11);
+  EXPECT_FALSE(pool.TryHere(customer.get(), [&] { here += 100; })) << "stopped";
+}
+
+TEST(FairPool, StopsOnlyWhenTheJobHereIsDone) {
+  ManualClock clock{0};
+  FairPool pool(clock, {2, kNanosPerMilli, 0});
+  const auto customer = pool.Enter(1);
+  Gate begun, end;
+  std::atomic<bool> over = false;
+  std::thread here([&] {
+    EXPECT_TRUE(pool.TryHere(customer.get(), [&] {
+      begun.Open();
+      end.Wait();
+      over = true;
+    }));
+  });
+  begun.Wait();
+  std::thread opener([&] { end.Open(); });
+  pool.Stop();
+  EXPECT_TRUE(over);
+  here.join();
+  opener.join();
+}
 
 TEST(FairPool, RunsAsManyAsThereArePermits) {
   ManualClock clock{0};

@@ -175,6 +175,66 @@ TEST_F(QueryEngineTest, StopsWhenCancelledOrOutOfTime) {
   EXPECT_EQ(engine_.Deadline(5), clock_.MonotonicNanos() + 5) << "the caller's own deadline when it is sooner";
 }
 
+TEST_F(QueryEngineTest, AnswersHereWhatIsCheapAndInMemory) {
+  for (const SeriesId id : ids_) store_.Append({{id, kNow - kNanosPerSecond, static_cast<double>(id)}});
+  const auto ticket = engine_.Admit(kDefaultTenant);
+  ASSERT_TRUE(ticket.ok());
+  const auto latest = [&](QueryEngine::Ticket& of, const std::string& selector) {
+    size_t found = 0;
+    const bool answered = of.TryHere([&](QueryHere* here) {
+      QueryContext context = Context();
+      context.here = here;
+      const auto answer = engine_.QueryLatest(context, selector);
+      if (answer.ok()) found = answer->samples.size();
+      return true;
+    });
+    return answered ? static_cast<int>(found) : -1;
+  };
+  EXPECT_EQ(latest(**ticket, "cpu{host=\"h1\"}"), 1);
+  EXPECT_EQ(latest(**ticket, "cpu{host=~\"h1|h2|none\"}"), 2);
+  EXPECT_EQ(latest(**ticket, "cpu"), 25);
+  EXPECT_EQ(latest(**ticket, "cpu{"), 0) << "what is wrong is told at once";
+  EXPECT_EQ(latest(**ticket, "cpu{host=~\"h.\"}"), -1) << "an expression has to be tried on all values";
+  EXPECT_EQ(latest(**ticket, "cpu{host!=\"h1\"}"), -1);
+  for (int i = 0; i < 20; ++i) store_.Series("cpu", {{"host", "more" + std::to_string(i)}});
+  EXPECT_EQ(latest(**ticket, "cpu"), -1) << "too many";
+  EXPECT_EQ(engine_.Stats().answered_here, 4);
+  QueryOptions options;
+  options.here_samples = 0;
+  QueryEngine never(*store_, clock_, options);
+  const auto other = never.Admit(kDefaultTenant);
+  EXPECT_EQ(latest(**other, "cpu{host=\"h1\"}"), -1);
+}
+
+TEST_F(QueryEngineTest, ReadsRangesHereAsOnThePool) {
+  std::vector<TestStore::Row> rows;
+  for (int i = 0; i < 3'000; ++i) rows.push_back({ids_[3], kNow - (3'000 - i) * kNanosPerSecond, i * 0.1});
+  store_.Append(rows);
+  const RangeRequest request = {"cpu{host=\"h3\"}", {kNow - 2'000 * kNanosPerSecond, kNow}, 0};
+  const auto ticket = engine_.Admit(kDefaultTenant);
+  RangeChunk chunk;
+  ASSERT_TRUE((*ticket)->TryHere([&](QueryHere* here) {
+    QueryContext context = Context();
+    context.here = here;
+    auto cursor = engine_.OpenRange(context, request);
+    if (!cursor.ok()) return false;
+    auto next = (*cursor)->Next();
+    if (next.ok()) chunk = *std::move(next);
+    return true;
+  }));
+  const auto want = (*engine_.OpenRange(Context(), request))->Next();
+  ASSERT_TRUE(want.ok() && chunk.columns.size() == 1 && chunk.summary);
+  EXPECT_EQ(chunk.columns[0].samples.times, want->columns[0].samples.times);
+  EXPECT_EQ(chunk.columns[0].samples.values, want->columns[0].samples.values);
+  // Out of time: given up, not refused.
+  EXPECT_FALSE((*ticket)->TryHere([&](QueryHere* here) {
+    QueryContext context = Context();
+    context.here = here;
+    clock_.Advance(kNanosPerMilli);
+    return engine_.OpenRange(context, request).ok();
+  }));
+}
+
 TEST_F(QueryEngineTest, AdmitsSoManyAndTellsTheOthersWhenToComeBack) {
   QueryOptions options;
   options.max_active = 2;

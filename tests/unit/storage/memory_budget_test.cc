@@ -11,7 +11,7 @@ namespace {
 TEST(MemoryBudget, SharesOutAllAndNotMore) {
   for (const int64_t memory : {int64_t{0}, int64_t{1}, int64_t{100} << 20, int64_t{7} << 30}) {
     const MemoryShares shares = ShareMemory(memory);
-    EXPECT_EQ(shares.head + shares.cache, std::max(memory, kMinMemoryBytes));
+    EXPECT_EQ(shares.head + shares.cache + shares.decoded, std::max(memory, kMinMemoryBytes));
     EXPECT_LT(shares.write_buffers, shares.cache);
   }
   EXPECT_GE(DefaultMemoryBytes(), kMinMemoryBytes);

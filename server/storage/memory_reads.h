@@ -1,0 +1,36 @@
+// MemoryReads: reads that must be over soon. For threads that may neither wait for a disk nor decode for long.
+#pragma once
+
+#include <cstdint>
+
+namespace pulseboard {
+
+// While it lives, what its thread reads of a Store comes from memory (the head, RocksDB's write buffers and cache) and
+// decodes at most `max_samples` samples and rollups together. A read that would need more fails, with whatever error,
+// and `failed` says that this was why: it has to be made again on a thread that may. Views opened meanwhile stay so: do
+// not keep them. At most one per thread.
+class MemoryReads {
+ public:
+  explicit MemoryReads(int64_t max_samples);
+  ~MemoryReads();
+  MemoryReads(const MemoryReads&) = delete;
+  MemoryReads& operator=(const MemoryReads&) = delete;
+
+  bool failed() const { return failed_; }
+
+  // For the store: the one of this thread; null when it may read what it likes.
+  static MemoryReads* Current();
+  void Fail() { failed_ = true; }
+  // Before so many are decoded; false, and failed, when that is too much.
+  bool Take(int64_t samples) {
+    samples_left_ -= samples;
+    failed_ |= samples_left_ < 0;
+    return samples_left_ >= 0;
+  }
+
+ private:
+  int64_t samples_left_;
+  bool failed_ = false;
+};
+
+}  // namespace pulseboard
