@@ -74,6 +74,9 @@ class PooledStreamReactor : public grpc::ServerWriteReactor<Response>,
   // Not OK once the call's time is up.
   virtual absl::Status CheckAlive() const = 0;
 
+  // Fits what every client takes without reading.
+  static constexpr size_t kSmallAnswerBytes = 32 << 10;
+
   // To be called once, right after construction: keeps the reactor alive and begins to read, or ends the call.
   // `admit` checks the request and says whose it is.
   template <typename Admit>
@@ -89,7 +92,6 @@ class PooledStreamReactor : public grpc::ServerWriteReactor<Response>,
   std::shared_ptr<QueryUsage::Call> usage() const { return ticket_->usage(); }
 
  private:
-  // Fits what every client takes without reading.
   static bool IsSmall(const std::deque<Response>& messages) {
     size_t bytes = 0;
     for (const Response& message : messages) bytes += message.ByteSizeLong();
@@ -174,8 +176,6 @@ class PooledStreamReactor : public grpc::ServerWriteReactor<Response>,
     guard_.NoteFinished();
     this->Finish(ToGrpcStatus(status));
   }
-
-  static constexpr size_t kSmallAnswerBytes = 32 << 10;
 
   QueryEngine& engine_;
   StreamRegistry& streams_;

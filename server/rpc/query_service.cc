@@ -200,21 +200,23 @@ class QueryService final : public v1::QueryService::CallbackService {
   grpc::ServerWriteReactor<v1::QueryRangeResponse>* QueryRange(grpc::CallbackServerContext* context,
                                                                const v1::QueryRangeRequest* request) override {
     const int64_t now = engine_.clock().NowUnixNanos();
-    const bool dry_run = request->dry_run();
+    const bool dry_run = request->dry_run(), join = request->join_small();
     if (HasTimeColumns(*request)) {
       return Stream<v1::QueryRangeResponse>(
           context, ColumnsFromProto(*request, now),
           [this, dry_run](const QueryContext& query, const ColumnsRequest& columns) -> Source {
             if (dry_run) return engine_.EstimateColumns(query, columns);
             return engine_.OpenColumns(query, columns);
-          });
+          },
+          join);
     }
     return Stream<v1::QueryRangeResponse>(
         context, pulseboard::FromProto(*request, now),
         [this, dry_run](const QueryContext& query, const RangeRequest& range) -> Source {
           if (dry_run) return engine_.EstimateRange(query, range);
           return engine_.OpenRange(query, range);
-        });
+        },
+        join);
   }
 
   grpc::ServerWriteReactor<v1::QueryExpressionResponse>* QueryExpression(
@@ -270,7 +272,7 @@ class QueryService final : public v1::QueryService::CallbackService {
   // `open` makes a ChunkSource of the parsed request.
   template <typename Response, typename Request, typename Open>
   grpc::ServerWriteReactor<Response>* Stream(grpc::CallbackServerContext* context, absl::StatusOr<Request> request,
-                                             Open open) {
+                                             Open open, bool join_small = false) {
     using Reactor = QueryStreamReactor<Response>;
     if (!request.ok()) {
       return Reactor::Start(context, request.status(), authenticator_, engine_, streams_, ticker_);
@@ -279,7 +281,7 @@ class QueryService final : public v1::QueryService::CallbackService {
                                        const QueryContext& query) -> absl::StatusOr<std::unique_ptr<ChunkSource>> {
       return open(query, parsed);
     };
-    return Reactor::Start(context, std::move(opens), authenticator_, engine_, streams_, ticker_);
+    return Reactor::Start(context, std::move(opens), authenticator_, engine_, streams_, ticker_, join_small);
   }
 
   const Authenticator& authenticator_;

@@ -46,6 +46,14 @@ void ToMessages(const RangeChunk& chunk, std::deque<Response>* out) {
   if (chunk.summary) ToProto(*chunk.summary, out->emplace_back().mutable_summary());
 }
 
+void Join(std::deque<v1::QueryRangeResponse>* messages) {
+  v1::QueryRangeResponse joined;
+  for (v1::QueryRangeResponse& message : *messages) *joined.mutable_joined()->add_chunks() = std::move(message);
+  messages->clear();
+  messages->push_back(std::move(joined));
+}
+void Join(std::deque<v1::QueryExpressionResponse>* /*messages*/) {}
+
 }  // namespace
 
 template <typename Response>
@@ -53,9 +61,10 @@ QueryStreamReactor<Response>* QueryStreamReactor<Response>::Start(grpc::Callback
                                                                   absl::StatusOr<Open> open,
                                                                   const Authenticator& authenticator,
                                                                   QueryEngine& engine, StreamRegistry& streams,
-                                                                  StreamTicker& ticker) {
+                                                                  StreamTicker& ticker, bool join_small) {
   auto self =
       std::shared_ptr<QueryStreamReactor>(new QueryStreamReactor(context, authenticator, engine, streams, ticker));
+  self->join_small_ = join_small;
   self->Begin([&]() -> absl::StatusOr<TenantId> {
     PB_ASSIGN_OR_RETURN(const Principal principal, authenticator.Authenticate(*context, Right::kRead));
     PB_ASSIGN_OR_RETURN(self->open_, std::move(open));
@@ -76,6 +85,10 @@ absl::Status QueryStreamReactor<Response>::ReadMessages(std::deque<Response>* ou
   *last = chunk.summary.has_value();
   int64_t bytes = 0;
   for (const Response& message : *out) bytes += static_cast<int64_t>(message.ByteSizeLong());
+  if (std::exchange(first_piece_, false) && *last && join_small_ &&
+      bytes < static_cast<int64_t>(this->kSmallAnswerBytes)) {
+    Join(out);
+  }
   return this->engine().Charge(query_, UsageKind::kAnswerBytes, bytes);
 }
 
@@ -87,6 +100,7 @@ bool QueryStreamReactor<Response>::ReadHere(QueryHere* here, std::deque<Response
   *status = ReadMessages(out, &last);
   query_.here = nullptr;
   source_ = nullptr;
+  first_piece_ = true;
   return last || !status->ok();
 }
 

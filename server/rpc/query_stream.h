@@ -12,7 +12,7 @@
 
 namespace pulseboard {
 
-// Chunks of a ChunkSource as they are made. Response: v1::QueryRangeResponse or v1::QueryExpressionResponse.
+// Chunks of a ChunkSource as they are made; with `join_small` a small answer in one message. Response: v1::QueryRangeResponse or v1::QueryExpressionResponse.
 template <typename Response>
 class QueryStreamReactor final : public PooledStreamReactor<Response> {
  public:
@@ -22,7 +22,7 @@ class QueryStreamReactor final : public PooledStreamReactor<Response> {
   // `open`: or what is wrong with the request, answered to those who may ask. The other arguments outlive the call.
   static QueryStreamReactor* Start(grpc::CallbackServerContext* context, absl::StatusOr<Open> open,
                                    const Authenticator& authenticator, QueryEngine& engine, StreamRegistry& streams,
-                                   StreamTicker& ticker);
+                                   StreamTicker& ticker, bool join_small = false);
 
  private:
   using PooledStreamReactor<Response>::PooledStreamReactor;
@@ -35,6 +35,8 @@ class QueryStreamReactor final : public PooledStreamReactor<Response> {
 
   QueryContext query_;
   Open open_;
+  bool join_small_ = false;
+  bool first_piece_ = true;  // the pool job's
   std::unique_ptr<ChunkSource> source_;  // the pool job's
 };
 

@@ -35,6 +35,7 @@ v1::QueryRangeRequest RangeRequestOf(const Question& question) {
   out.set_selector(SelectorOf(question.fields, question.hosts));
   SetTime(question.range.start, out.mutable_start_time());
   SetTime(question.range.end, out.mutable_end_time());
+  out.set_join_small(true);
   if (question.shape == Shape::kSamples) return out;
   out.mutable_step()->set_seconds(question.step_ns / kNanosPerSecond);
   if (question.fold == Fold::kMean) {
@@ -131,10 +132,18 @@ class PulseboardAsker final : public Asker {
     return ReadAll<v1::QueryExpressionResponse>(stub_->QueryExpression(&context, request));
   }
   template <typename Response>
+  void Keep(Response* response) {
+    if (response->has_samples()) frames_.push_back(std::move(*response->mutable_samples()));
+  }
+  template <typename Response>
   absl::Status ReadAll(std::unique_ptr<grpc::ClientReader<Response>> reader) {
     Response response;
     while (reader->Read(&response)) {
-      if (response.has_samples()) frames_.push_back(std::move(*response.mutable_samples()));
+      Keep(&response);
+      if constexpr (std::is_same_v<Response, v1::QueryRangeResponse>) {
+        if (!response.has_joined()) continue;
+        for (v1::QueryRangeResponse& chunk : *response.mutable_joined()->mutable_chunks()) Keep(&chunk);
+      }
     }
     return FromGrpcStatus(reader->Finish());
   }
