@@ -245,10 +245,11 @@ constexpr ConfigKey kKeys[] = {
             "Values of 8 bytes they may hold together, likewise.", PB_FIELD(query.max_tenant_held_values)),
     Bytes("query.max_tenant_answer_bytes", 1 << 20, int64_t{1} << 42, "Bytes they may answer together, likewise.",
           PB_FIELD(query.max_tenant_answer_bytes)),
-    Duration("query.max_tenant_time", 0, 60 * 60 * kMinute, kFixed,
-             "Work of one tenant's queries per minute, all threads together; beyond it QUERY_BUSY until it came back. 0s: "
-             "as much as the threads can do.",
-             PB_FIELD(query.max_tenant_time_ns)),
+    Duration(
+        "query.max_tenant_time", 0, 60 * 60 * kMinute, kFixed,
+        "Work of one tenant's queries per minute, all threads together; beyond it QUERY_BUSY until it came back. 0s: "
+        "as much as the threads can do.",
+        PB_FIELD(query.max_tenant_time_ns)),
     Duration("query.slice", kMilli, kSecond, kFixed, "A query that ran so long gives way to those that wait.",
              PB_FIELD(query.slice_ns)),
     Integer("query.thread_niceness", "1", 0, 19, "How much less than ingestion the threads of queries are preferred.",
