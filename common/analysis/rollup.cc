@@ -245,6 +245,24 @@ Rollup RollupFold::Take() {
   return out;
 }
 
+bool FoldRun(std::span<const int64_t> times, std::span<const double> values, bool with_sum, Rollup* out) {
+  if (!Extremes(values, &out->min, &out->max)) return false;
+  out->count = static_cast<int64_t>(values.size());
+  out->nan_count = 0;
+  out->first = values.front();
+  out->last = values.back();
+  out->first_time = out->min_time = out->max_time = times.front();
+  out->last_time = times.back();
+  out->resets = 0;
+  out->sum = 0;
+  if (!with_sum) return true;
+  const TwoSum<double> sum = SumOf(values);
+  out->sum += sum.sum;  // never -0.0
+  if (std::isfinite(out->sum)) out->sum += sum.lost;
+  if (std::isnan(out->sum)) out->sum = kNan;
+  return true;
+}
+
 int64_t BucketStart(int64_t time, int64_t bucket_ns) {
   const int64_t rest = time % bucket_ns;
   return time - (rest < 0 ? rest + bucket_ns : rest);

@@ -48,12 +48,12 @@ class PooledStreamReactor : public grpc::ServerWriteReactor<Response>,
   void OnCancel() override { End(absl::CancelledError("the reader cancelled")); }
   void OnDone() override {
     guard_.Forget();
-    if (ticket_ != nullptr) {
+    if (registered_) {
       ticker_.Remove(ticker_id_);
       streams_.Remove(registry_id_);
       MutexLock lock(&mu_);
       // A view that waited for a slow reader is let go of on the pool.
-      if (!reading_) reading_ = ticket_->Run([self = this->shared_from_this()] { self->ReleaseView(); });
+      if (holds_view_ && !reading_) reading_ = ticket_->Run([self = this->shared_from_this()] { self->ReleaseView(); });
     }
     const auto keep = std::move(self_);  // last line: may destroy *this
   }
@@ -102,12 +102,18 @@ class PooledStreamReactor : public grpc::ServerWriteReactor<Response>,
   }
   absl::Status TakeTicket(TenantId tenant) {
     PB_ASSIGN_OR_RETURN(ticket_, engine_.Admit(tenant));
+    {
+      MutexLock lock(&mu_);
+      reading_ = true;  // keeps the ticket, whoever may end the call from here on
+    }
     ticker_id_ = ticker_.Add(this->weak_from_this());
     registry_id_ = streams_.Add(this->weak_from_this());
+    registered_ = true;
     std::deque<Response> messages;
     absl::Status status;
     const bool read = ticket_->TryHere([&](QueryHere* here) { return ReadHere(here, &messages, &status); });
     MutexLock lock(&mu_);
+    reading_ = false;
     if (read) {
       TakePieceLocked(status, std::move(messages), /*last=*/true);
     } else {
@@ -117,6 +123,7 @@ class PooledStreamReactor : public grpc::ServerWriteReactor<Response>,
   }
   void RequestPieceLocked() PB_REQUIRES(mu_) {
     if (finished_ || reading_) return;
+    holds_view_ = true;
     reading_ = ticket_->Run([self = this->shared_from_this()] { self->ReadPiece(); });
     if (!reading_) EndLocked(ShuttingDown());
   }
@@ -130,6 +137,7 @@ class PooledStreamReactor : public grpc::ServerWriteReactor<Response>,
       reading_ = false;
       TakePieceLocked(status, std::move(messages), last);
       over = finished_ || last_piece_read_;
+      if (over) holds_view_ = false;
     }
     if (over) ReleaseView();  // here, not on an RPC thread
   }
@@ -156,6 +164,7 @@ class PooledStreamReactor : public grpc::ServerWriteReactor<Response>,
         finished_ = true;
         cancellation_->Cancel();
         guard_.NoteFinished();
+        LeaveLocked();
         this->StartWriteAndFinish(&messages_.front(), options, grpc::Status::OK);
         return;
       }
@@ -174,7 +183,12 @@ class PooledStreamReactor : public grpc::ServerWriteReactor<Response>,
     if (std::exchange(finished_, true)) return;
     cancellation_->Cancel();
     guard_.NoteFinished();
+    LeaveLocked();
     this->Finish(ToGrpcStatus(status));
+  }
+  // With nothing left to do its place is free at once: the peer may ask again before OnDone.
+  void LeaveLocked() PB_REQUIRES(mu_) {
+    if (!holds_view_ && !reading_) ticket_ = nullptr;
   }
 
   QueryEngine& engine_;
@@ -182,7 +196,8 @@ class PooledStreamReactor : public grpc::ServerWriteReactor<Response>,
   StreamTicker& ticker_;
   StreamGuard guard_;
   const std::shared_ptr<Cancellation> cancellation_ = std::make_shared<Cancellation>();
-  std::shared_ptr<QueryEngine::Ticket> ticket_;  // null when the call was refused
+  std::shared_ptr<QueryEngine::Ticket> ticket_;  // null when the call was refused, or has nothing left to do
+  bool registered_ = false;
   uint64_t registry_id_ = 0;
   uint64_t ticker_id_ = 0;
   std::shared_ptr<PooledStreamReactor> self_;
@@ -190,6 +205,7 @@ class PooledStreamReactor : public grpc::ServerWriteReactor<Response>,
   Mutex mu_;
   bool finished_ PB_GUARDED_BY(mu_) = false;
   bool reading_ PB_GUARDED_BY(mu_) = false;
+  bool holds_view_ PB_GUARDED_BY(mu_) = false;  // or may: something was read for it on the pool, and there is more
   bool write_in_flight_ PB_GUARDED_BY(mu_) = false;
   bool last_piece_read_ PB_GUARDED_BY(mu_) = false;
   bool written_any_ PB_GUARDED_BY(mu_) = false;

@@ -75,10 +75,9 @@ QueryStreamReactor<Response>* QueryStreamReactor<Response>::Start(grpc::Callback
 }
 
 template <typename Response>
-absl::Status QueryStreamReactor<Response>::ReadMessages(std::deque<Response>* out, bool* last) {
+absl::Status QueryStreamReactor<Response>::ReadChunk(const QueryContext& query, std::deque<Response>* out, bool* last) {
   if (source_ == nullptr) {
-    query_.usage = this->usage();
-    PB_ASSIGN_OR_RETURN(source_, open_(query_));
+    PB_ASSIGN_OR_RETURN(source_, open_(query));
   }
   PB_ASSIGN_OR_RETURN(const RangeChunk chunk, source_->Next());
   ToMessages(chunk, out);
@@ -89,16 +88,23 @@ absl::Status QueryStreamReactor<Response>::ReadMessages(std::deque<Response>* ou
       bytes < static_cast<int64_t>(this->kSmallAnswerBytes)) {
     Join(out);
   }
-  return this->engine().Charge(query_, UsageKind::kAnswerBytes, bytes);
+  return this->engine().Charge(query, UsageKind::kAnswerBytes, bytes);
+}
+
+template <typename Response>
+absl::Status QueryStreamReactor<Response>::ReadMessages(std::deque<Response>* out, bool* last) {
+  query_.usage = this->usage();
+  return ReadChunk(query_, out, last);
 }
 
 template <typename Response>
 bool QueryStreamReactor<Response>::ReadHere(QueryHere* here, std::deque<Response>* out, absl::Status* status) {
   if constexpr (!std::is_same_v<Response, v1::QueryRangeResponse>) return false;
+  QueryContext query = query_;
+  query.usage = this->usage();
+  query.here = here;
   bool last = false;
-  query_.here = here;
-  *status = ReadMessages(out, &last);
-  query_.here = nullptr;
+  *status = ReadChunk(query, out, &last);
   source_ = nullptr;
   first_piece_ = true;
   return last || !status->ok();

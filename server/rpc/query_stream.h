@@ -30,6 +30,7 @@ class QueryStreamReactor final : public PooledStreamReactor<Response> {
   absl::Status ReadMessages(std::deque<Response>* out, bool* last) override;
   // Ranges only: what an expression costs is not known before.
   bool ReadHere(QueryHere* here, std::deque<Response>* out, absl::Status* status) override;
+  absl::Status ReadChunk(const QueryContext& query, std::deque<Response>* out, bool* last);
   void ReleaseView() override { source_ = nullptr; }
   absl::Status CheckAlive() const override { return this->engine().CheckAlive(query_); }
 

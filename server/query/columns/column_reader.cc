@@ -134,10 +134,23 @@ void ColumnReader::AddSamples(const SampleColumns& samples) {
   for (size_t i = 0; i < times.size();) {
     if (times[i] >= column_end_) Advance(times[i]);
     const size_t end = EndOfRun(times, i, column_end_);
+    if (end < times.size() && TellWhole(times.subspan(i, end - i), values.subspan(i, end - i))) {
+      i = end;
+      continue;
+    }
     fold_.AddRun(times.subspan(i, end - i), values.subspan(i, end - i));
     if (plan_.needs().values && !before_first_) AddValues(values.subspan(i, end - i));
     i = end;
   }
+}
+
+bool ColumnReader::TellWhole(std::span<const int64_t> times, std::span<const double> values) {
+  const AggregateNeeds& needs = plan_.needs();
+  if (before_first_ || !fold_.empty() || needs.falls || needs.values || needs.before) return false;
+  if (!FoldRun(times, values, needs.fields.Has(RollupField::kSum), &whole_.rollup)) return false;
+  whole_.kind = info_.metadata.kind;
+  (*visit_)(column_, whole_);
+  return true;
 }
 
 void ColumnReader::AddValues(std::span<const double> values) {

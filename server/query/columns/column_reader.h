@@ -75,6 +75,8 @@ class ColumnReader {
  private:
   absl::Status ReadPiece(const LineStep& step, TimeRange piece);
   void AddSamples(const SampleColumns& samples);
+  // Tells a column whose samples are all there, without a fold; false when it takes one.
+  bool TellWhole(std::span<const int64_t> times, std::span<const double> values);
   // Of the open column, one by one.
   void AddValues(std::span<const double> values);
   // Buckets that begin before `from` were read before, or begin outside of what is asked for.
@@ -94,6 +96,7 @@ class ColumnReader {
   int64_t column_end_ = 0;  // of the open one; of time before the first column, its beginning
   bool before_first_ = true;
   RollupFold fold_;
+  ColumnState whole_;  // of TellWhole
   bool falls_known_ = true;
   bool values_known_ = true;
   QuantileSketch sketch_;

@@ -1,5 +1,7 @@
+#include <algorithm>
 #include <charconv>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <vector>
 
 #include "common/base/clock.h"
@@ -46,7 +48,7 @@ class HttpAsker : public Asker {
 
  protected:
   // More than one where the language needs more than one request.
-  virtual std::vector<std::string> Paths(const Question& question) const = 0;
+  virtual std::vector<std::string> Paths(const Question& question) = 0;
   virtual void AddUp(const nlohmann::json& answer, AnswerSum* sum) const = 0;
 
  private:
@@ -57,7 +59,8 @@ class HttpAsker : public Asker {
 };
 
 // What VictoriaMetrics and Prometheus have in common. Windows reach back from their instants: the column that begins at
-// T is the window that ends with its last sample.
+// T is the window that ends with its last sample, or, where columns are not whole steps of the samples, a millisecond
+// before the next column.
 class PromQlAsker : public HttpAsker {
  public:
   using HttpAsker::HttpAsker;
@@ -83,8 +86,11 @@ class PromQlAsker : public HttpAsker {
     return out + "{" + matchers + "}";
   }
   std::string Range(const Question& question, const std::string& query, const std::string& extra) const {
-    const int64_t first = question.range.start + question.step_ns - kWorkloadStepNanos;
-    return "/api/v1/query_range?start=" + Seconds(first) + "&end=" + Seconds(question.range.end - 1) +
+    const bool whole_steps = question.step_ns % kWorkloadStepNanos == 0;
+    const int64_t last = whole_steps ? kWorkloadStepNanos : kNanosPerMilli;
+    const int64_t first = question.range.start + question.step_ns - last;
+    return "/api/v1/query_range?start=" + Seconds(first) + (whole_steps ? "" : ".999") + "&end=" +
+           Seconds(question.range.end - 1) + (whole_steps ? "" : ".999") +
            "&step=" + Seconds(question.step_ns) + extra + "&query=" + UrlEncode(query);
   }
   static std::string Instant(const std::string& query, int64_t time, const std::string& extra) {
@@ -118,7 +124,7 @@ class VictoriaAsker final : public PromQlAsker {
   using PromQlAsker::PromQlAsker;
 
  protected:
-  std::vector<std::string> Paths(const Question& question) const override {
+  std::vector<std::string> Paths(const Question& question) override {
     const std::string extra = "&nocache=1";
     const std::string selector = Selector(question.fields, question.hosts);
     const std::string window = "[" + Seconds(question.step_ns) + "s]))";
@@ -155,7 +161,7 @@ class PrometheusAsker final : public PromQlAsker {
   using PromQlAsker::PromQlAsker;
 
  protected:
-  std::vector<std::string> Paths(const Question& question) const override {
+  std::vector<std::string> Paths(const Question& question) override {
     switch (question.shape) {
       case Shape::kPing:
         return {"/-/healthy"};
@@ -190,15 +196,17 @@ class PrometheusAsker final : public PromQlAsker {
   }
 };
 
+// A maximum over fields is one per field here; the answer's rows are folded when they are compared, which is not measured.
 class InfluxAsker final : public HttpAsker {
  public:
   using HttpAsker::HttpAsker;
 
  protected:
-  std::vector<std::string> Paths(const Question& question) const override {
+  std::vector<std::string> Paths(const Question& question) override {
     if (question.shape == Shape::kPing) return {"/ping"};
     std::string where =
         " WHERE time >= " + Seconds(question.range.start) + "s AND time < " + Seconds(question.range.end) + "s";
+    fields_folded_ = question.apart == Apart::kNothing;
     std::string hosts;
     for (const int host : question.hosts)
       hosts += (hosts.empty() ? "" : " OR ") + ("hostname='" + HostName(host)) + "'";
@@ -208,16 +216,25 @@ class InfluxAsker final : public HttpAsker {
   void AddUp(const nlohmann::json& answer, AnswerSum* sum) const override {
     for (const auto& series : answer["results"][0].value("series", nlohmann::json::array())) {
       for (const auto& row : series["values"]) {
+        std::optional<double> greatest;
         for (size_t i = 1; i < row.size(); ++i) {
           if (!row[i].is_number()) continue;
-          ++sum->values;
-          sum->sum += row[i].get<double>();
+          const double value = row[i].get<double>();
+          if (!fields_folded_) Add(value, sum);
+          greatest = std::max(greatest.value_or(value), value);
         }
+        if (fields_folded_ && greatest) Add(*greatest, sum);
       }
     }
   }
 
  private:
+  bool fields_folded_ = false;
+
+  static void Add(double value, AnswerSum* sum) {
+    ++sum->values;
+    sum->sum += value;
+  }
   static std::string Statement(const Question& question, const std::string& where) {
     const auto select = [&](const std::string& before, const std::string& after) {
       std::string out;
