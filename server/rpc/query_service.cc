@@ -127,8 +127,7 @@ class QueryReactor final : public grpc::ServerUnaryReactor, public std::enable_s
                      QueryEngine& engine, Work work, bool may_be_quick) {
     PB_ASSIGN_OR_RETURN(const Principal principal, authenticator.Authenticate(context, Right::kRead));
     PB_ASSIGN_OR_RETURN(auto ticket, engine.Admit(principal.tenant));
-    QueryContext query{principal.tenant, engine.Deadline(RemainingNanos(context)), cancellation_,
-                             ticket->usage()};
+    QueryContext query{principal.tenant, engine.Deadline(RemainingNanos(context)), cancellation_, ticket->usage()};
     absl::Status status;
     const auto try_here = [&](QueryHere* here) {
       query.here = here;
@@ -235,6 +234,15 @@ class QueryService final : public v1::QueryService::CallbackService {
     return Run(context, response, [this, request](const QueryContext& query) -> absl::StatusOr<TableAnswer> {
       PB_ASSIGN_OR_RETURN(const TableRequest table, pulseboard::FromProto(*request, engine_.clock().NowUnixNanos()));
       return pulseboard::QueryTable(engine_, query, table, request->dry_run());
+    });
+  }
+
+  grpc::ServerUnaryReactor* Forecast(grpc::CallbackServerContext* context, const v1::ForecastRequest* request,
+                                     v1::ForecastResponse* response) override {
+    return Run(context, response, [this, request](const QueryContext& query) -> absl::StatusOr<ForecastAnswer> {
+      PB_ASSIGN_OR_RETURN(const ForecastRequest forecast,
+                          pulseboard::FromProto(*request, engine_.clock().NowUnixNanos()));
+      return QueryForecast(engine_, query, forecast);
     });
   }
 

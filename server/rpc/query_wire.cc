@@ -161,6 +161,27 @@ absl::StatusOr<TableRequest> FromProto(const v1::QueryTableRequest& request, int
   return out;
 }
 
+absl::StatusOr<ForecastRequest> FromProto(const v1::ForecastRequest& request, int64_t now_unix_nanos) {
+  ForecastRequest out;
+  out.expression = request.expression();
+  out.horizon_steps = request.horizon_steps() == 0 ? kDefaultForecastSteps : request.horizon_steps();
+  out.end = now_unix_nanos;
+  if (request.has_end_time()) {
+    PB_ASSIGN_OR_RETURN(out.end, RequireTime("end_time", request.end_time()));
+  }
+  const std::optional<int64_t> step = request.has_step() ? ToNanos(request.step()) : std::nullopt;
+  constexpr int64_t kLongestStep = 10 * 86'400 * kNanosPerSecond;
+  if (!step || *step <= 0 || *step > kLongestStep) {
+    return BadField("step", std::to_string(request.step().seconds()) + " s", "a positive duration, ten days at most");
+  }
+  out.step_ns = *step;
+  out.start = out.end - (kDefaultForecastHistory - 1) * out.step_ns;
+  if (request.has_start_time()) {
+    PB_ASSIGN_OR_RETURN(out.start, RequireTime("start_time", request.start_time()));
+  }
+  return out;
+}
+
 absl::StatusOr<HistogramRequest> FromProto(const v1::QueryHistogramRequest& request, int64_t now_unix_nanos) {
   HistogramRequest out;
   out.selector = request.selector();
@@ -223,6 +244,26 @@ void ToProto(const TableAnswer& answer, v1::QueryTableResponse* out) {
   out->set_row_count(answer.row_count);
   out->mutable_rest()->Add(answer.rest.begin(), answer.rest.end());
   ToProto(answer.summary, out->mutable_summary());
+}
+
+void ToProto(const ForecastAnswer& answer, v1::ForecastResponse* out) {
+  out->set_first_time_unix_nanos(answer.first_time);
+  out->set_step_nanos(answer.step_ns);
+  out->set_too_short_series_count(answer.too_short_count);
+  out->set_commit_sequence(answer.summary.commit_sequence);
+  for (const SeriesForecast& series : answer.forecasts) {
+    v1::SeriesForecast* to = out->add_forecasts();
+    ToProto(*series.series, to->mutable_series());
+    const auto copy = [](const std::vector<double>& from, google::protobuf::RepeatedField<double>* into) {
+      into->Add(from.begin(), from.end());
+    };
+    copy(series.forecast.point, to->mutable_values());
+    copy(series.forecast.lower_80, to->mutable_lower_80());
+    copy(series.forecast.upper_80, to->mutable_upper_80());
+    copy(series.forecast.lower_95, to->mutable_lower_95());
+    copy(series.forecast.upper_95, to->mutable_upper_95());
+    for (const int period : series.forecast.periods) to->add_periods_nanos(period * answer.step_ns);
+  }
 }
 
 void ToMessages(const HistogramAnswer& answer, std::deque<v1::QueryHistogramResponse>* out) {

@@ -1,4 +1,5 @@
-// Requests and answers of QueryService about columns of time, tables and histograms <-> values of server/query.
+// Requests and answers of QueryService about columns of time, tables, histograms and forecasts <-> values of
+// server/query.
 #pragma once
 
 #include <deque>
@@ -8,6 +9,7 @@
 #include "server/query/columns/column_cursor.h"
 #include "server/query/columns/histogram_query.h"
 #include "server/query/columns/table_query.h"
+#include "server/query/forecast_query.h"
 #include "server/query/query_engine.h"
 #include "server/query/query_estimate.h"
 
@@ -18,6 +20,7 @@ bool HasTimeColumns(const v1::QueryRangeRequest& request);
 // REQUIRES: HasTimeColumns.
 absl::StatusOr<ColumnsRequest> ColumnsFromProto(const v1::QueryRangeRequest& request, int64_t now_unix_nanos);
 absl::StatusOr<TableRequest> FromProto(const v1::QueryTableRequest& request, int64_t now_unix_nanos);
+absl::StatusOr<ForecastRequest> FromProto(const v1::ForecastRequest& request, int64_t now_unix_nanos);
 absl::StatusOr<HistogramRequest> FromProto(const v1::QueryHistogramRequest& request, int64_t now_unix_nanos);
 
 absl::StatusOr<Aggregate> AggregateFromProto(std::string_view field, const v1::Aggregate& in);
@@ -27,6 +30,7 @@ void ToProto(const std::vector<int64_t>& bounds, v1::TimeColumns* out);
 void ToProto(const QueryEstimate& estimate, v1::QueryEstimate* out);
 void ToProto(const RangeSummary& summary, v1::QueryRangeSummary* out);
 void ToProto(const RangeSummary& summary, v1::QueryExpressionSummary* out);
+void ToProto(const ForecastAnswer& answer, v1::ForecastResponse* out);
 void ToProto(const TableAnswer& answer, v1::QueryTableResponse* out);
 void ToMessages(const HistogramAnswer& answer, std::deque<v1::QueryHistogramResponse>* out);
 

@@ -1,6 +1,8 @@
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <limits>
+#include <numbers>
 #include <set>
 #include <thread>
 #include <utility>
@@ -115,6 +117,80 @@ TEST(QueryService, AnswersLatestAndRange) {
       EXPECT_LE(samples.size(), 400U);
     }
   }
+}
+
+TEST(QueryService, ForecastsWhatRepeats) {
+  DataServer server;
+  const auto value = [](int64_t minute) {
+    return 100 + 50 * std::sin(2 * std::numbers::pi * static_cast<double>(minute % 60) / 60);
+  };
+  const SeriesId id = server.store().Series("load");
+  const int64_t last_minute = Now() / kNanosPerSecond / 60;
+  std::vector<TestStore::Row> rows;
+  for (int64_t minute = last_minute - 600; minute <= last_minute; ++minute) {
+    rows.push_back({id, minute * 60 * kNanosPerSecond, value(minute)});
+  }
+  server.store().Append(rows);
+  server.store().Append({{server.store().Series("load", {{"new", "yes"}}), last_minute * 60 * kNanosPerSecond, 1}});
+  const auto query = server.query();
+  v1::ForecastRequest request;
+  request.set_expression("load");
+  request.mutable_step()->set_seconds(60);
+  request.mutable_start_time()->set_seconds((last_minute - 600) * 60);
+  request.mutable_end_time()->set_seconds(last_minute * 60);
+  request.set_horizon_steps(30);
+  v1::ForecastResponse response;
+  ASSERT_TRUE(query->Forecast(server.Context().get(), request, &response).ok());
+  EXPECT_EQ(response.first_time_unix_nanos(), (last_minute + 1) * 60 * kNanosPerSecond);
+  EXPECT_EQ(response.step_nanos(), 60 * kNanosPerSecond);
+  EXPECT_EQ(response.too_short_series_count(), 1);
+  ASSERT_EQ(response.forecasts_size(), 1);
+  const v1::SeriesForecast& forecast = response.forecasts(0);
+  EXPECT_EQ(forecast.series().series_id(), static_cast<int64_t>(id));
+  ASSERT_GE(forecast.periods_nanos_size(), 1);
+  EXPECT_EQ(forecast.periods_nanos(0), 3'600 * kNanosPerSecond);
+  ASSERT_EQ(forecast.values_size(), 30);
+  for (int step = 0; step < 30; ++step) {
+    EXPECT_NEAR(forecast.values(step), value(last_minute + 1 + step), 5);
+    EXPECT_LE(forecast.lower_95(step), forecast.lower_80(step));
+    EXPECT_LE(forecast.upper_80(step), forecast.upper_95(step));
+  }
+  EXPECT_EQ(response.commit_sequence(), 2);
+}
+
+TEST(QueryService, RefusesForecastsThatMakeNoSense) {
+  DataServer server;
+  const auto query = server.query();
+  const auto refused = [&](const v1::ForecastRequest& request) {
+    v1::ForecastResponse response;
+    return ReasonOf(query->Forecast(server.Context().get(), request, &response));
+  };
+  v1::ForecastRequest good;
+  good.set_expression("load");
+  good.mutable_step()->set_seconds(60);
+  v1::ForecastRequest request = good;
+  request.clear_step();
+  EXPECT_EQ(refused(request), ErrorReason::kBadField);
+  request = good;
+  request.mutable_step()->set_seconds(-1);
+  EXPECT_EQ(refused(request), ErrorReason::kBadField);
+  request = good;
+  request.set_horizon_steps(1'001);
+  EXPECT_EQ(refused(request), ErrorReason::kBadField);
+  request = good;
+  request.mutable_start_time()->set_seconds(Now() / kNanosPerSecond - 60 * 5'000);
+  EXPECT_EQ(refused(request), ErrorReason::kBadField);
+  request = good;
+  request.mutable_start_time()->set_seconds(Now() / kNanosPerSecond + 60);
+  EXPECT_EQ(refused(request), ErrorReason::kBadField);
+  request = good;
+  request.set_expression("load +");
+  EXPECT_EQ(refused(request), ErrorReason::kBadExpression);
+  for (int i = 0; i < 101; ++i)
+    server.store().Append({{server.store().Series("many", {{"i", std::to_string(i)}}), Now(), 1}});
+  request = good;
+  request.set_expression("many");
+  EXPECT_EQ(refused(request), ErrorReason::kQueryTooBroad);
 }
 
 TEST(QueryService, AnswersColumnsTablesAndHistograms) {
