@@ -30,6 +30,8 @@ enum class ErrorReason {
   kTooManyUsers,
   kRegistrationDisabled,
   kLastAdmin,
+  kRuleNotFound,
+  kTooManyRules,
   kRevisionMismatch,
   kBadCredentials,
   kTokenInvalid,

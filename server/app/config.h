@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 
+#include "server/alert/alert_engine.h"
 #include "server/events/event_log.h"
 #include "server/identity/accounts.h"
 #include "server/identity/session_registry.h"
@@ -44,6 +45,7 @@ struct ServerConfig {
   QueryOptions query;
   TransferOptions transfer;
   EventOptions events;
+  AlertOptions alert;
   UserDirectoryOptions users;
   SessionOptions sessions;
   AccountsOptions accounts;

@@ -87,11 +87,13 @@ absl::Status Node::OpenStore() {
   StoreOptions store = config_.store;
   store.clock = &clock_;
   store.backup_files = {"tls.crt", "tls.key"};  // or clients that pinned the certificate would refuse a restored server
-  auto opened = Store::Open(store, hub_.get());
+  alerts_ = std::make_unique<AlertEngine>(clock_, config_.alert);
+  observers_ = std::make_unique<CommitFanOut>(std::vector<CommitObserver*>{hub_.get(), alerts_.get()});
+  auto opened = Store::Open(store, observers_.get());
   if (!opened.ok()) return WithContext(opened.status(), "open store " + store.directory);
   store_ = *std::move(opened);
   hub_->Attach(*store_);
-  return absl::OkStatus();
+  return alerts_->Open(*store_);
 }
 
 absl::Status Node::OpenIdentity(const std::string& admin_password_file) {
@@ -146,6 +148,8 @@ void Node::StartTickers() {
     if (!swept.ok()) PB_LOG(Warning, "app", "left expired sessions reason={}", StatusMessage(swept.status()));
     const absl::Status events = events_->Sweep();
     if (!events.ok()) PB_LOG(Warning, "app", "left expired events reason={}", StatusMessage(events));
+    const absl::Status ledger = alerts_->ledger().Sweep();
+    if (!ledger.ok()) PB_LOG(Warning, "app", "left expired transitions reason={}", StatusMessage(ledger));
   });
 }
 
@@ -215,6 +219,7 @@ void Node::Close(std::chrono::milliseconds limit) {
   if (events_ != nullptr) events_->Stop();
   if (query_ != nullptr) query_->Stop();
   if (hub_ != nullptr) hub_->Close();
+  if (alerts_ != nullptr) alerts_->Stop();
   CloseStore();
 }
 

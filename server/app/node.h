@@ -9,6 +9,8 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/base/clock.h"
+#include "server/alert/alert_engine.h"
+#include "server/app/commit_fan_out.h"
 #include "server/app/config.h"
 #include "server/app/self_metrics.h"
 #include "server/app/ticker.h"
@@ -64,6 +66,8 @@ class Node {
 
   // In the order in which they need each other.
   std::unique_ptr<Hub> hub_;
+  std::unique_ptr<AlertEngine> alerts_;
+  std::unique_ptr<CommitFanOut> observers_;
   std::unique_ptr<Store> store_;
   std::unique_ptr<TenantRegistry> tenants_;
   std::unique_ptr<UserDirectory> users_;

@@ -125,6 +125,22 @@ void EventMetrics(const EventStats& s, Figures f) {
   f.Gauge("events.subscriptions", "1", "Open subscriptions of events.", s.subscriptions);
 }
 
+void AlertMetrics(const AlertStats& s, Figures f) {
+  f.Gauge("alert.rules", "1", "Alert rules of all tenants.", s.rules);
+  f.Gauge("alert.alerts", "1", "Series watched, counted once per rule.", s.alerts);
+  f.Gauge("alert.pending", "1", "Alerts that wait for their rule's time to fire.", s.pending);
+  f.Gauge("alert.firing", "1", "Alerts that fire, recovering ones included.", s.firing);
+  f.Gauge("alert.unknown", "1", "Alerts without data.", s.unknown);
+  f.Counter("alert.unwatched_samples", "1", "Samples not watched because there are alert.max_alerts.",
+            s.unwatched_samples);
+  f.Counter("alert.judged_samples", "1", "Samples judged, counted once per rule.", s.judged_samples);
+  f.Counter("alert.transitions", "1", "Transitions made durable.", s.transitions);
+  f.Counter("alert.overflows", "1", "Times more than alert.max_queued_samples waited to be judged.", s.overflows);
+  f.Counter("alert.failed_writes", "1", "Times the disk took no transitions; they wait.", s.failed_writes);
+  f.Gauge("alert.latency", "ns", "From commit to durable of the newest transition that a sample caused.",
+          s.last_latency_ns);
+}
+
 }  // namespace
 
 void Node::AddSelfMetrics() {
@@ -136,6 +152,7 @@ void Node::AddSelfMetrics() {
     LiveMetrics(hub_->Stats(), Figures(out));
     QueryMetrics(query_->Stats(), Figures(out));
     EventMetrics(events_->Stats(), Figures(out));
+    AlertMetrics(alerts_->Stats(), Figures(out));
     Figures own(out);
     own.Gauge("identity.sessions", "1", "Sessions that could be renewed.", sessions_->size());
     own.Gauge("identity.users", "1", "Accounts of tenant default.", users_->Count(kDefaultTenant));

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <limits>
 
 #include "common/base/clock.h"
 
@@ -11,6 +12,11 @@ namespace pulseboard {
 // A value of 24 bytes. Times are monotonic nanoseconds.
 class Cadence {
  public:
+  Cadence() = default;
+  // What was learnt before, and `last_ns` for when it came last.
+  Cadence(int64_t last_ns, int64_t interval_ns, int32_t arrivals)
+      : last_ns_(last_ns), interval_ns_(interval_ns), arrivals_(std::clamp(arrivals, 0, kLearnt)) {}
+
   // The series came at `now_ns`.
   void Note(int64_t now_ns) {
     if (arrivals_ > 0 && now_ns > last_ns_) {
@@ -29,12 +35,19 @@ class Cadence {
   // before it came kLearnt times.
   bool FallsSilent(int64_t now_ns) {
     if (stale_ || arrivals_ < kLearnt) return false;
-    stale_ = now_ns - last_ns_ > std::max(3 * interval_ns_, interval_ns_ + kGraceNanos);
+    stale_ = now_ns > silent_from_ns();
     return stale_;
+  }
+  // Until then its silence is its own way; without end before it came kLearnt times.
+  int64_t silent_from_ns() const {
+    if (arrivals_ < kLearnt) return std::numeric_limits<int64_t>::max();
+    return last_ns_ + std::max(3 * interval_ns_, interval_ns_ + kGraceNanos);
   }
 
   bool stale() const { return stale_; }
   int64_t interval_ns() const { return interval_ns_; }  // 0: not known yet
+  int64_t last_ns() const { return last_ns_; }
+  int32_t arrivals() const { return arrivals_; }  // counted up to kLearnt
 
   static constexpr int32_t kLearnt = 4;
   static constexpr int64_t kGraceNanos = 2 * kNanosPerSecond;
