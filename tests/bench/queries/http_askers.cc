@@ -174,7 +174,9 @@ class PrometheusAsker final : public PromQlAsker {
       case Shape::kColumns:
         break;
     }
-    const std::string window = Seconds(question.step_ns - kNanosPerSecond) + "s";
+    // A column that is no whole number of steps is asked for beside the seconds: no sample is at either end.
+    const bool whole_steps = question.step_ns % kWorkloadStepNanos == 0;
+    const std::string window = Seconds(question.step_ns - (whole_steps ? kNanosPerSecond : 0)) + "s";
     if (question.apart == Apart::kNothing) {
       return {Range(question,
                     "max_over_time(max(" + Selector(question.fields, question.hosts) + ")[" + window + ":10s])", "")};
