@@ -20,18 +20,29 @@ Judgement JudgementOf(AlertSeverity severity) {
 }  // namespace
 
 bool AlertBoard::Classify(const std::shared_ptr<const SeriesInfo>& series) {
-  std::vector<Route>& routes = routes_[series->id];
-  const auto knows = [&routes](const Rule* rule) {
-    return std::any_of(routes.begin(), routes.end(), [rule](const Route& r) { return r.rule == rule; });
-  };
-  for (auto it = rules_.lower_bound({series->tenant, ""}); it != rules_.end() && it->first.first == series->tenant;
-       ++it) {
-    Rule& rule = it->second;
-    if (!rule.rule->enabled || knows(&rule) || !rule.selector.Matches(series->key)) continue;
-    routes.push_back({&rule, nullptr});
+  const bool already = MarkClassified(series->id);
+  const auto tenant = by_metric_.find(series->tenant);
+  if (tenant == by_metric_.end()) return already;
+  for (const std::string_view metric : {std::string_view(series->key.metric), std::string_view()}) {
+    const auto rules = tenant->second.find(metric);
+    if (rules == tenant->second.end()) continue;
+    for (Rule* rule : rules->second) {
+      if (rule->selector.Matches(series->key)) Route(rule, series);
+    }
   }
-  if (!routes.empty()) infos_[series->id] = series;
-  return !routes.empty();
+  return MarkClassified(series->id);
+}
+
+void AlertBoard::Watch(const RuleKey& rule, const std::shared_ptr<const SeriesInfo>& series) {
+  Route(&rules_.at(rule), series);
+}
+
+void AlertBoard::Route(Rule* rule, const std::shared_ptr<const SeriesInfo>& series) {
+  std::vector<Watcher>& watchers = routes_[series->id];
+  const auto is_its = [rule](const Watcher& w) { return w.rule == rule; };
+  if (std::any_of(watchers.begin(), watchers.end(), is_its)) return;
+  watchers.push_back({rule, nullptr});
+  infos_[series->id] = series;
 }
 
 AlertBoard::Alert* AlertBoard::Make(Rule* rule, const std::shared_ptr<const SeriesInfo>& series, int64_t now,
@@ -64,7 +75,7 @@ AlertBoard::Alert* AlertBoard::Make(Rule* rule, const std::shared_ptr<const Seri
 void AlertBoard::Take(const WatchedSample& sample, int64_t wall) {
   const auto it = routes_.find(sample.series);
   if (it == routes_.end() || it->second.empty()) return;
-  for (Route& route : it->second) {
+  for (Watcher& route : it->second) {
     if (route.alert == nullptr) {
       if (sample.late || sample.time < wall - options_.max_sample_age_ns) continue;
       route.alert = Make(route.rule, infos_.at(sample.series), sample.arrived, wall);

@@ -76,8 +76,14 @@ class AlertBoard {
   const Selector& SelectorOf(const RuleKey& rule) const { return rules_.at(rule).selector; }
 
   bool IsClassified(SeriesId series) const { return routes_.contains(series); }
-  // Matches a series against all rules of its tenant, anew when it was before. Whether one watches it.
+  // Matches a series against all rules of its tenant that could mean its metric, anew when it was before. Whether one
+  // watches it.
   bool Classify(const std::shared_ptr<const SeriesInfo>& series);
+  // The series is one that SelectorOf(rule) picks. It counts as classified from now on, so its other rules must have
+  // been, or will be, told too.
+  void Watch(const RuleKey& rule, const std::shared_ptr<const SeriesInfo>& series);
+  // All rules that pick the series were told of it. Whether there is one.
+  bool MarkClassified(SeriesId series) { return !routes_[series].empty(); }
 
   // REQUIRES: its series is classified. `wall`: now, unix nanoseconds.
   void Take(const WatchedSample& sample, int64_t wall);
@@ -138,11 +144,12 @@ class AlertBoard {
     Selector selector;
     std::map<SeriesId, std::unique_ptr<Alert>> alerts;
   };
-  struct Route {
+  struct Watcher {
     Rule* rule = nullptr;
     Alert* alert = nullptr;  // null before the first sample
   };
 
+  void Route(Rule* rule, const std::shared_ptr<const SeriesInfo>& series);
   Alert* Make(Rule* rule, const std::shared_ptr<const SeriesInfo>& series, int64_t now, int64_t wall);
   void JudgeSample(Alert* alert, const WatchedSample& sample, int64_t wall);
   // The number that the rule judges; nothing while its window does not reach back enough.
@@ -159,7 +166,8 @@ class AlertBoard {
 
   const AlertBoardOptions options_;
   std::map<RuleKey, Rule> rules_;
-  std::unordered_map<SeriesId, std::vector<Route>> routes_;                // also those that nobody watches, with none
+  std::map<TenantId, std::map<std::string, std::vector<Rule*>, std::less<>>> by_metric_;  // "": of any metric
+  std::unordered_map<SeriesId, std::vector<Watcher>> routes_;              // also those that nobody watches, with none
   std::unordered_map<SeriesId, std::shared_ptr<const SeriesInfo>> infos_;  // of those that are watched
   uint64_t next_number_ = 1;
   std::unordered_map<uint64_t, Alert*> by_number_;

@@ -30,8 +30,10 @@ std::vector<RuleKey> AlertBoard::SetRules(const RuleMap& rules, int64_t now, int
     if (rules_.contains(key)) continue;
     auto selector = Selector::Parse(rule->condition.selector);
     if (!selector.ok()) continue;  // the book takes none like that
-    rules_.emplace(key, Rule{key, rule, *std::move(selector), {}});
-    if (rule->enabled) added.push_back(key);
+    Rule& made = rules_.emplace(key, Rule{key, rule, *std::move(selector), {}}).first->second;
+    if (!rule->enabled) continue;
+    by_metric_[key.first][std::string(made.selector.MetricName())].push_back(&made);
+    added.push_back(key);
   }
   return added;
 }
@@ -39,7 +41,10 @@ std::vector<RuleKey> AlertBoard::SetRules(const RuleMap& rules, int64_t now, int
 void AlertBoard::EndAll(Rule* rule, int64_t now, int64_t wall) {
   for (auto& [series, alert] : rule->alerts) End(alert.get(), now, wall);
   rule->alerts.clear();
-  for (auto& [series, routes] : routes_) std::erase_if(routes, [rule](const Route& r) { return r.rule == rule; });
+  if (auto& rules = by_metric_[rule->key.first]; !rules.empty()) {
+    std::erase(rules[std::string(rule->selector.MetricName())], rule);
+  }
+  for (auto& [series, routes] : routes_) std::erase_if(routes, [rule](const Watcher& r) { return r.rule == rule; });
   std::erase_if(infos_, [this](const auto& entry) { return routes_.at(entry.first).empty(); });
 }
 
@@ -63,8 +68,8 @@ bool AlertBoard::Restore(const alert_rows::StateKey& key, const alert_rows::Stat
   if (series != nullptr && it != rules_.end() && it->second.rule->judged_since_revision <= value.rule_revision) {
     Rule& rule = it->second;
     Classify(series);
-    std::vector<Route>& routes = routes_.at(series->id);
-    const auto route = std::find_if(routes.begin(), routes.end(), [&](const Route& r) { return r.rule == &rule; });
+    std::vector<Watcher>& routes = routes_.at(series->id);
+    const auto route = std::find_if(routes.begin(), routes.end(), [&](const Watcher& r) { return r.rule == &rule; });
     Alert* alert = route == routes.end() ? nullptr : Make(&rule, series, now, wall);
     if (alert != nullptr) {
       route->alert = alert;
@@ -120,7 +125,7 @@ int64_t AlertBoard::NewestJudged(SeriesId series) const {
   const auto it = routes_.find(series);
   if (it == routes_.end()) return 0;
   int64_t newest = 0;
-  for (const Route& route : it->second) {
+  for (const Watcher& route : it->second) {
     if (route.alert != nullptr) newest = std::max(newest, route.alert->sample_time);
   }
   return newest;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <set>
 #include <utility>
 
 #include "common/base/endian.h"
@@ -34,7 +35,7 @@ absl::Status AlertEngine::Open(Store& store) {
   timeline_.Begin(before_ ? before_->alert_time : clock_.NowUnixNanos());
   store.Cut([this](int64_t commit) { commit_sequence_ = commit; });
   const int64_t now = timeline_.Now();
-  TakeRules(now);
+  TakeRules(now, true);
   PB_RETURN_IF_ERROR(RestoreStates(now));
   rules_->SetOnChange([this] {
     queue_.SetOn(true);
@@ -65,14 +66,29 @@ absl::Status AlertEngine::RestoreStates(int64_t now) {
   return absl::OkStatus();
 }
 
-void AlertEngine::TakeRules(int64_t now) {
+void AlertEngine::TakeRules(int64_t now, bool first) {
   const RuleMap rules = rules_->All();
   queue_.SetOn(!rules.empty());
   MutexLock lock(&board_mu_);
   for (const RuleKey& key : board_.SetRules(rules, now, clock_.NowUnixNanos())) {
     for (const SeriesId id : store_->SelectSeries(key.first, board_.SelectorOf(key))) {
       const auto series = store_->GetSeries(id);
-      if (series != nullptr) queue_.SetWatched(id, board_.Classify(series));
+      if (series == nullptr) continue;
+      // A series that no rule was asked about yet is new, and all of them have to be. At the start all rules are.
+      if (first || board_.IsClassified(id)) {
+        board_.Watch(key, series);
+      } else {
+        board_.Classify(series);
+      }
+      queue_.SetWatched(id, true);
+    }
+  }
+  if (!first) return;
+  std::set<TenantId> tenants;
+  for (const auto& [key, rule] : rules) tenants.insert(key.first);
+  for (const TenantId tenant : tenants) {
+    for (const SeriesId id : store_->SelectSeries(tenant, Selector())) {
+      queue_.SetWatched(id, board_.MarkClassified(id));
     }
   }
 }
@@ -90,7 +106,7 @@ void AlertEngine::Run() {
                                              std::min(kNanosPerSecond, options_.progress_interval_ns));
     WatchQueue::Taken taken = queue_.Take(std::chrono::nanoseconds(wait));
     // First the rules: what committed after a rule was made is judged by it.
-    if (taken.poked) TakeRules(taken.samples.empty() ? taken.now : taken.samples.front().arrived);
+    if (taken.poked) TakeRules(taken.samples.empty() ? taken.now : taken.samples.front().arrived, false);
     Judge(taken.samples);
     if (taken.overflowed) JudgeNewest();
     FillWindows();

@@ -89,8 +89,8 @@ class AlertEngine final : public CommitObserver {
  private:
   void Run();
   void CatchUp();
-  // Takes over the rules as they are and looks for the series of new ones.
-  void TakeRules(int64_t now) PB_EXCLUDES(board_mu_);
+  // Takes over the rules as they are and looks for the series of new ones. `first`: before any sample.
+  void TakeRules(int64_t now, bool first) PB_EXCLUDES(board_mu_);
   absl::Status RestoreStates(int64_t now) PB_EXCLUDES(board_mu_);
   void Judge(const std::vector<WatchedSample>& samples) PB_EXCLUDES(board_mu_);
   // The newest samples of all watched series, for those that were not seen come by.

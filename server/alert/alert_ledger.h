@@ -36,11 +36,11 @@ struct LedgerFilter {
 };
 
 struct LedgerRequest {
-  LedgerFilter filter;
-  std::string filter_text;  // anything that is equal for equal filters: binds page tokens
+  LedgerFilter filter = {};
+  std::string filter_text = {};  // anything that is equal for equal filters: binds page tokens
   TimeRange range = kAllTime;
   int32_t page_size = 0;  // 0: the default
-  std::string page_token;
+  std::string page_token = {};
 };
 
 struct LedgerPage {
