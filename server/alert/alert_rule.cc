@@ -173,7 +173,7 @@ absl::Status ValidateRule(const AlertRule& rule) {
     c.signal == AlertSignal::kAbsence ? CheckAbsence(c, &check) : CheckLevels(c, &check);
   }
   const AlertTiming& t = rule.timing;
-  check.Nanos("for", t.for_ns, 0, kMaxRuleDelay);
+  check.Nanos("pending_for", t.for_ns, 0, kMaxRuleDelay);
   check.Nanos("keep_firing_for", t.keep_firing_for_ns, 0, kMaxRuleDelay);
   check.Nanos("missing_for", t.missing_for_ns, 0, kMaxRuleDelay);
   check.OneOf("missing", t.missing, MissingDataPolicy::kOk, "KEEP, UNKNOWN, FIRE or OK");

@@ -30,6 +30,7 @@ const std::vector<std::string>& ServiceNames() {
       "pulseboard.v1.StorageService",
       "pulseboard.v1.TransferService",
       "pulseboard.v1.EventService",
+      "pulseboard.v1.AlertService",
       "opentelemetry.proto.collector.metrics.v1.MetricsService",
       "grpc.health.v1.Health",
       "grpc.reflection.v1.ServerReflection",
@@ -128,6 +129,7 @@ absl::Status Node::Listen() {
   services.push_back(MakeQueryService(*authenticator_, *query_, streams_));
   services.push_back(MakeTransferService(*authenticator_, *importer_, *exporter_, streams_));
   services.push_back(MakeEventService(*authenticator_, *events_, streams_));
+  services.push_back(MakeAlertService(*authenticator_, *alerts_, *store_, streams_));
   services.push_back(MakeLiveService(*authenticator_, *hub_, streams_));
   services.push_back(MakeStorageService(*authenticator_, *tenants_, *store_, streams_));
   services.push_back(MakeHealthService(*serving_, streams_));

@@ -19,6 +19,8 @@ std::string_view RightName(Right right) {
       return "read self-metrics";
     case Right::kManageStorage:
       return "manage the store";
+    case Right::kManageAlerts:
+      return "change alert rules";
   }
   return "unknown right";
 }
@@ -28,7 +30,7 @@ bool RoleHas(Role role, Right right) {
     case Role::kAdmin:
       return true;
     case Role::kEditor:
-      return right == Right::kPush || right == Right::kRead;
+      return right == Right::kPush || right == Right::kRead || right == Right::kManageAlerts;
     case Role::kViewer:
       return right == Right::kRead;
     case Role::kIngest:

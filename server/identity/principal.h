@@ -14,7 +14,7 @@ namespace pulseboard {
 enum class Role : uint8_t { kUnspecified = 0, kAdmin = 1, kEditor = 2, kViewer = 3, kIngest = 4 };
 
 // What a use case needs.
-enum class Right { kPush, kRead, kManageUsers, kReadSelfMetrics, kManageStorage };
+enum class Right { kPush, kRead, kManageUsers, kReadSelfMetrics, kManageStorage, kManageAlerts };
 
 // Result of authentication, compiled once per call. Immutable value.
 struct Principal {

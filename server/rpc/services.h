@@ -11,6 +11,7 @@ class Service;
 namespace pulseboard {
 
 class Accounts;
+class AlertEngine;
 class Authenticator;
 class EventLog;
 class Exporter;
@@ -35,6 +36,8 @@ std::unique_ptr<grpc::Service> MakeStorageService(const Authenticator& authentic
 std::unique_ptr<grpc::Service> MakeTransferService(const Authenticator& authenticator, Importer& importer,
                                                    const Exporter& exporter, StreamRegistry& streams);
 std::unique_ptr<grpc::Service> MakeEventService(const Authenticator& authenticator, EventLog& events,
+                                                StreamRegistry& streams);
+std::unique_ptr<grpc::Service> MakeAlertService(const Authenticator& authenticator, AlertEngine& engine, Store& store,
                                                 StreamRegistry& streams);
 std::unique_ptr<grpc::Service> MakeLiveService(const Authenticator& authenticator, Hub& hub, StreamRegistry& streams);
 

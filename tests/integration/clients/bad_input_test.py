@@ -76,6 +76,9 @@ class BadInputTest(h.ServerTestCase):
     def test_events(self):
         self.check_all(bad_requests.event_rows())
 
+    def test_alerts(self):
+        self.check_all(bad_requests.alert_rows())
+
     def test_storage(self):
         self.check_all(bad_requests.storage_rows())
 

@@ -632,6 +632,47 @@ def event_rows():
                    for method in ("ListEvents", "SubscribeEvents") for text in ("{", "a{b=~\"(\"}", "{a=\"\"}", "x" * 4097)]
 
 
+def alert_rows():
+    """Rules, alerts and their ledger. What of a rule is not allowed is the unit test's; here one of each kind."""
+    def rule(case, field, **changed):
+        return [bad_field(method, case, f"rule.{field}", rule=h.alert_rule(**changed))
+                for method in ("CreateRule", "UpdateRule", "ValidateRule")]
+
+    long, odd = h.duration_pb2.Duration(seconds=1 << 40), h.duration_pb2.Duration(seconds=1, nanos=-1)
+    rows = [
+        *rule("no name", "name", name=""), *rule("name too long", "name", name="x" * 201),
+        *rule("reserved label name", "labels", labels={"__name__": "x"}),
+        *rule("waits for ever", "pending_for", pending_for=long), *rule("odd duration", "missing_for", missing_for=odd),
+        *rule("unknown policy", "missing", missing=9), *rule("negative policy", "missing", missing=-1),
+        *rule("no condition", "condition.signal", condition=h.alert_pb2.AlertCondition()),
+        bad_field("ListRules", "negative page size", "page_size", page_size=-1),
+        bad_field("ListRules", "huge page size", "page_size", page_size=1001),
+        bad_field("ListAlerts", "huge page size", "page_size", page_size=1001),
+        bad_field("ListAlerts", "unknown state", "states", states=[9]),
+        bad_field("ListTransitions", "huge page size", "page_size", page_size=1001),
+        bad_field("ListTransitions", "end before start", "end_time", start_time=h.google_time(5), end_time=h.google_time(4)),
+        bad_field("ListTransitions", "time before 1970", "start_time", start_time=h.google_time(-1)),
+        bad_field("ListTransitions", "unknown state", "filter.to", filter=h.alert_pb2.TransitionFilter(to=[-1])),
+        bad_field("WatchTransitions", "unknown severity", "filter.min_severity",
+                  filter=h.alert_pb2.TransitionFilter(min_severity=3)),
+        bad_field("WatchTransitions", "negative position", "after_sequence", after_sequence=-1),
+    ]
+    rows += [Row(method, f"selector {text[:20]!r}", h.METHODS[method].request(rule=h.alert_rule(selector=text)),
+                 "INVALID_ARGUMENT", "BAD_SELECTOR")
+             for method in ("CreateRule", "UpdateRule", "ValidateRule") for text in ("", "{", "a{b=~\"(\"}", "x" * 4097)]
+    rows += [Row(method, "selector", h.METHODS[method].request(filter=h.alert_pb2.TransitionFilter(selector="{")),
+                 "INVALID_ARGUMENT", "BAD_SELECTOR") for method in ("ListTransitions", "WatchTransitions")]
+    rows += [Row(method, f"page token {token[:9]!r}", h.METHODS[method].request(page_token=token), "INVALID_ARGUMENT",
+                 "BAD_PAGE_TOKEN")
+             for method in ("ListRules", "ListAlerts", "ListTransitions") for token in ("no page token", "x" * (1 << 20))]
+    unknown = h.alert_rule()
+    unknown.rule_id = "no-such-rule"
+    return rows + [Row(method, "unknown", request, "NOT_FOUND", "RULE_NOT_FOUND") for method, request in (
+        ("GetRule", h.alert_pb2.GetRuleRequest(rule_id="no-such-rule")), ("GetRule", h.alert_pb2.GetRuleRequest()),
+        ("UpdateRule", h.alert_pb2.UpdateRuleRequest(rule=unknown)),
+        ("DeleteRule", h.alert_pb2.DeleteRuleRequest(rule_id="x\0" * 1000)))]
+
+
 def backup_rows():
     """For a server with backups, one of them called `taken`."""
     rows = [bad_field(method, f"name {name[:20]!r}", "name", name=name)

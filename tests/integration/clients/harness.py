@@ -43,7 +43,7 @@ def _generate_stubs():
 
 STUBS = _generate_stubs()
 
-from google.protobuf import descriptor_pb2, timestamp_pb2  # noqa: E402
+from google.protobuf import descriptor_pb2, duration_pb2, timestamp_pb2  # noqa: E402
 from google.rpc import error_details_pb2, status_pb2  # noqa: E402
 from grpc.health.v1 import health_pb2, health_pb2_grpc  # noqa: E402,F401
 from grpc.reflection.v1 import reflection_pb2 as reflection_v1, reflection_pb2_grpc as reflection_v1_grpc  # noqa: E402,F401
@@ -51,13 +51,15 @@ from grpc.reflection.v1alpha import reflection_pb2 as reflection_v1alpha  # noqa
 from grpc.reflection.v1alpha import reflection_pb2_grpc as reflection_v1alpha_grpc  # noqa: E402,F401
 from pulseboard.v1 import auth_pb2, auth_pb2_grpc, ingest_pb2, ingest_pb2_grpc, live_pb2, live_pb2_grpc  # noqa: E402,F401
 from pulseboard.v1 import query_pb2, query_pb2_grpc, types_pb2, user_pb2, user_pb2_grpc  # noqa: E402,F401
+from pulseboard.v1 import alert_pb2, alert_pb2_grpc  # noqa: E402,F401
 from pulseboard.v1 import events_pb2, events_pb2_grpc  # noqa: E402,F401
 from pulseboard.v1 import storage_pb2, storage_pb2_grpc, transfer_pb2, transfer_pb2_grpc  # noqa: E402,F401
 
 SERVICES = {name: pb.DESCRIPTOR.services_by_name[name] for name, pb in (
     ("AuthService", auth_pb2), ("UserService", user_pb2), ("IngestService", ingest_pb2),
     ("QueryService", query_pb2), ("LiveService", live_pb2), ("StorageService", storage_pb2),
-    ("TransferService", transfer_pb2), ("EventService", events_pb2))}
+    ("TransferService", transfer_pb2), ("EventService", events_pb2),
+    ("AlertService", alert_pb2))}
 
 
 class Method:
@@ -120,6 +122,14 @@ class Failure:
 
 def google_time(seconds, nanos=0):
     return timestamp_pb2.Timestamp(seconds=seconds, nanos=nanos)
+
+
+def alert_rule(selector="rules.value", **changed):
+    """A rule that may be kept."""
+    condition = alert_pb2.AlertCondition(selector=selector, signal=alert_pb2.ALERT_SIGNAL_VALUE,
+                                         comparison=alert_pb2.ALERT_COMPARISON_ABOVE,
+                                         critical=alert_pb2.AlertBounds(high=90))
+    return alert_pb2.AlertRule(**{"name": "too high", "condition": condition, **changed})
 
 
 def now_nanos():
@@ -233,14 +243,14 @@ class Client:
         return list(call) if method.server_streaming else call.result()
 
     def failure(self, name, request=None, metadata=None, **fields):
-        """The Failure of a call, or None when it did not fail. A Subscribe or Attach that is still open after its first message
+        """The Failure of a call, or None when it did not fail. A subscription that is still open after its first message
         has not failed."""
         method = METHODS[name]
         if request is None:
             request = method.request(**fields)
         call = self.start(name, request, metadata)
         try:
-            if name in ("Subscribe", "SubscribeEvents", "Attach"):
+            if name in ("Subscribe", "SubscribeEvents", "WatchTransitions", "Attach"):
                 next(call)
                 call.cancel()
             elif method.server_streaming:

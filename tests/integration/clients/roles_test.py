@@ -9,6 +9,7 @@ ADMIN, EDITOR, VIEWER, INGEST = "ADMIN", "EDITOR", "VIEWER", "INGEST"
 EVERYONE = {ADMIN, EDITOR, VIEWER, INGEST}
 READERS = {ADMIN, EDITOR, VIEWER}
 PUSHERS = {ADMIN, EDITOR, INGEST}
+WRITERS = {ADMIN, EDITOR}
 
 # Method -> roles that may call it. Methods without account (Login, RefreshSession, RegisterUser) let everyone in.
 ALLOWED = {
@@ -22,6 +23,8 @@ ALLOWED = {
     "VerifyBackup": {ADMIN}, "VerifyStore": {ADMIN}, "DeleteSamples": {ADMIN}, "PreviewRetention": {ADMIN},
     "Import": PUSHERS, "Export": READERS,
     "PushEvents": PUSHERS, "ListEvents": READERS, "SubscribeEvents": READERS,
+    "CreateRule": WRITERS, "UpdateRule": WRITERS, "DeleteRule": WRITERS, "ValidateRule": READERS, "GetRule": READERS,
+    "ListRules": READERS, "ListAlerts": READERS, "ListTransitions": READERS, "WatchTransitions": READERS,
 }
 WITHOUT_ACCOUNT = {"Login", "RefreshSession", "RegisterUser"}
 PASSWORD = "correct horse battery"
@@ -62,6 +65,9 @@ class RolesTest(h.ServerTestCase):
         return self.admin.call("CreateUser", user_name=f"somebody{self.made}", password=PASSWORD,
                                role=h.user_pb2.ROLE_VIEWER).user.user_id
 
+    def some_rule(self):
+        return self.admin.call("CreateRule", rule=h.alert_rule()).rule
+
     def request(self, method, role):
         """A request that is right in everything but, perhaps, the role of its sender."""
         selector = "roles.value"
@@ -84,6 +90,11 @@ class RolesTest(h.ServerTestCase):
             "Push": lambda: dict(samples=[h.sample(selector)]),
             "ListLabelValues": lambda: dict(label="host"),
             "PushEvents": lambda: dict(events=[h.events_pb2.Event(source="roles", text="x")]),
+            "CreateRule": lambda: dict(rule=h.alert_rule()),
+            "ValidateRule": lambda: dict(rule=h.alert_rule()),
+            "GetRule": lambda: dict(rule_id=self.some_rule().rule_id),
+            "UpdateRule": lambda: dict(rule=self.some_rule()),
+            "DeleteRule": lambda: dict(rule_id=self.some_rule().rule_id),
             "PruneBackups": lambda: dict(keep=1000),
             "VerifyBackup": lambda: dict(name="kept"),
             "DeleteSamples": lambda: dict(selector="roles.value", dry_run=True),

@@ -73,7 +73,7 @@ TEST(AlertRule, NamesWhatIsWrongAndWhatWouldBeAccepted) {
       {"rule.condition.warning.recovery_high", "not above 80",
        [](AlertRule* r) { r->condition.warning->recovery_high = 81; }},
       {"rule.condition.critical.high", "not below", [](AlertRule* r) { r->condition.critical->high = 79; }},
-      {"rule.for", "604800 s", [](AlertRule* r) { r->timing.for_ns = -1; }},
+      {"rule.pending_for", "604800 s", [](AlertRule* r) { r->timing.for_ns = -1; }},
       {"rule.missing", "KEEP", [](AlertRule* r) { r->timing.missing = MissingDataPolicy::kUnspecified; }},
       {"rule.condition.comparison", "none", [](AlertRule* r) { r->condition.signal = AlertSignal::kAbsence; }},
   };

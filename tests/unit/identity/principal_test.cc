@@ -19,16 +19,18 @@ Principal WithRole(Role role) {
 
 TEST(Authorize, GivesEachRoleItsOwnSetOfRights) {
   const std::map<Role, std::set<Right>> expected = {
-      {Role::kAdmin, {Right::kPush, Right::kRead, Right::kManageUsers, Right::kReadSelfMetrics, Right::kManageStorage}},
-      {Role::kEditor, {Right::kPush, Right::kRead}},
+      {Role::kAdmin,
+       {Right::kPush, Right::kRead, Right::kManageUsers, Right::kReadSelfMetrics, Right::kManageStorage,
+        Right::kManageAlerts}},
+      {Role::kEditor, {Right::kPush, Right::kRead, Right::kManageAlerts}},
       {Role::kViewer, {Right::kRead}},
       {Role::kIngest, {Right::kPush}},
       {Role::kUnspecified, {}},
       {static_cast<Role>(99), {}},
   };
   for (const auto& [role, rights] : expected) {
-    for (const Right right :
-         {Right::kPush, Right::kRead, Right::kManageUsers, Right::kReadSelfMetrics, Right::kManageStorage}) {
+    for (const Right right : {Right::kPush, Right::kRead, Right::kManageUsers, Right::kReadSelfMetrics,
+                              Right::kManageStorage, Right::kManageAlerts}) {
       const absl::Status status = Authorize(WithRole(role), right);
       EXPECT_EQ(status.ok(), rights.contains(right)) << RoleName(role) << " " << static_cast<int>(right);
       EXPECT_TRUE(status.ok() || HasReason(status, ErrorReason::kRoleTooLow));
