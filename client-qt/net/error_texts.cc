@@ -60,6 +60,8 @@ constexpr std::array kTexts = {
               "Show fewer series or a shorter time range."},
     ErrorText{"TOO_MANY_SUBSCRIPTIONS", "Too many live views",
               "Close other windows, or ask the administrator for a higher limit."},
+    ErrorText{"TOO_MANY_STREAMS", "Too many senders",
+              "The server takes no further one now. It is tried again in a moment."},
     ErrorText{"RESUME_TOKEN_EXPIRED", "Live view starts again",
               "The pause was too long to go on seamlessly; data is loaded anew."},
     ErrorText{"STORE_READ_ONLY", "The store takes no new data", "Old data can be seen. Tell the administrator of %1."},

@@ -60,6 +60,8 @@ constexpr std::array kReasons = {
                     "resume with the token and ask for less"},
     ErrorReasonInfo{ErrorReason::kTooManySubscriptions, "TOO_MANY_SUBSCRIPTIONS", StatusCode::kResourceExhausted,
                     "close other streams or wait as RetryInfo says"},
+    ErrorReasonInfo{ErrorReason::kTooManyStreams, "TOO_MANY_STREAMS", StatusCode::kResourceExhausted,
+                    "close other streams or wait as RetryInfo says"},
     ErrorReasonInfo{ErrorReason::kResumeTokenExpired, "RESUME_TOKEN_EXPIRED", StatusCode::kOutOfRange,
                     "subscribe anew without token"},
     ErrorReasonInfo{ErrorReason::kStoreReadOnly, "STORE_READ_ONLY", StatusCode::kFailedPrecondition,

@@ -46,6 +46,7 @@ enum class ErrorReason {
   kQueryBusy,
   kSlowConsumer,
   kTooManySubscriptions,
+  kTooManyStreams,
   kResumeTokenExpired,
   kStoreReadOnly,
   kDiskFull,

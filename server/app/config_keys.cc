@@ -172,6 +172,9 @@ constexpr ConfigKey kKeys[] = {
             PB_FIELD(intake.max_series_per_metric)),
     Integer("ingest.max_refs_per_stream", "series", 1, 16'777'215, "Series that one stream may bind.",
             PB_FIELD(intake.max_refs_per_stream)),
+    Integer("ingest.max_streams", "streams", 1, 1'000'000,
+            "Push streams and imports at once; more push streams are refused as TOO_MANY_STREAMS.",
+            PB_FIELD(intake.max_streams)),
     Integer("ingest.max_unacked_batches", "batches", 1, 1'024, "Batches of one stream in work; then it is not read.",
             PB_FIELD(intake.max_unacked_batches)),
     Text("ingest.otlp_resource_labels", "list of KEY, BEGINNING* or, to leave out, -KEY; the first that fits decides",
@@ -179,8 +182,8 @@ constexpr ConfigKey kKeys[] = {
          "Attributes of an OpenTelemetry resource that become labels of its series. What is not left out here, and "
          "changes when a process starts again, makes new series.",
          PB_FIELD(otlp_resource_labels)),
-    Integer("ingest.backlog_retry", "ms", 1, 60'000, "What RetryInfo says with INGEST_BACKLOG_FULL.",
-            PB_FIELD(intake.backlog_retry_ms)),
+    Integer("ingest.backlog_retry", "ms", 1, 60'000,
+            "What RetryInfo says with INGEST_BACKLOG_FULL and TOO_MANY_STREAMS.", PB_FIELD(intake.backlog_retry_ms)),
 
     Integer("live.max_subscriptions", "streams", 1, 1'000'000,
             "Subscriptions at the same time; beyond it "

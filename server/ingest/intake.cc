@@ -64,6 +64,16 @@ std::unique_ptr<IntakeStream> Intake::OpenStream(TenantId tenant) {
   return std::unique_ptr<IntakeStream>(new IntakeStream(*this, tenant));
 }
 
+absl::StatusOr<std::unique_ptr<IntakeStream>> Intake::OpenPushStream(TenantId tenant) {
+  std::unique_ptr<IntakeStream> stream = OpenStream(tenant);  // counted: of two at a time one may be one too many
+  if (open_streams_ <= options_.max_streams) return stream;
+  const std::string limit = std::to_string(options_.max_streams);
+  return WithRetryAfterMs(
+      MakeError(ErrorReason::kTooManyStreams, limit + " push streams are open, the most this server serves",
+                {{"limit", limit}, {"setting", "ingest.max_streams"}}),
+      options_.backlog_retry_ms);
+}
+
 Intake::Found Intake::Judge(const SeriesDraft& draft, SeriesKey* key, SeriesMetadata* metadata) const {
   const auto refused = [](RefusalReason reason, const absl::Status& why) {
     return Found{0, reason, StatusMessage(why)};

@@ -37,8 +37,9 @@ struct IntakeOptions {
   int64_t max_series_per_tenant = 1'000'000;           // ingest.max_series_per_tenant: new series beyond: SERIES_LIMIT
   int64_t max_series_per_metric = 200'000;             // ingest.max_series_per_metric: the same per tenant and metric
   int32_t max_refs_per_stream = 1'000'000;       // ingest.max_refs_per_stream: series a stream may bind; 8 to 40 B each
+  int64_t max_streams = 10'000;                  // ingest.max_streams: push streams at once, else TOO_MANY_STREAMS
   int32_t max_unacked_batches = 16;              // ingest.max_unacked_batches: in work per stream, then no reads
-  int64_t backlog_retry_ms = 250;                // ingest.backlog_retry: RetryInfo with INGEST_BACKLOG_FULL
+  int64_t backlog_retry_ms = 250;                // ingest.backlog_retry: RetryInfo with these refusals
   AckMode default_ack_mode = AckMode::kFsynced;  // ingest.ack_mode: of batches that do not say
   bool allow_buffered = true;                    // ingest.allow_buffered: false fsyncs all, whatever they say
   OtlpAttributeRules otlp_resource_labels = {};  // ingest.otlp_resource_labels: attributes that become labels
@@ -136,6 +137,8 @@ class Intake {
 
   // A long-lived stream of column batches of one producer.
   std::unique_ptr<IntakeStream> OpenStream(TenantId tenant);
+  // The same for a pusher. RESOURCE_EXHAUSTED/TOO_MANY_STREAMS with RetryInfo when `max_streams` are open.
+  absl::StatusOr<std::unique_ptr<IntakeStream>> OpenPushStream(TenantId tenant);
   // Highest committed sequence of a producer; 0 when unknown.
   int64_t ProducerPosition(TenantId tenant, std::string_view producer_id) const {
     return store_.ProducerPosition(tenant, producer_id);

@@ -19,7 +19,15 @@ PushStreamReactor::PushStreamReactor(grpc::CallbackServerContext* context, const
                                      Intake& intake, StreamRegistry& streams, StreamTicker& ticker)
     : BidiStream(context, authenticator, Right::kPush, streams, ticker), intake_(intake) {}
 
-void PushStreamReactor::OnAdmitted(const Principal& principal) { stream_ = intake_.OpenStream(principal.tenant); }
+void PushStreamReactor::OnAdmitted(const Principal& principal) {
+  absl::StatusOr<std::unique_ptr<IntakeStream>> stream = intake_.OpenPushStream(principal.tenant);
+  if (stream.ok()) {
+    stream_ = *std::move(stream);
+    return;
+  }
+  MutexLock lock(&mu_);
+  ending_ = stream.status();
+}
 
 absl::Status PushStreamReactor::ParseBatch() {
   PB_RETURN_IF_ERROR(ParseMessage("batch", &received_, &request_));

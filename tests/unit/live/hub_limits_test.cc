@@ -222,7 +222,7 @@ TEST_F(HubLimitsTest, BoundsWhatAllSubscriptionsHoldTogether) {
   ASSERT_TRUE(Eventually([&] { return awake->story() == "DK"; }));
   int64_t most = 0;
   int64_t time = 0;
-  for (int commit = 0; commit < 200; ++commit) {  // 4.8 MB for each of them
+  for (int commit = 0; commit < 60; ++commit) {  // 1.4 MB for each of them
     std::vector<TestStore::Row> rows;
     for (int i = 0; i < 1'000; ++i) rows.push_back({cpu, ++time, 1});
     ASSERT_GT(store.Append(rows), 0) << "commits wait for nobody";

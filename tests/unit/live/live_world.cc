@@ -28,7 +28,10 @@ void LiveWorld::Restart() {
   if (store_ == nullptr) {
     store_ = std::make_unique<TestStore>(next.get(), clock_);
     if (raw_retention_ns_ < kNanosPerDay) {  // windows go at once: nothing has to be filled before
-      store_->ReopenWith([](StoreOptions* store) { store->tiers = {}; });
+      store_->ReopenWith([](StoreOptions* store) {
+        store->tiers = {};
+        store->seal_age_ns = kSealAge;
+      });
       store_->Reopen(next.get());
     }
   } else {

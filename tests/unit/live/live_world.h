@@ -26,6 +26,8 @@ class LiveWorld {
   LiveWorld(const LiveWorld&) = delete;
   LiveWorld& operator=(const LiveWorld&) = delete;
 
+  static constexpr int64_t kSealAge = 60 * kNanosPerSecond;  // of a store with a raw retention below a day
+
  protected:
   // A number from 0 to below - 1.
   int Pick(int below) { return std::uniform_int_distribution<int>(0, below - 1)(random_); }

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -36,6 +37,7 @@ struct DataServerOptions {
   IntakeOptions intake{.default_ack_mode = AckMode::kBuffered};  // the page cache is durable enough for a test
   QueryOptions query;
   TransferOptions transfer = {};
+  std::function<void(StoreOptions*)> store = nullptr;  // what is different of the real store
 };
 
 class DataServer {
@@ -44,6 +46,10 @@ class DataServer {
   explicit DataServer(DataServerOptions options = {},
                       const std::function<std::unique_ptr<Store>(Store&)>& store_in_front = nullptr)
       : hub_(options.hub) {
+    if (options.store != nullptr) {
+      store_.ReopenWith(options.store);
+      store_.Reopen(&hub_);
+    }
     front_ = store_in_front == nullptr ? nullptr : store_in_front(*store_);
     Store& seen = front_ == nullptr ? *store_ : *front_;
     hub_.Attach(seen);

@@ -300,6 +300,39 @@ TEST(PushStream, RefusesStrangersBeforeReading) {
   EXPECT_EQ(server.intake().Stats().open_streams, 0);
 }
 
+TEST(PushStream, MoreThanTheServerServesAreToldToWait) {
+  DataServerOptions options;
+  options.intake.max_streams = 2;
+  DataServer server(options);
+  const auto ingest = server.ingest();
+  const auto first_context = server.Context();
+  const auto second_context = server.Context();
+  const auto first = ingest->PushStream(first_context.get());
+  const auto second = ingest->PushStream(second_context.get());
+  ASSERT_TRUE(Eventually([&] { return server.intake().Stats().open_streams == 2; }));
+  const auto refused_context = server.Context();
+  const auto refused = ingest->PushStream(refused_context.get());
+  v1::PushStreamResponse response;
+  EXPECT_FALSE(refused->Read(&response));
+  const grpc::Status status = refused->Finish();
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_EQ(ReasonOf(status), ErrorReason::kTooManyStreams);
+  EXPECT_TRUE(GetErrorDetail(FromGrpcStatus(status))->retry_after_ms.has_value());
+  first->WritesDone();
+  EXPECT_TRUE(first->Finish().ok());
+  ASSERT_TRUE(Eventually([&] { return server.intake().Stats().open_streams == 1; }));
+  const auto third_context = server.Context();
+  const auto third = ingest->PushStream(third_context.get());
+  ASSERT_TRUE(third->Write(Batch(1)));
+  ASSERT_TRUE(third->Read(&response)) << "there is room again";
+  for (const auto& stream : {second.get(), third.get()}) {
+    stream->WritesDone();
+    while (stream->Read(&response)) {
+    }
+    EXPECT_TRUE(stream->Finish().ok());
+  }
+}
+
 class HeldPushStream : public ::testing::Test {
  protected:
   HeldPushStream() : server_({}, [](Store& real) { return std::make_unique<HoldingStore>(real); }) {}

@@ -130,6 +130,52 @@ TEST(LiveService, GoesOnFromTheTokenOfACancelledCall) {
   ASSERT_TRUE(second.ReadUntil([&] { return second.samples[cpu].size() == 50; }));
 }
 
+TEST(LiveService, RestatesWhatTheLogOfATokenNoLongerHas) {
+  DataServerOptions options = QuickHeartbeats();
+  // A log that keeps nothing for those who resume.
+  options.store = [](StoreOptions* store) {
+    store->wal_retain_bytes = 0;
+    store->wal_segment_bytes = 64 << 10;
+    store->seal_age_ns = kNanosPerMilli;
+  };
+  DataServer server(options);
+  TestStore& store = server.store();
+  const SeriesId cpu = store.Series("cpu");
+  const SeriesId other = store.Series("other");
+  const int64_t time = Now() - kNanosPerSecond;
+  const int64_t seen = store.Append({{cpu, time, 1}});
+  v1::SubscribeRequest request = Request("cpu", 60);
+  Reader first(server, request);
+  ASSERT_TRUE(first.ReadUntil([&] { return first.progress >= seen && first.samples[cpu].size() == 1; }));
+  first.Cancel();
+  first.End();
+  // It is replaced, one comes that is late and one that is not, and the log forgets.
+  const int64_t missed = store.Append({{cpu, time, 2}, {cpu, time - 1'000, 3}, {cpu, time + 1'000, 4}});
+  const auto log_has_it = [&] {
+    const absl::Status read = store->ReadCommits(missed, missed + 1, [](const auto&) { return absl::OkStatus(); });
+    return !HasReason(read, ErrorReason::kResumeTokenExpired);
+  };
+  for (int i = 0; i < 200 && log_has_it(); ++i) {
+    std::vector<TestStore::Row> rows;
+    for (int n = 0; n < 2'000; ++n) rows.push_back({other, time + n, static_cast<double>(i)});
+    ASSERT_GT(store.Append(rows), 0);
+    ASSERT_TRUE(store->Checkpoint().ok());
+  }
+  ASSERT_FALSE(log_has_it());
+
+  request.set_resume_token(first.token);
+  Reader second(server, request);
+  ASSERT_TRUE(second.ReadUntil([&] { return second.last.has_restated(); }));
+  EXPECT_TRUE(second.samples.empty()) << "it comes before what replaces";
+  EXPECT_LT(second.last.restated().start_time_unix_nanos(), time - 1'000);
+  ASSERT_TRUE(second.ReadUntil([&] { return second.progress >= missed || second.samples[cpu].size() == 3; }));
+  const std::map<int64_t, double> all = {{time - 1'000, 3}, {time, 2}, {time + 1'000, 4}};
+  EXPECT_EQ(second.samples[cpu], all);
+  // And live from there.
+  store.Append({{cpu, time + 2'000, 5}});
+  ASSERT_TRUE(second.ReadUntil([&] { return second.samples[cpu].contains(time + 2'000); }));
+}
+
 TEST(LiveService, AnswersBadRequestsWithTheirReason) {
   DataServer server;
   const std::string pusher = server.Token("pusher", Role::kIngest);
