@@ -23,7 +23,7 @@ namespace pulseboard {
 
 struct AlertLedgerOptions {
   int64_t retention_ns = 400 * kNanosPerDay;  // alert.ledger_retention: older transitions go
-  int64_t max_scanned = 20'000;               // transitions looked at for one page
+  int64_t max_scanned = 5'000;                // transitions looked at for one page
 };
 
 struct LedgerFilter {
