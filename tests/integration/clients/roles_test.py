@@ -18,7 +18,8 @@ ALLOWED = {
     "SetRole": {ADMIN}, "SetActive": {ADMIN}, "ChangePassword": {ADMIN}, "GetPreferences": EVERYONE,
     "UpdatePreferences": EVERYONE, "Push": PUSHERS, "PushStream": PUSHERS, "ListMetrics": READERS, "ListSeries": READERS,
     "ListLabelValues": READERS, "GetCardinality": READERS, "QueryLatest": READERS, "QueryRange": READERS,
-    "QueryExpression": READERS, "QueryTable": READERS, "QueryHistogram": READERS, "Subscribe": READERS, "Attach": READERS,
+    "QueryExpression": READERS, "QueryTable": READERS, "QueryHistogram": READERS, "Forecast": READERS,
+    "Subscribe": READERS, "Attach": READERS,
     "GetStorageStatus": {ADMIN}, "CreateBackup": {ADMIN}, "ListBackups": {ADMIN}, "PruneBackups": {ADMIN},
     "VerifyBackup": {ADMIN}, "VerifyStore": {ADMIN}, "DeleteSamples": {ADMIN}, "PreviewRetention": {ADMIN},
     "Import": PUSHERS, "Export": READERS,
@@ -111,6 +112,10 @@ class RolesTest(h.ServerTestCase):
             return h.query_pb2.QueryTableRequest(selector=selector, start_time=query_range.start_time)
         if method == "QueryHistogram":
             request = h.query_pb2.QueryHistogramRequest(selector=selector, start_time=query_range.start_time)
+            request.step.FromSeconds(60)
+            return request
+        if method == "Forecast":
+            request = h.query_pb2.ForecastRequest(expression=selector)
             request.step.FromSeconds(60)
             return request
         if method == "Import":
