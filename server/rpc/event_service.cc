@@ -7,23 +7,19 @@
 #include <vector>
 
 #include "common/base/errors.h"
-#include "common/base/mutex.h"
 #include "common/wire/status.h"
 #include "pulseboard/v1/events.grpc.pb.h"
 #include "server/events/event_log.h"
 #include "server/rpc/authenticator.h"
 #include "server/rpc/data_wire.h"
 #include "server/rpc/event_wire.h"
+#include "server/rpc/following_stream.h"
 #include "server/rpc/services.h"
-#include "server/rpc/stream_guard.h"
-#include "server/rpc/stream_registry.h"
 
 namespace pulseboard {
 namespace {
 
 using google::protobuf::util::TimeUtil;
-
-constexpr int kTicksPerHeartbeat = 5;  // of a second
 
 absl::StatusOr<int64_t> TimeFromProto(const std::string& field, const google::protobuf::Timestamp& time) {
   if (const auto nanos = ToUnixNanos(time)) return *nanos;
@@ -69,67 +65,25 @@ absl::StatusOr<EventListRequest> FromProto(const v1::ListEventsRequest& request)
   return out;
 }
 
-// One SubscribeEvents call: reads on from its position whenever there is news and the last message is written.
-// Thread-safe; owns itself until OnDone. The event log is called without `mu_` held.
-class EventStreamReactor final : public grpc::ServerWriteReactor<v1::SubscribeEventsResponse>,
-                                 public EventFollower,
-                                 public Drainable,
-                                 public TickingStream,
-                                 public std::enable_shared_from_this<EventStreamReactor> {
+// One SubscribeEvents call. Thread-safe; owns itself until OnDone.
+class EventStreamReactor final : public FollowingStream<v1::SubscribeEventsResponse>, public EventFollower {
  public:
   static EventStreamReactor* Start(grpc::CallbackServerContext* context, const v1::SubscribeEventsRequest& request,
                                    const Authenticator& authenticator, EventLog& events, StreamRegistry& streams,
                                    StreamTicker& ticker) {
     auto self =
         std::shared_ptr<EventStreamReactor>(new EventStreamReactor(context, authenticator, events, streams, ticker));
-    self->self_ = self;
+    self->Own(self);
     if (const absl::Status status = self->Subscribe(*context, request, authenticator); !status.ok()) self->End(status);
     return self.get();
   }
 
-  void OnEvents() override {
-    {
-      MutexLock lock(&mu_);
-      news_ = true;
-    }
-    Advance();
-  }
-  void Drain(const absl::Status& status, bool hard) override {
-    if (hard) guard_.Cancel();
-    End(status);
-  }
-  void Tick() override {
-    guard_.CancelIfStuck();
-    if (const absl::Status session = guard_.CheckSession(); !session.ok()) End(session);
-    {
-      MutexLock lock(&mu_);
-      if (++quiet_ticks_ >= kTicksPerHeartbeat) heartbeat_ = true;
-    }
-    Advance();  // also when a read was turned away
-  }
-  void OnWriteDone(bool ok) override {
-    if (!ok) return End(absl::CancelledError("the viewer is gone"));
-    {
-      MutexLock lock(&mu_);
-      writing_ = false;
-    }
-    Advance();
-  }
-  void OnCancel() override { End(absl::CancelledError("the viewer cancelled")); }
-  void OnDone() override {
-    guard_.Forget();
-    if (follower_id_ != 0) {
-      ticker_.Remove(ticker_id_);
-      streams_.Remove(registry_id_);
-      events_.Unfollow(follower_id_);
-    }
-    const auto keep = std::move(self_);  // last line: may destroy *this
-  }
+  void OnEvents() override { NoteNews(); }
 
  private:
   EventStreamReactor(grpc::CallbackServerContext* context, const Authenticator& authenticator, EventLog& events,
                      StreamRegistry& streams, StreamTicker& ticker)
-      : events_(events), streams_(streams), ticker_(ticker), guard_(authenticator, context, Right::kRead) {}
+      : FollowingStream(context, authenticator, streams, ticker), events_(events) {}
 
   absl::Status Subscribe(const grpc::CallbackServerContext& context, const v1::SubscribeEventsRequest& request,
                          const Authenticator& authenticator) {
@@ -142,79 +96,29 @@ class EventStreamReactor final : public grpc::ServerWriteReactor<v1::SubscribeEv
     if (!request.resume_token().empty()) {
       PB_ASSIGN_OR_RETURN(position_, events_.ParseResumeToken(tenant_, request.resume_token()));
     }
-    PB_ASSIGN_OR_RETURN(follower_id_, events_.Follow(tenant_, weak_from_this()));
-    ticker_id_ = ticker_.Add(weak_from_this());
-    registry_id_ = streams_.Add(weak_from_this());
-    Advance();
+    PB_ASSIGN_OR_RETURN(follower_id_,
+                        events_.Follow(tenant_, std::static_pointer_cast<EventStreamReactor>(shared_from_this())));
+    Begin();
     return absl::OkStatus();
   }
 
-  // Reads when there is news, else sends a heartbeat when one is due.
-  void Advance() {
-    {
-      MutexLock lock(&mu_);
-      if (finished_ || writing_ || reading_) return;
-      if (!news_) {
-        if (heartbeat_) WriteLocked({});
-        return;
-      }
-      news_ = false;
-      reading_ = true;
-    }
-    if (events_.Read([self = shared_from_this()] { self->ReadOn(); }).ok()) return;
-    MutexLock lock(&mu_);  // too many reads wait: the next tick tries again
-    reading_ = false;
-    news_ = true;
+  // On the log's reading thread; turned away when too many reads wait.
+  bool RunRead(std::function<void()> job) override { return events_.Read(std::move(job)).ok(); }
+  absl::StatusOr<bool> ReadRows(v1::SubscribeEventsResponse* response, bool* more) override {
+    PB_ASSIGN_OR_RETURN(const std::vector<Event> events, events_.ReadAfter(tenant_, filter_, &position_, more));
+    for (const Event& event : events) ToProto(event, response->add_events());
+    return !events.empty();
   }
-  // On the log's reading thread.
-  void ReadOn() {
-    bool more = false;
-    auto events = events_.ReadAfter(tenant_, filter_, &position_, &more);
-    if (!events.ok()) return End(events.status());
-    {
-      MutexLock lock(&mu_);
-      reading_ = false;
-      if (more) news_ = true;
-      if (!finished_ && !events->empty()) WriteLocked(*events);
-    }
-    Advance();
+  void PutPosition(v1::SubscribeEventsResponse* response) override {
+    response->set_resume_token(events_.MakeResumeToken(tenant_, position_));
   }
-  void WriteLocked(const std::vector<Event>& events) PB_REQUIRES(mu_) {
-    response_.Clear();
-    for (const Event& event : events) ToProto(event, response_.add_events());
-    response_.set_resume_token(events_.MakeResumeToken(tenant_, position_));
-    heartbeat_ = false;
-    quiet_ticks_ = 0;
-    writing_ = true;
-    StartWrite(&response_);
-  }
-  void End(const absl::Status& status) {
-    MutexLock lock(&mu_);
-    if (std::exchange(finished_, true)) return;
-    guard_.NoteFinished();
-    Finish(ToGrpcStatus(status));
-  }
+  void Unfollow() override { events_.Unfollow(follower_id_); }
 
   EventLog& events_;
-  StreamRegistry& streams_;
-  StreamTicker& ticker_;
-  StreamGuard guard_;
   TenantId tenant_ = 0;
   EventFilter filter_;
-  uint64_t follower_id_ = 0;  // 0: the call was refused
-  uint64_t registry_id_ = 0;
-  uint64_t ticker_id_ = 0;
-  std::shared_ptr<EventStreamReactor> self_;
-
-  Mutex mu_;
-  bool finished_ PB_GUARDED_BY(mu_) = false;
-  bool reading_ PB_GUARDED_BY(mu_) = false;
-  bool writing_ PB_GUARDED_BY(mu_) = false;
-  bool news_ PB_GUARDED_BY(mu_) = true;       // perhaps, since the position
-  bool heartbeat_ PB_GUARDED_BY(mu_) = true;  // the first one tells the position
-  int quiet_ticks_ PB_GUARDED_BY(mu_) = 0;
-  int64_t position_ = 0;                                     // of whoever has set reading_ or writing_
-  v1::SubscribeEventsResponse response_ PB_GUARDED_BY(mu_);  // the one on its way
+  uint64_t follower_id_ = 0;
+  int64_t position_ = 0;  // of whoever reads or writes
 };
 
 class EventService final : public v1::EventService::CallbackService {
