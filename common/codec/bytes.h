@@ -83,6 +83,14 @@ class ByteReader {
     return value;
   }
 
+  // Of one byte; fails beyond `last`.
+  template <typename E>
+  E Enum(E last) {
+    const auto number = Fixed<uint8_t>();
+    if (number > static_cast<uint8_t>(last)) Fail();
+    return static_cast<E>(number);
+  }
+
   std::string_view Bytes(size_t n) {
     if (rest_.size() < n) {
       Fail();

@@ -22,13 +22,6 @@ void TakeSeries(ByteReader* in, SeriesKey* series) {
   if (!SeriesKey::Decode(in->LengthPrefixed(), series)) in->Fail();
 }
 
-template <typename Enum>
-Enum TakeEnum(ByteReader* in, Enum last) {
-  const auto number = in->Fixed<uint8_t>();
-  if (number > static_cast<uint8_t>(last)) in->Fail();
-  return static_cast<Enum>(number);
-}
-
 }  // namespace
 
 std::string TransitionPrefix(TenantId tenant) { return Begin('l', tenant); }
@@ -64,11 +57,11 @@ bool DecodeTransition(std::string_view bytes, AlertTransition* t) {
   t->rule_name = in.LengthPrefixed();
   t->rule_revision = in.ZigZag();
   TakeSeries(&in, &t->series);
-  t->from = TakeEnum(&in, AlertState::kUnknown);
-  t->to = TakeEnum(&in, AlertState::kUnknown);
-  t->from_severity = TakeEnum(&in, AlertSeverity::kCritical);
-  t->severity = TakeEnum(&in, AlertSeverity::kCritical);
-  t->cause = TakeEnum(&in, AlertCause::kRule);
+  t->from = in.Enum(AlertState::kUnknown);
+  t->to = in.Enum(AlertState::kUnknown);
+  t->from_severity = in.Enum(AlertSeverity::kCritical);
+  t->severity = in.Enum(AlertSeverity::kCritical);
+  t->cause = in.Enum(AlertCause::kRule);
   t->value = in.Fixed<double>();
   for (int64_t* time : {&t->time_unix_nanos, &t->since_unix_nanos, &t->sample_unix_nanos, &t->committed_unix_nanos}) {
     *time = in.ZigZag();

@@ -147,13 +147,6 @@ std::optional<AlertBounds> TakeBounds(ByteReader* in) {
   return b;
 }
 
-template <typename Enum>
-Enum TakeEnum(ByteReader* in, Enum last) {
-  const auto number = in->Fixed<uint8_t>();
-  if (number > static_cast<uint8_t>(last)) in->Fail();
-  return static_cast<Enum>(number);
-}
-
 }  // namespace
 
 absl::Status ValidateRule(const AlertRule& rule) {
@@ -235,19 +228,19 @@ bool DecodeRule(std::string_view bytes, AlertRule* rule) {
   rule->enabled = in.Fixed<char>() != 0;
   AlertCondition& c = rule->condition;
   c.selector = text();
-  c.signal = TakeEnum(&in, AlertSignal::kAbsence);
+  c.signal = in.Enum(AlertSignal::kAbsence);
   c.window_ns = in.ZigZag();
   c.absent_for_ns = in.ZigZag();
-  c.comparison = TakeEnum(&in, AlertComparison::kInside);
+  c.comparison = in.Enum(AlertComparison::kInside);
   c.warning = TakeBounds(&in);
   c.critical = TakeBounds(&in);
-  c.absence_severity = TakeEnum(&in, AlertSeverity::kCritical);
+  c.absence_severity = in.Enum(AlertSeverity::kCritical);
   AlertTiming& t = rule->timing;
   t.for_ns = in.ZigZag();
   t.keep_firing_for_ns = in.ZigZag();
-  t.missing = TakeEnum(&in, MissingDataPolicy::kOk);
+  t.missing = in.Enum(MissingDataPolicy::kOk);
   t.missing_for_ns = in.ZigZag();
-  t.missing_severity = TakeEnum(&in, AlertSeverity::kCritical);
+  t.missing_severity = in.Enum(AlertSeverity::kCritical);
   rule->created_unix_nanos = in.ZigZag();
   rule->changed_unix_nanos = in.ZigZag();
   rule->changed_by = text();
