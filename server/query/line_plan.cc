@@ -109,6 +109,16 @@ class Planner {
 
 }  // namespace
 
+TimeRange PieceOf(const LineStep& step, int64_t from, int64_t piece_buckets, int64_t grid_buckets) {
+  if (step.sparse) return {from, step.range.end};
+  if (step.bucket_ns != kRawBucket) {
+    const int64_t begin = BucketStart(from, grid_buckets * step.bucket_ns);
+    return {from, std::min(step.range.end, begin + piece_buckets * step.bucket_ns)};
+  }
+  const bool rest_is_short = from >= step.range.end - kNanosPerDay;
+  return {from, rest_is_short ? step.range.end : from + kNanosPerDay};
+}
+
 LinePlan PlanLine(const LineRequest& request, std::span<const TierOptions> tiers) {
   return Planner(request, tiers).Make();
 }

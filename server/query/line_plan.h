@@ -42,6 +42,9 @@ struct LinePlan {
   int64_t column_ns() const { return columns == 0 ? 0 : (canvas.end - canvas.start) / columns; }
 };
 
+// What is read at once of `step`, beginning at `from`: of rollups `piece_buckets`, counted from the multiple of
+// `grid_buckets` that `from` lies in; of samples a day, or up to two at the end of the step; of a sparse step the rest.
+TimeRange PieceOf(const LineStep& step, int64_t from, int64_t piece_buckets, int64_t grid_buckets = 1);
 // `tiers`: ascending, as Store::Tiers gives them.
 LinePlan PlanLine(const LineRequest& request, std::span<const TierOptions> tiers);
 // Reads `request.readable` from the tier of `bucket_ns` where it holds whole buckets, its edges from finer ones, what

@@ -17,16 +17,6 @@ namespace {
 constexpr int64_t kPieceBuckets = 1'920;
 constexpr RollupFields kFields = kLineFields | RollupField::kCount;
 
-TimeRange PieceOf(const LineStep& step, int64_t from) {
-  if (step.sparse) return {from, step.range.end};
-  if (step.bucket_ns != kRawBucket) {
-    const int64_t piece_ns = kPieceBuckets * step.bucket_ns;
-    return {from, std::min(step.range.end, BucketStart(from, piece_ns) + piece_ns)};
-  }
-  const bool rest_is_short = from >= step.range.end - kNanosPerDay;
-  return {from, rest_is_short ? step.range.end : from + kNanosPerDay};
-}
-
 // First, last, smallest and greatest, in the order of their times, those within `piece`. How many samples that are.
 int64_t AppendCorners(const Rollup& rollup, TimeRange piece, SampleColumns* out) {
   // The first and the last enclose the other two.
@@ -62,7 +52,7 @@ void SeriesReader::Start(std::shared_ptr<const LinePlan> plan) {
 
 absl::StatusOr<SampleColumns> SeriesReader::Next() {
   const LineStep& step = plan_->steps[step_];
-  const TimeRange piece = PieceOf(step, read_up_to_);
+  const TimeRange piece = PieceOf(step, read_up_to_, kPieceBuckets, kPieceBuckets);
   PB_ASSIGN_OR_RETURN(SampleColumns samples, ReadPiece(step, piece));
   read_up_to_ = piece.end;
   if (piece.end >= step.range.end) {

@@ -46,15 +46,6 @@ size_t EndOfRun(std::span<const int64_t> times, size_t from, int64_t end) {
   return static_cast<size_t>(std::lower_bound(times.begin() + static_cast<ptrdiff_t>(low), until, end) - times.begin());
 }
 
-TimeRange PieceOf(const LineStep& step, int64_t from) {
-  if (step.sparse) return {from, step.range.end};
-  if (step.bucket_ns != kRawBucket) {
-    return {from, std::min(step.range.end, BucketStart(from, step.bucket_ns) + kPieceBuckets * step.bucket_ns)};
-  }
-  const bool rest_is_short = from >= step.range.end - kNanosPerDay;
-  return {from, rest_is_short ? step.range.end : from + kNanosPerDay};
-}
-
 }  // namespace
 
 ColumnPlan::ColumnPlan(ColumnRequest request, std::span<const TierOptions> tiers) : request_(std::move(request)) {
@@ -104,7 +95,7 @@ absl::Status ColumnReader::Read(const Visit& visit, const Progress& progress) {
   visit_ = &visit;
   for (const LineStep& step : plan_.StepsFor(info_.metadata.kind).steps) {
     for (int64_t from = step.range.start; from < step.range.end;) {
-      const TimeRange piece = PieceOf(step, from);
+      const TimeRange piece = PieceOf(step, from, kPieceBuckets);
       const ReadStats before = view_.stats();
       PB_RETURN_IF_ERROR(ReadPiece(step, piece));
       PB_RETURN_IF_ERROR(progress(view_.stats().scanned_samples - before.scanned_samples,

@@ -15,15 +15,6 @@ namespace {
 constexpr int64_t kPieceBuckets = 4'096;
 constexpr int64_t kNearBuckets = 480;  // a span block of the usual finest tier
 
-TimeRange PieceOf(const LineStep& step, int64_t from) {
-  if (step.sparse) return {from, step.range.end};
-  if (step.bucket_ns != kRawBucket) {
-    return {from, std::min(step.range.end, BucketStart(from, step.bucket_ns) + kPieceBuckets * step.bucket_ns)};
-  }
-  const bool rest_is_short = from >= step.range.end - kNanosPerDay;
-  return {from, rest_is_short ? step.range.end : from + kNanosPerDay};
-}
-
 // The rollup of all but the first sample, which its first value goes on standing for; nothing where that is not known.
 // REQUIRES: last_time > first_time.
 std::optional<Rollup> WithoutFirst(const Rollup& rollup, RollupFields fields) {
@@ -74,7 +65,7 @@ absl::Status WindowReader::NoteProgress() {
 
 absl::Status WindowReader::ReadStep(const LineStep& step) {
   for (int64_t from = step.range.start; from < step.range.end;) {
-    const TimeRange piece = PieceOf(step, from);
+    const TimeRange piece = PieceOf(step, from, kPieceBuckets);
     if (step.bucket_ns == kRawBucket) {
       PB_ASSIGN_OR_RETURN(const SampleColumns samples, view_.Read(info_.id, piece));
       PB_RETURN_IF_ERROR(input_->AddSamples(samples));
