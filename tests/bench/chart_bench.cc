@@ -1,8 +1,6 @@
 // What the live window costs: PANELS charts of SERIES lines with POINTS points each, new samples HZ times a second.
 // usage: chart_bench [key=value...]: panels=16 series=4 points=800 hz=10 seconds=5 width=1920 height=1080 hover=0
 // Run it under Xvfb (or with QT_QPA_PLATFORM=offscreen). One line: frames drawn per second, CPU of the process.
-#include <sys/resource.h>
-
 #include <QApplication>
 #include <QElapsedTimer>
 #include <QEventLoop>
@@ -16,6 +14,7 @@
 #include "client-qt/ui/main_window.h"
 #include "client-qt/ui/panel_view.h"
 #include "client-qt/ui/theme.h"
+#include "tests/bench/own_cpu_seconds.h"
 #include "tests/unit/qt_ui/synthetic_source.h"
 
 namespace pulseboard::qt {
@@ -23,15 +22,6 @@ namespace {
 
 constexpr int kWarmUpMs = 2000;
 constexpr int kHoverMs = 16;
-
-double cpuSeconds() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  const auto seconds = [](const timeval& t) {
-    return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) * 1e-6;
-  };
-  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
-}
 
 void runFor(int ms) {
   QEventLoop loop;
@@ -90,12 +80,12 @@ int run(QApplication& app, std::map<std::string, int> options) {
   runFor(kWarmUpMs);
 
   frames = 0;
-  const double cpu = cpuSeconds();
+  const double cpu = OwnCpuSeconds();
   QElapsedTimer timer;
   timer.start();
   runFor(options["seconds"] * 1000);
   const double elapsed = static_cast<double>(timer.elapsed()) / 1000;
-  const double used = cpuSeconds() - cpu;
+  const double used = OwnCpuSeconds() - cpu;
   for (const PanelSpec& panel : spec.panels) drawn_points += window.panel(panel.id)->lineChart()->drawnPoints();
   std::printf(
       "chart_bench panels=%d series=%d points=%d hz=%d hover=%d platform=%s panel_frames_per_s=%.1f "

@@ -1,5 +1,3 @@
-#include <sys/resource.h>
-
 #include <algorithm>
 #include <atomic>
 #include <deque>
@@ -12,21 +10,13 @@
 #include "common/wire/status.h"
 #include "pulseboard/v1/ingest.grpc.pb.h"
 #include "tests/bench/live_loads.h"
+#include "tests/bench/own_cpu_seconds.h"
 
 namespace pulseboard::bench {
 namespace {
 
 constexpr int kSeriesPerStream = 1'000;
 constexpr int64_t kStepNanos = 10 * kNanosPerMilli;
-
-double OwnCpuSeconds() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  const auto seconds = [](const timeval& t) {
-    return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6;
-  };
-  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
-}
 
 // One stream: a thread that writes as far ahead as the window allows, and one that reads acks.
 class PushStreamLoad {

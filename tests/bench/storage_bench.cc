@@ -19,6 +19,7 @@
 #include "common/base/log.h"
 #include "common/base/mutex.h"
 #include "server/storage/store.h"
+#include "tests/bench/own_cpu_seconds.h"
 
 namespace {
 
@@ -31,15 +32,6 @@ struct Settings {
   int64_t in_flight = 16;
   std::string directory;
 };
-
-double CpuSeconds() {
-  rusage usage;
-  getrusage(RUSAGE_SELF, &usage);
-  const auto seconds = [](const timeval& t) {
-    return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6;
-  };
-  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
-}
 
 double PeakMegabytes() {
   rusage usage;
@@ -142,7 +134,7 @@ int RunCase(const Settings& settings, bool fsync) {
   }
   const double filled_megabytes = PeakMegabytes();
   Window window(settings.in_flight);
-  const double cpu = CpuSeconds();
+  const double cpu = OwnCpuSeconds();
   const auto start = std::chrono::steady_clock::now();
   const auto elapsed = [&start] {
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
@@ -162,7 +154,7 @@ int RunCase(const Settings& settings, bool fsync) {
     std::this_thread::sleep_for(std::chrono::milliseconds(50));  // until the newest chunks are old enough
     if (!store.Checkpoint().ok()) return 1;
   }
-  const double cpu_used = CpuSeconds() - cpu;
+  const double cpu_used = OwnCpuSeconds() - cpu;
   const StoreStats stats = store.Stats();
   const auto millions = static_cast<double>(stats.committed_samples) / 1e6;
   std::printf(

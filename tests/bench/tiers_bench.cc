@@ -3,7 +3,6 @@
 //   tiers_bench [--directory=DIR] [--days=N] [--block=SAMPLES]     days of 1 s data, default 365
 #include <rocksdb/db.h>
 #include <rocksdb/options.h>
-#include <sys/resource.h>
 
 #include <algorithm>
 #include <chrono>
@@ -20,6 +19,7 @@
 #include "common/base/errors.h"
 #include "common/base/log.h"
 #include "server/storage/store.h"
+#include "tests/bench/own_cpu_seconds.h"
 
 namespace {
 
@@ -46,15 +46,6 @@ class Walk {
 [[noreturn]] void Fail(const absl::Status& status) {
   std::fprintf(stderr, "%s\n", StatusMessage(status).c_str());
   std::exit(1);
-}
-
-double CpuSeconds() {
-  rusage usage;
-  getrusage(RUSAGE_SELF, &usage);
-  const auto seconds = [](const timeval& t) {
-    return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6;
-  };
-  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 
 struct Load {
@@ -101,13 +92,13 @@ std::vector<SeriesId> Fill(Store* store, ManualClock* clock, const StoreOptions&
         store->FindOrCreateSeries(kDefaultTenant, {"bench", {{"n", std::to_string(i)}}}, {}, nullptr).value());
     walks.emplace_back(static_cast<uint64_t>(i) + 1);
   }
-  const double cpu = CpuSeconds();
+  const double cpu = OwnCpuSeconds();
   double generating = 0;
   for (int64_t at = 0; at < load.seconds;) {
     AppendBatch batch;
     batch.tenant = kDefaultTenant;
     batch.ack_mode = AckMode::kBuffered;
-    const double before = CpuSeconds();
+    const double before = OwnCpuSeconds();
     for (; at < load.seconds && batch.size() < 50'000; at += load.step_seconds) {
       for (size_t i = 0; i < ids.size(); ++i) {
         batch.series.push_back(ids[i]);
@@ -115,7 +106,7 @@ std::vector<SeriesId> Fill(Store* store, ManualClock* clock, const StoreOptions&
         batch.values.push_back(walks[i].Next());
       }
     }
-    generating += CpuSeconds() - before;
+    generating += OwnCpuSeconds() - before;
     clock->Advance(std::max<int64_t>(0, batch.times.back() - clock->NowUnixNanos()));
     while (true) {
       const absl::Status queued = store->Append(batch, nullptr);
@@ -132,7 +123,7 @@ std::vector<SeriesId> Fill(Store* store, ManualClock* clock, const StoreOptions&
   const double millions = static_cast<double>(pushed) / 1e6;
   const StoreStats stats = store->Stats();
   std::printf("loaded %.1f M samples, %.3f CPU-s per M (log, sealing, rollups), %.3f bytes per sample of blocks\n",
-              millions, (CpuSeconds() - cpu - generating) / millions,
+              millions, (OwnCpuSeconds() - cpu - generating) / millions,
               static_cast<double>(stats.sealed_bytes) / static_cast<double>(stats.sealed_samples));
   return ids;
 }

@@ -10,8 +10,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "common/analysis/forecaster.h"
-#include "tests/bench/insight/cpu_seconds.h"
 #include "tests/bench/insight/series_files.h"
+#include "tests/bench/own_cpu_seconds.h"
 
 namespace pulseboard {
 namespace {
@@ -59,9 +59,9 @@ absl::Status RunM4(const M4Files& files, int horizon) {
   std::vector<double> millis;
   std::map<std::string, int> by_periods;
   for (const Row& row : *rows) {
-    const double start = CpuSeconds();
+    const double start = OwnCpuSeconds();
     const absl::StatusOr<Forecast> forecast = MakeForecast(row.values, horizon);
-    millis.push_back((CpuSeconds() - start) * 1e3);
+    millis.push_back((OwnCpuSeconds() - start) * 1e3);
     if (!forecast.ok())
       return absl::InvalidArgumentError(absl::StrCat("series ", row.id, ": ", forecast.status().message()));
     WriteRow(out, row.id, forecast->point);

@@ -11,8 +11,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "common/analysis/anomaly_detector.h"
-#include "tests/bench/insight/cpu_seconds.h"
 #include "tests/bench/insight/series_files.h"
+#include "tests/bench/own_cpu_seconds.h"
 
 namespace pulseboard {
 namespace {
@@ -56,14 +56,14 @@ absl::Status RunOne(const std::filesystem::path& from, const std::filesystem::pa
   std::vector<double> scores;
   scores.reserve(stream->values.size());
   int64_t alarms = 0;
-  const double start = CpuSeconds();
+  const double start = OwnCpuSeconds();
   AnomalyDetector detector;
   for (const double value : stream->values) {
     const AnomalyDetector::Verdict verdict = detector.Observe(value);
     scores.push_back(verdict.score);
     alarms += verdict.alarm;
   }
-  totals.cpu_seconds += CpuSeconds() - start;
+  totals.cpu_seconds += OwnCpuSeconds() - start;
   totals.samples += static_cast<int64_t>(scores.size());
   totals.alarms += alarms;
   totals.bytes = detector.bytes();

@@ -2,7 +2,6 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -16,6 +15,7 @@
 #include "common/base/clock.h"
 #include "common/base/errors.h"
 #include "common/base/mutex.h"
+#include "tests/bench/own_cpu_seconds.h"
 #include "tests/support/process.h"
 #include "tests/support/temp_dir.h"
 
@@ -24,15 +24,6 @@ namespace {
 
 constexpr size_t kReadBytes = 1 << 16;
 constexpr size_t kMaxAhead = 8;  // frames
-
-double OwnCpuSeconds() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  const auto seconds = [](const timeval& t) {
-    return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6;
-  };
-  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
-}
 
 // Of all processes since the machine started.
 double MachineCpuSeconds() {
