@@ -82,14 +82,4 @@ std::vector<double> SparseAutoregression::Extrapolate(std::span<const double> va
   return forecast;
 }
 
-std::vector<double> SparseAutoregression::OneStep(std::span<const double> values) const {
-  std::vector<double> standardised;
-  for (const double value : values) standardised.push_back((value - mean_) / deviation_);
-  std::vector<double> expected(values.begin(), values.end());
-  for (size_t i = lags_.empty() ? 0 : static_cast<size_t>(lags_.back()); i < values.size(); ++i) {
-    expected[i] = Next(standardised, i) * deviation_ + mean_;
-  }
-  return expected;
-}
-
 }  // namespace pulseboard

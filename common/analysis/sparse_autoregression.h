@@ -17,10 +17,6 @@ class SparseAutoregression {
   // The `horizon` values after the last of `values`, each from those before it.
   std::vector<double> Extrapolate(std::span<const double> values, int horizon) const;
 
-  // What the model would have said of each value of the series, from the ones before; the first lags.back() as they
-  // are.
-  std::vector<double> OneStep(std::span<const double> values) const;
-
  private:
   double Next(const std::vector<double>& standardised, size_t at) const;
 
