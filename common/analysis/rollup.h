@@ -43,8 +43,8 @@ class RollupFold {
   Rollup rollup_;
 };
 
-// What AddRun of an empty fold of no counter and Take would give, in place; false, and `out` unspecified, when there is a
-// NaN. REQUIRES: not empty.
+// What AddRun of an empty fold of no counter and Take would give, in place; false, and `out` unspecified, when there is
+// a NaN. REQUIRES: not empty.
 bool FoldRun(std::span<const int64_t> times, std::span<const double> values, bool with_sum, Rollup* out);
 
 // Start of the bucket that holds `time`.

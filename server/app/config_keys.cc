@@ -258,9 +258,10 @@ constexpr ConfigKey kKeys[] = {
     Integer("query.thread_niceness", "1", 0, 19, "How much less than ingestion the threads of queries are preferred.",
             PB_FIELD(query.thread_niceness)),
     Integer("query.busy_retry", "ms", 1, 60'000, "What RetryInfo says with QUERY_BUSY.", PB_FIELD(query.busy_retry_ms)),
-    Integer("query.here_samples", "samples", 0, 1'000'000,
-            "A query that reads no more, and from memory alone, is answered by the thread that received it. 0: none is.",
-            PB_FIELD(query.here_samples)),
+    Integer(
+        "query.here_samples", "samples", 0, 1'000'000,
+        "A query that reads no more, and from memory alone, is answered by the thread that received it. 0: none is.",
+        PB_FIELD(query.here_samples)),
     Integer("query.chunk_samples", "samples", 1, 1'000'000, "Samples per message of a range query's answer.",
             PB_FIELD(query.chunk_samples)),
 

@@ -157,8 +157,7 @@ absl::Status QueryEngine::NotHere(const QueryContext& context, bool when) const 
   return absl::AbortedError("not on this thread");
 }
 
-absl::Status QueryEngine::CheckSeriesCount(const QueryContext& context, std::string_view selector,
-                                           size_t count) const {
+absl::Status QueryEngine::CheckSeriesCount(const QueryContext& context, std::string_view selector, size_t count) const {
   PB_RETURN_IF_ERROR(NotHere(context, count > kMostSeriesHere));
   if (count <= static_cast<size_t>(options_.max_series)) return absl::OkStatus();
   const std::string got = std::to_string(count);
@@ -351,7 +350,7 @@ absl::StatusOr<std::unique_ptr<RangeCursor>> QueryEngine::OpenRange(const QueryC
 }
 
 QueryStats QueryEngine::Stats() const {
-  return {active_,           admitted_,        answered_here_, refused_busy_, static_cast<int64_t>(pool_.waiting()),
+  return {active_,           admitted_,        answered_here_,  refused_busy_, static_cast<int64_t>(pool_.waiting()),
           pool_.handovers(), scanned_samples_, scanned_rollups_};
 }
 

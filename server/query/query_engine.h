@@ -54,7 +54,7 @@ struct QueryOptions {
   // query.here_samples: a query that reads no more, and from memory alone, is answered by the thread that received it,
   // if no other waits; 0: none is.
   int64_t here_samples = 40'000;
-  int32_t chunk_samples = 8'000;           // query.chunk_samples: samples per chunk of a QueryRange answer
+  int32_t chunk_samples = 8'000;  // query.chunk_samples: samples per chunk of a QueryRange answer
 };
 
 // Cancels the work of one call from any thread. Thread-safe.
@@ -67,8 +67,8 @@ class Cancellation {
   std::atomic<bool> cancelled_{false};
 };
 
-// A call that is tried at once on the thread that received it: it has to be over in a fraction of a millisecond, or given
-// up. Not thread-safe.
+// A call that is tried at once on the thread that received it: it has to be over in a fraction of a millisecond, or
+// given up. Not thread-safe.
 struct QueryHere {
   int64_t deadline_monotonic_nanos = 0;
   bool given_up = false;

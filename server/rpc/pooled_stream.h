@@ -66,8 +66,8 @@ class PooledStreamReactor : public grpc::ServerWriteReactor<Response>,
 
   // On the pool: the messages of the next piece; `last` when there are no more after it.
   virtual absl::Status ReadMessages(std::deque<Response>* out, bool* last) = 0;
-  // On the RPC thread, first of all: all messages of a short answer, or why there is none. False: they are to be read on
-  // the pool, as if nothing had happened. See QueryEngine::Ticket::TryHere.
+  // On the RPC thread, first of all: all messages of a short answer, or why there is none. False: they are to be read
+  // on the pool, as if nothing had happened. See QueryEngine::Ticket::TryHere.
   virtual bool ReadHere(QueryHere* /*here*/, std::deque<Response>* /*out*/, absl::Status* /*status*/) { return false; }
   // On the pool, after the last ReadMessages.
   virtual void ReleaseView() = 0;

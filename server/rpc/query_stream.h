@@ -12,7 +12,8 @@
 
 namespace pulseboard {
 
-// Chunks of a ChunkSource as they are made; with `join_small` a small answer in one message. Response: v1::QueryRangeResponse or v1::QueryExpressionResponse.
+// Chunks of a ChunkSource as they are made; with `join_small` a small answer in one message. Response:
+// v1::QueryRangeResponse or v1::QueryExpressionResponse.
 template <typename Response>
 class QueryStreamReactor final : public PooledStreamReactor<Response> {
  public:
@@ -37,7 +38,7 @@ class QueryStreamReactor final : public PooledStreamReactor<Response> {
   QueryContext query_;
   Open open_;
   bool join_small_ = false;
-  bool first_piece_ = true;  // the pool job's
+  bool first_piece_ = true;              // the pool job's
   std::unique_ptr<ChunkSource> source_;  // the pool job's
 };
 

@@ -90,7 +90,8 @@ bool BlockScan::Valid() const {
 
 absl::Status BlockScan::status() const {
   if (it()->status().ok()) return absl::OkStatus();
-  if (MemoryReads* const reads = MemoryReads::Current(); reads != nullptr && it()->status().IsIncomplete()) reads->Fail();
+  if (MemoryReads* const reads = MemoryReads::Current(); reads != nullptr && it()->status().IsIncomplete())
+    reads->Fail();
   return FromRocks(it()->status(), "read blocks of series " + std::to_string(series_) + " in " +
                                        FamilyName(cursor_->partition().window));
 }

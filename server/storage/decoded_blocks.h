@@ -51,8 +51,8 @@ class DecodedBlocks {
   // Keeps nothing with a limit of 0.
   explicit DecodedBlocks(int64_t max_bytes);
 
-  // Null: not kept. Sets `wanted` when it was asked for of late and should be offered once it is decoded: a walk through
-  // all of history leaves what others read again in place.
+  // Null: not kept. Sets `wanted` when it was asked for of late and should be offered once it is decoded: a walk
+  // through all of history leaves what others read again in place.
   std::shared_ptr<const DecodedBlock> Find(std::string_view bytes, bool* wanted);
   void Offer(std::shared_ptr<const DecodedBlock> block);
   DecodedBlocksStats Stats() const;

@@ -1,6 +1,6 @@
-#include "server/storage/memory_reads.h"
 #include "server/storage/durable_store.h"
 #include "server/storage/memory_budget.h"
+#include "server/storage/memory_reads.h"
 
 #include <algorithm>
 #include <cstdlib>

@@ -11,8 +11,7 @@ namespace pulseboard {
 
 StoreReadView::StoreReadView(Cut cut)
     : cut_(std::move(cut)),
-      reader_(cut_.snapshot == nullptr ? nullptr : cut_.snapshot->get(), cut_.partitions, cut_.tiers,
-              cut_.decoded) {}
+      reader_(cut_.snapshot == nullptr ? nullptr : cut_.snapshot->get(), cut_.partitions, cut_.tiers, cut_.decoded) {}
 
 absl::StatusOr<const SeriesCut*> StoreReadView::Find(SeriesId series) const {
   const auto it = cut_.series.find(series);

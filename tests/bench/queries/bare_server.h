@@ -1,6 +1,6 @@
 // A gRPC server that does nothing but answer two calls of QueryService with the same messages each time: what a query
-// over gRPC costs before anything of Pulseboard's is done. No TLS, no metadata looked at, no interceptors, no threads of
-// its own.
+// over gRPC costs before anything of Pulseboard's is done. No TLS, no metadata looked at, no interceptors, no threads
+// of its own.
 #pragma once
 
 #include <memory>

@@ -89,8 +89,8 @@ class PromQlAsker : public HttpAsker {
     const bool whole_steps = question.step_ns % kWorkloadStepNanos == 0;
     const int64_t last = whole_steps ? kWorkloadStepNanos : kNanosPerMilli;
     const int64_t first = question.range.start + question.step_ns - last;
-    return "/api/v1/query_range?start=" + Seconds(first) + (whole_steps ? "" : ".999") + "&end=" +
-           Seconds(question.range.end - 1) + (whole_steps ? "" : ".999") +
+    return "/api/v1/query_range?start=" + Seconds(first) + (whole_steps ? "" : ".999") +
+           "&end=" + Seconds(question.range.end - 1) + (whole_steps ? "" : ".999") +
            "&step=" + Seconds(question.step_ns) + extra + "&query=" + UrlEncode(query);
   }
   static std::string Instant(const std::string& query, int64_t time, const std::string& extra) {
@@ -198,7 +198,8 @@ class PrometheusAsker final : public PromQlAsker {
   }
 };
 
-// A maximum over fields is one per field here; the answer's rows are folded when they are compared, which is not measured.
+// A maximum over fields is one per field here; the answer's rows are folded when they are compared, which is not
+// measured.
 class InfluxAsker final : public HttpAsker {
  public:
   using HttpAsker::HttpAsker;

@@ -38,7 +38,7 @@ struct Arguments {
   PeerPrograms programs;
   bool quick = false;
   int hosts = 100;
-  int repeat = 1;  // questions of each kind, times this
+  int repeat = 1;       // questions of each kind, times this
   std::string program;  // this one
   std::string only, server, peers, results, commit = "unknown";
 };
@@ -185,11 +185,12 @@ absl::StatusOr<std::string> MeasureBareGrpc(const Arguments& arguments, const Wo
     if (kind.name != "a" && kind.name != "b") continue;
     const int times = (arguments.quick ? kind.times / 10 : kind.times) * arguments.repeat;
     PB_ASSIGN_OR_RETURN(const Measured m, Measure(kind, workload, times, server->pid(), asker.get()));
-    out += (out.empty() ? "" : "; ") + Text("as %s %.2f / %.2f ms, server CPU %.2f ms", std::string(kind.name).c_str(),
-                                            m.p50, m.p99, m.cpu_ms);
+    out += (out.empty() ? "" : "; ") +
+           Text("as %s %.2f / %.2f ms, server CPU %.2f ms", std::string(kind.name).c_str(), m.p50, m.p99, m.cpu_ms);
   }
   std::fprintf(stderr, "bare gRPC: %s\n", out.c_str());
-  return "Bare gRPC (a server of its own process that answers with the same messages and does nothing else), p50 / p99: " +
+  return "Bare gRPC (a server of its own process that answers with the same messages and does nothing else), p50 / "
+         "p99: " +
          out + ".\n";
 }
 

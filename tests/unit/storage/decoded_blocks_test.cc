@@ -27,8 +27,9 @@ DecodedBlock Decoded(const SampleColumns& samples) {
 TEST(DecodedBlock, GivesTheSamplesOfAnyRange) {
   std::mt19937_64 random(7);
   for (int round = 0; round < 300; ++round) {
-    const SampleColumns samples = MakeSamples(static_cast<int64_t>(random() % 50) - 25, 1 + round % 20,
-                                              1 + static_cast<int64_t>(random() % 9), round % 2 == 0 ? nullptr : &random);
+    const SampleColumns samples =
+        MakeSamples(static_cast<int64_t>(random() % 50) - 25, 1 + round % 20, 1 + static_cast<int64_t>(random() % 9),
+                    round % 2 == 0 ? nullptr : &random);
     const DecodedBlock block = Decoded(samples);
     for (int i = 0; i < 50; ++i) {
       const int64_t from = static_cast<int64_t>(random() % 300) - 100;
