@@ -120,7 +120,7 @@ absl::StatusOr<std::shared_ptr<QueryEngine::Ticket>> QueryEngine::Admit(TenantId
   }
   if (const int64_t wait_ns = tenant_time_.WaitNs(tenant, clock_.MonotonicNanos()); wait_ns > 0) {
     ++refused_busy_;
-    const std::string limit = std::to_string(options_.max_tenant_time_ns / kNanosPerMilli);
+    const std::string limit = std::to_string(tenant_time_.budget_ns() / kNanosPerMilli);
     return WithRetryAfterMs(MakeError(ErrorReason::kQueryBusy,
                                       "the queries of this tenant took all of their time: " + limit +
                                           " ms per minute (query.max_tenant_time)",

@@ -18,6 +18,7 @@ namespace pulseboard {
 class TenantTime {
  public:
   explicit TenantTime(int64_t budget_ns) : budget_ns_(budget_ns) {}
+  int64_t budget_ns() const { return budget_ns_; }
   // Nanoseconds of work that ended now; `now_ns` is monotonic.
   void Spend(TenantId tenant, int64_t worked_ns, int64_t now_ns);
   // How long until the tenant has time again; 0: it has some.

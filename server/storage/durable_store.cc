@@ -174,9 +174,7 @@ absl::StatusOr<std::optional<Sample>> DurableStore::LatestFromBlocks(SeriesId se
     scan.SeekToLast();
     PB_RETURN_IF_ERROR(scan.status());
     if (!scan.Valid()) continue;
-    if (MemoryReads* const reads = MemoryReads::Current(); reads != nullptr && !reads->Take(options_.block_samples)) {
-      return absl::AbortedError("more to decode than is worth the wait");
-    }
+    PB_RETURN_IF_ERROR(MemoryReads::MayDecode(options_.block_samples));
     SampleColumns samples;
     if (const absl::Status status = DecodeBlock(scan.bytes(), &samples); !status.ok()) return scan.Describe(status);
     return std::optional<Sample>(Sample{samples.times.back(), samples.values.back()});

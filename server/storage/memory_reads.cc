@@ -13,4 +13,12 @@ MemoryReads::~MemoryReads() { current = nullptr; }
 
 MemoryReads* MemoryReads::Current() { return current; }
 
+absl::Status MemoryReads::MayDecode(int64_t samples) {
+  if (current == nullptr) return absl::OkStatus();
+  current->samples_left_ -= samples;
+  if (current->samples_left_ >= 0) return absl::OkStatus();
+  current->failed_ = true;
+  return absl::AbortedError("more to decode than is worth the wait");
+}
+
 }  // namespace pulseboard

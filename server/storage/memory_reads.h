@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#include "absl/status/status.h"
+
 namespace pulseboard {
 
 // While it lives, what its thread reads of a Store comes from memory (the head, RocksDB's write buffers and cache) and
@@ -21,12 +23,8 @@ class MemoryReads {
   // For the store: the one of this thread; null when it may read what it likes.
   static MemoryReads* Current();
   void Fail() { failed_ = true; }
-  // Before so many are decoded; false, and failed, when that is too much.
-  bool Take(int64_t samples) {
-    samples_left_ -= samples;
-    failed_ |= samples_left_ < 0;
-    return samples_left_ >= 0;
-  }
+  // Before so many samples and rollups are decoded on this thread: ABORTED, and failed, when that is too much.
+  static absl::Status MayDecode(int64_t samples);
 
  private:
   int64_t samples_left_;

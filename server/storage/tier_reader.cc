@@ -141,13 +141,6 @@ void NoteLength(const BlockHeader& header, PartitionCursor* cursor) {
   cursor->NoteLength(static_cast<int64_t>(span + span / (header.count - 1)));
 }
 
-// Whether a thread that is in a hurry may decode so much.
-absl::Status MayDecode(int64_t samples) {
-  MemoryReads* const reads = MemoryReads::Current();
-  if (reads == nullptr || reads->Take(samples)) return absl::OkStatus();
-  return absl::AbortedError("more to decode than is worth the wait");
-}
-
 }  // namespace
 
 TimeRange SpanRange(const Tier& tier, const Window& window, int64_t time) {
@@ -182,7 +175,7 @@ absl::Status TierReader::ReadBlock(const BlockScan& scan, const BlockHeader& hea
       return absl::OkStatus();
     }
   }
-  PB_RETURN_IF_ERROR(MayDecode(header.count));
+  PB_RETURN_IF_ERROR(MemoryReads::MayDecode(header.count));
   const size_t first = out->size();
   if (const absl::Status status = DecodeBlock(scan.bytes(), out); !status.ok()) return scan.Describe(status);
   ++stats_.decoded_blocks;
@@ -236,7 +229,7 @@ absl::Status TierReader::ReadSpans(PartitionCursor* cursor, const StoredSeries& 
     const absl::StatusOr<RollupSpan> header = ReadRollupSpan(scan.bytes());
     if (!header.ok()) return scan.Describe(header.status());
     if (header->end() <= range.start) continue;
-    PB_RETURN_IF_ERROR(MayDecode(header->count));
+    PB_RETURN_IF_ERROR(MemoryReads::MayDecode(header->count));
     RollupSpan span;
     if (const absl::Status status = DecodeRollupBlock(scan.bytes(), fields, &span, &out->columns); !status.ok()) {
       return scan.Describe(status);
