@@ -110,7 +110,11 @@ class TextImport {
       }
       std::thread reader([&] { ReadAnswers(stream.get()); });
       const bool sent = Send(stream.get(), response.started().resume_offset());
-      if (sent) stream->WritesDone();
+      if (sent) {
+        request.mutable_end();
+        stream->Write(request);
+        stream->WritesDone();
+      }
       if (!source_status_.ok()) context.TryCancel();
       reader.join();
     }

@@ -64,6 +64,10 @@ absl::StatusOr<bool> ImportReactor::Step() {
   // The client is slower than we are: what there is goes now.
   PB_ASSIGN_OR_RETURN(const bool flushed, TakeBatch(/*flush=*/true));
   if (flushed) return true;
+  if (broke_off_) {
+    return BadField("message", "the last one within a line",
+                    "the rest of the text, or an `end` where the line is a whole one,");
+  }
   MutexLock lock(&mu_);
   all_submitted_ = text_over_;
   return false;
@@ -127,7 +131,9 @@ absl::StatusOr<bool> ImportReactor::TakeInput() {
   }
   if (session_ == nullptr) return BadField("spec", "nothing", "a spec as the first message");
   text_over_ = true;
-  PB_RETURN_IF_ERROR(session_->Finish());
+  // A client that died looks like one that has said all: of half a number another one would be made.
+  broke_off_ = session_->within_line();
+  if (!broke_off_) PB_RETURN_IF_ERROR(session_->Finish());
   return true;
 }
 
@@ -137,7 +143,11 @@ absl::Status ImportReactor::TakeMessage(grpc::ByteBuffer* message) {
     return BadField("spec", session_ == nullptr ? "nothing" : "a second one",
                     "a spec as the first message, and only there,");
   }
+  if (text_over_) return BadField("message", "another one", "nothing after `end`");
   switch (request_.message_case()) {
+    case v1::ImportRequest::kEnd:
+      text_over_ = true;
+      return session_->Finish();
     case v1::ImportRequest::kSpec:
       return OpenSession(request_.spec());
     case v1::ImportRequest::kContext:
@@ -147,7 +157,7 @@ absl::Status ImportReactor::TakeMessage(grpc::ByteBuffer* message) {
     case v1::ImportRequest::MESSAGE_NOT_SET:
       break;
   }
-  return BadField("message", "nothing", "a spec, a context or a chunk");
+  return BadField("message", "nothing", "a spec, a context, a chunk or an end");
 }
 
 absl::Status ImportReactor::OpenSession(const v1::ImportSpec& in) {

@@ -60,6 +60,7 @@ class ImportReactor final : public BidiStream {
   v1::ImportRequest request_;
   std::shared_ptr<ImportBatch> batch_;  // full, not handed over yet
   bool text_over_ = false;
+  bool broke_off_ = false;  // the messages were over within a line
   RetryAlarm retry_;
 
   bool working_ PB_GUARDED_BY(mu_) = false;      // a job waits or runs

@@ -67,6 +67,8 @@ class ImportSession {
   absl::Status Feed(int64_t offset, std::string_view bytes, int64_t line);
   // The text is over.
   absl::Status Finish();
+  // The text so far ends within a line. Once NextBatch gave null.
+  bool within_line() const { return splitter_->within_record(); }
   // Parses until a batch is full and returns it; null when there is no more text. What is begun then stays open, unless
   // `flush`, or after Finish. BAD_FIELD when the text proves to be of no use.
   absl::StatusOr<std::shared_ptr<ImportBatch>> NextBatch(bool flush);

@@ -46,6 +46,8 @@ class RecordSplitter {
   void Append(std::string_view bytes);
   // No more pieces: what is left is the last record, with or without a line break.
   void Finish() { ended_ = true; }
+  // What came last is not a whole record yet.
+  bool within_record() const { return discarding_ || at_ < buffer_.size(); }
   // The next whole record; false when there is none yet.
   bool Next(TextRecord* record);
 

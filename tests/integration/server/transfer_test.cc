@@ -198,7 +198,7 @@ TEST(ImportThroughACrash, GoesOnInAnotherProcessOfTheClient) {
   EventfulText whole(text, {}, nullptr);
   const auto second = client::ImportText(login->channel, *login->session, whole, options);
   ASSERT_TRUE(second.ok()) << second.status();
-  EXPECT_EQ(second->totals().refused_count(), 0);
+  EXPECT_EQ(second->totals().refused_count(), 0) << second->ShortDebugString();
   EXPECT_EQ(second->totals().committed_offset(), static_cast<int64_t>(text.size()));
   ExpectEverySampleOnce(*login);
 

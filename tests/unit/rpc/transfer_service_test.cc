@@ -117,6 +117,59 @@ TEST(Import, CommitsWhatThereIsWhenTheClientIsSlow) {
   EXPECT_TRUE(call->Finish().ok());
 }
 
+// A client that dies in mid-line looks to the server like one that has said all.
+TEST(Import, AppliesNoLineThatBrokeOff) {
+  DataServer server;
+  const auto stub = server.transfer();
+  const std::string whole = Lines(2) + std::to_string(NowSeconds()) + ",m,234";
+  const std::string torn = whole.substr(0, whole.size() - 2);
+  const auto resume_offset = static_cast<int64_t>(Lines(2).size());
+  {
+    const auto context = server.Context();
+    const auto call = stub->Import(context.get());
+    ASSERT_TRUE(call->Write(SpecMessage()));
+    ASSERT_TRUE(call->Write(ChunkMessage(0, torn)));
+    call->WritesDone();
+    EXPECT_EQ(ReadSummary(call.get()).totals().committed_offset(), 0) << "no summary of a text that broke off";
+    EXPECT_EQ(ReasonOf(call->Finish()), ErrorReason::kBadField);
+  }
+  const auto context = server.Context();
+  const auto call = stub->Import(context.get());
+  ASSERT_TRUE(call->Write(SpecMessage()));
+  v1::ImportResponse response;
+  ASSERT_TRUE(call->Read(&response));
+  EXPECT_EQ(response.started().resume_offset(), resume_offset) << "the lines before it are committed";
+  ASSERT_TRUE(call->Write(ChunkMessage(0, whole)));
+  v1::ImportRequest end;
+  end.mutable_end();
+  ASSERT_TRUE(call->Write(end));
+  call->WritesDone();
+  const v1::ImportSummary summary = ReadSummary(call.get());
+  EXPECT_TRUE(call->Finish().ok());
+  EXPECT_EQ(summary.totals().committed_offset(), static_cast<int64_t>(whole.size()));
+  EXPECT_EQ(summary.totals().refused_count(), 0);
+  const std::optional<SeriesId> series = server.store()->FindSeries(kDefaultTenant, {"m", {}});
+  ASSERT_TRUE(series.has_value());
+  const SampleColumns stored = server.store().Read(*series);
+  ASSERT_EQ(stored.size(), 3U);
+  EXPECT_EQ(stored.values.back(), 234);
+}
+
+TEST(Import, IsOverWithItsEnd) {
+  DataServer server;
+  const auto context = server.Context();
+  const auto stub = server.transfer();
+  const auto call = stub->Import(context.get());
+  ASSERT_TRUE(call->Write(SpecMessage()));
+  ASSERT_TRUE(call->Write(ChunkMessage(0, Lines(1))));
+  v1::ImportRequest end;
+  end.mutable_end();
+  ASSERT_TRUE(call->Write(end));
+  call->WritesDone();
+  EXPECT_EQ(ReadSummary(call.get()).totals().accepted_count(), 1);
+  EXPECT_TRUE(call->Finish().ok());
+}
+
 TEST(Import, TellsManyRefusedLinesInMessagesThatClientsTake) {
   DataServer server;
   const auto context = server.Context();
