@@ -69,7 +69,7 @@ absl::StatusOr<bool> ImportReactor::Step() {
                     "the rest of the text, or an `end` where the line is a whole one,");
   }
   MutexLock lock(&mu_);
-  all_submitted_ = text_over_;
+  all_submitted_ = text_over_ && half_closed_;  // nothing may follow the end
   return false;
 }
 

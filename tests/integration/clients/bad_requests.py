@@ -197,7 +197,8 @@ def transfer_rows():
         return Row("Export", case, request, "INVALID_ARGUMENT", "BAD_FIELD", field)
 
     some_query = pb.ExportQuery(expression=h.query_pb2.QueryExpressionRequest(expression="kept.value"))
-    good = h.import_text(text, "rows")
+    ended = h.import_text(text, "rows")
+    good = ended[:-1]
     bad_time = h.import_text(text, "rows")
     bad_time[0].spec.default_time.seconds = -1
     return [
@@ -211,6 +212,8 @@ def transfer_rows():
         imported("first chunk in the middle", "chunk.offset", good[0], chunk(7)),
         imported("empty chunk", "chunk.data", *good, chunk(len(text), b"")),
         imported("context after a chunk", "context", *good, pb.ImportRequest(context=pb.ImportContext(data=b"x"))),
+        imported("chunk after the end", "message", *ended, chunk(len(text))),
+        imported("end twice", "message", *ended, ended[-1]),
         imported("bad default time", "default_time", *bad_time),
         spec("no producer", "producer_id", producer_id=""),
         spec("long producer", "producer_id", producer_id="x" * 121),

@@ -279,7 +279,7 @@ def import_text(text, producer, **spec):
     spec = {"format": transfer_pb2.TEXT_FORMAT_CSV, **spec}
     request = transfer_pb2.ImportRequest
     return [request(spec=transfer_pb2.ImportSpec(producer_id=producer, **spec)),
-            request(chunk=transfer_pb2.ImportChunk(offset=0, data=data))]
+            request(chunk=transfer_pb2.ImportChunk(offset=0, data=data)), request(end=transfer_pb2.ImportEnd())]
 
 
 def batch(sequence, values, metric="stream.value", producer="python", ref=1, base=None, labels=()):
